@@ -1,0 +1,63 @@
+"""``lprc bench``: latencies of several models or artefacts, interleaved in one run."""
+
+from __future__ import annotations
+
+import click
+
+from lprc.cli import console
+from lprc.cli.common import debug_option, json_option, quiet_option, threads_option
+
+
+@click.command("bench")
+@click.argument("artefacts", nargs=-1, required=True)
+@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option("--warmup", type=click.IntRange(min=0), default=20, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the inputs.")
+@threads_option
+@json_option
+@quiet_option
+@debug_option
+def command(
+    artefacts: tuple[str, ...],
+    batch: int,
+    rounds: int,
+    warmup: int,
+    seed: int,
+    threads: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Measure ARTEFACTS in turn (A B A B …); ratios are to the first.
+
+    Each is a folder of `compile` or a model file; `model.onnx@openvino` names the runtime.
+    """
+    from lprc.cli.progress import reporter
+    from lprc.compiler.bench import bench
+
+    with reporter("measuring", quiet=quiet or as_json) as progress:
+        rows = bench(
+            artefacts,
+            batch=batch,
+            threads=threads,
+            rounds=rounds,
+            warmup=warmup,
+            seed=seed,
+            progress=progress,
+        )
+    if as_json:
+        console.print_json([row.document() for row in rows])
+        return
+    cells = [
+        (
+            row.name,
+            row.backend,
+            f"{row.median_ms:.3f}",
+            f"{row.p95_ms:.3f}",
+            f"{row.ratio_to_first:.3f}",
+            console.size_text(row.size_bytes),
+        )
+        for row in rows
+    ]
+    columns = ["artefact", "runtime", ">median ms", ">p95 ms", ">ratio", ">size"]
+    console.stdout().print(console.table(columns, cells))

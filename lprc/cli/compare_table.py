@@ -1,0 +1,96 @@
+"""A model and what it became, side by side: size, accuracy, latency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lprc.cli import console
+from lprc.cli.progress import reporter
+from lprc.compiler.artifact import open_artifact
+from lprc.compiler.bench import BenchRow, bench
+from lprc.compiler.evaluate import Evaluation, evaluate
+from lprc.models.plate_config import PlateConfig
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One row; `evaluation` and `latency` only where they were asked for."""
+
+    name: str
+    size_bytes: int
+    evaluation: Evaluation | None
+    latency: BenchRow | None
+
+
+def measured(
+    artefacts: Sequence[Path],
+    *,
+    data: Path | None,
+    latency: bool,
+    plates: str | None,
+    threads: int | None,
+    quiet: bool,
+) -> list[Measured]:
+    """Measure each artefact in the runtime of the last, so that ratios compare like with like.
+
+    A first artefact that this runtime can't load at all (an invalid legacy export) raises.
+    """
+    opened = [open_artifact(path) for path in artefacts]
+    backend = opened[-1].backend
+    names = [
+        str(each.path) if each.manifest is not None else f"{each.path}@{backend}" for each in opened
+    ]
+    config = PlateConfig.named(plates) if plates else None
+    evaluations: list[Evaluation | None] = [None] * len(names)
+    if data is not None:
+        for index, name in enumerate(names):
+            with reporter(f"evaluating {Path(name).name}", quiet=quiet) as progress:
+                evaluations[index] = evaluate(
+                    name, data, config=config, threads=threads, progress=progress
+                )
+    latencies: list[BenchRow | None] = [None] * len(names)
+    if latency:
+        with reporter("measuring", quiet=quiet) as progress:
+            latencies = list(bench(names, threads=threads, progress=progress))
+    return [
+        Measured(str(each.path), each.size_bytes, evaluation, row)
+        for each, evaluation, row in zip(opened, evaluations, latencies, strict=True)
+    ]
+
+
+def compare_document(rows: Sequence[Measured]) -> list[dict[str, Any]]:
+    """The rows as JSON data."""
+    return [
+        {
+            "artefact": row.name,
+            "bytes": row.size_bytes,
+            "accuracy": row.evaluation.accuracy if row.evaluation else None,
+            "median_ms": row.latency.median_ms if row.latency else None,
+            "ratio": row.latency.ratio_to_first if row.latency else None,
+        }
+        for row in rows
+    ]
+
+
+def print_comparison(rows: Sequence[Measured]) -> None:
+    """Print the rows, with the columns that were measured."""
+    columns = ["", ">size"]
+    cells = [[row.name, console.size_text(row.size_bytes)] for row in rows]
+    if rows[0].evaluation is not None:
+        columns.append(">plate accuracy")
+        for row, line in zip(rows, cells, strict=True):
+            line.append(f"{row.evaluation.accuracy:.4f}" if row.evaluation else "")
+    if rows[0].latency is not None:
+        columns += [">median ms", ">ratio", "runtime"]
+        for row, line in zip(rows, cells, strict=True):
+            assert row.latency is not None
+            latency = row.latency
+            line += [
+                f"{latency.median_ms:.3f}",
+                f"{latency.ratio_to_first:.2f}",
+                latency.backend,
+            ]
+    console.stdout().print(console.table(columns, cells))

@@ -1,0 +1,65 @@
+"""``lprc passes``: what passes there are, and what each one does."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import click
+
+from lprc.cli import console
+from lprc.cli.common import debug_option, json_option
+
+
+@click.command("passes")
+@click.argument("name", required=False)
+@json_option
+@debug_option
+def command(name: str | None, as_json: bool) -> None:
+    """List the passes, or document the pass NAME."""
+    from lprc.core.registry import pass_names
+
+    names = [name] if name else pass_names()
+    documents = [_describe(each) for each in names]
+    if as_json:
+        console.print_json(documents[0] if name else documents)
+    elif name:
+        _print_one(documents[0])
+    else:
+        rows = [(item["name"], item["contract"], item["summary"]) for item in documents]
+        console.stdout().print(console.table(["pass", "contract", "what it does"], rows))
+
+
+def _describe(name: str) -> dict[str, Any]:
+    from lprc.core.options import option_infos
+    from lprc.core.registry import pass_class
+
+    found = pass_class(name)
+    documentation = inspect.getdoc(found) or ""
+    return {
+        "name": name,
+        "contract": str(found.contract),
+        "summary": documentation.partition("\n")[0],
+        "documentation": documentation,
+        "options": [vars(info) for info in option_infos(found)],
+    }
+
+
+def _print_one(document: dict[str, Any]) -> None:
+    out = console.stdout()
+    click.echo(f"{document['name']} — contract: {document['contract']}\n")
+    click.echo(document["documentation"])
+    if not document["options"]:
+        click.echo("\nNo options.")
+        return
+    click.echo()
+    rows = [
+        (
+            item["name"],
+            item["type"],
+            "required" if item["default"] is None else item["default"],
+            item["help"],
+        )
+        for item in document["options"]
+    ]
+    out.print(console.table(["option", "type", "default", "what it does"], rows))

@@ -1,0 +1,118 @@
+"""``lprc`` itself: finds the command, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from lprc import __version__
+from lprc.core.errors import LprcError, UsageError
+
+COMMANDS = {
+    "compile": "Compile an ONNX model for a target.",
+    "opt": "Run a pipeline of passes, without a target.",
+    "export": "Export trained LPRNet weights to ONNX.",
+    "eval": "Measure the plate accuracy of a model or artefact.",
+    "bench": "Measure latencies, interleaved.",
+    "passes": "List the passes, or document one.",
+    "targets": "List the targets, or document one.",
+}
+"""Command to its one-line help, so that ``lprc --help`` imports none of them."""
+
+INTERNAL_ERROR = 70
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order in which a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"lprc.cli.{cmd_name}_command")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, but an unknown command gets a suggestion."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            if not close:
+                raise
+            text = f"{error.message} Did you mean '{close[0]}'?"
+            raise click.UsageError(text, ctx=error.ctx) from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table above without importing what it names."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lprc")
+def root() -> None:
+    """Compile a trained ONNX network into a small, fast, verified artefact."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    Exit codes: 0 ok, 2 usage, 3 invalid model, 4 illegal for the target, 5 promise broken,
+    6 accuracy missed, 7 missing dependency, 8 unusable data, 9 unwritable output,
+    70 internal error, 130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    try:
+        result: Any = root.main(arguments, prog_name="lprc", standalone_mode=False)
+    except LprcError as error:
+        if debug:
+            traceback.print_exc()
+        sys.exit(_report(error))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(UsageError.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.exit(_close_broken_pipe())
+    except Exception as error:  # the last resort: nobody should see a traceback
+        if debug:
+            raise
+        summary = next(iter(str(error).splitlines()), "")
+        click.echo(f"internal error: {type(error).__name__}: {summary}", err=True)
+        click.echo("hint: run it again with --debug and report the traceback", err=True)
+        sys.exit(INTERNAL_ERROR)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def _report(error: LprcError) -> int:
+    where = f"{error.where}: " if error.where else ""
+    click.echo(f"error: {where}{error.message}", err=True)
+    if error.hint:
+        click.echo(f"hint: {error.hint}", err=True)
+    return error.exit_code
+
+
+def _close_broken_pipe() -> int:
+    # `lprc passes | head` closes our standard output; the interpreter's own flush at exit
+    # would complain about it once more.
+    sys.stderr.close()
+    return 0

@@ -1,0 +1,46 @@
+"""Command-line values as what the compiler takes."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from lprc.compiler.optimize import VerifyMode
+from lprc.core.errors import DataError
+
+
+def verify_mode(text: str) -> VerifyMode:
+    """The choice that click has checked."""
+    return cast("VerifyMode", text)
+
+
+def read_inputs(path: Path | None) -> Sequence[dict[str, Any]] | None:
+    """The arrays of an .npz file by name, as one set of inputs; None for no file.
+
+    Raises:
+        DataError: Not an .npz of plain arrays.
+    """
+    if path is None:
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return [{name: archive[name] for name in archive.files}]
+    except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        raise DataError(f"not an .npz file of arrays: {error}", where=str(path)) from error
+
+
+def plate_inputs(folder: Path | None, plates: str | None, model: Path) -> Any:
+    """Images of `folder`, preprocessed, one set of inputs an image; None for no folder.
+
+    Raises:
+        DataError: Images that can't be read, or a model that does not take them.
+    """
+    if folder is None:
+        return None
+    from lprc.compiler.calibration import read_calibration
+
+    return read_calibration(folder, plates, model)

@@ -1,0 +1,91 @@
+"""What can be evaluated and measured: a folder of ``compile``, or a model file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lprc.compiler.manifest import FILE, read_manifest
+from lprc.compiler.runners import Runner, make_runner
+from lprc.core.errors import InvalidModelError
+
+_MODEL_FILES = {"onnxruntime": "model.onnx", "openvino": "model.xml"}
+_BACKENDS = {"onnxruntime": "ort", "openvino": "openvino"}
+LOWERED = "lowered.onnx"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model on disk and the runtime that it is for.
+
+    Attributes:
+        path: The folder or file that the user named.
+        model: The file that the runtime loads.
+        backend: ``ort`` or ``openvino``.
+        files: The files that are deployed; the manifest and the lowered ONNX are not.
+        manifest: Of a folder; None for a bare file.
+    """
+
+    path: Path
+    model: Path
+    backend: str
+    files: tuple[Path, ...]
+    manifest: dict[str, Any] | None
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of all deployed files."""
+        return sum(file.stat().st_size for file in self.files)
+
+    def runner(self, *, threads: int | None = None) -> Runner:
+        """Load it; errors as of `make_runner`."""
+        return make_runner(self.model, self.backend, threads=threads)
+
+
+def open_artifact(name: str | Path) -> Artifact:
+    """Open a folder of ``compile``, an .onnx or an .xml file.
+
+    ``model.onnx@openvino`` names the runtime of a file; .onnx is for ONNX Runtime by default.
+
+    Raises:
+        InvalidModelError: No such file, not an artefact, or a file of it is missing.
+    """
+    text, _, backend = str(name).rpartition("@")
+    if not text or Path(str(name)).exists():
+        text, backend = str(name), ""
+    path = Path(text)
+    if path.is_dir():
+        return _from_folder(path, backend)
+    if not path.is_file():
+        raise InvalidModelError("no such file or folder", where=str(path))
+    if path.suffix == ".xml":
+        pair = (path, path.with_suffix(".bin"))
+        return Artifact(path, path, backend or "openvino", _existing(pair, path), None)
+    files = tuple(each for each in (path, path.with_name(f"{path.name}.data")) if each.is_file())
+    return Artifact(path, path, backend or "ort", files, None)
+
+
+def _from_folder(folder: Path, backend: str) -> Artifact:
+    manifest = read_manifest(folder)
+    listed = manifest.get("files")
+    names = [name for name in listed if isinstance(name, str)] if isinstance(listed, dict) else []
+    if any(Path(name).name != name for name in names):
+        raise InvalidModelError("it names a file outside its folder", where=str(folder / FILE))
+    deployed = [folder / name for name in names if not name.startswith(LOWERED)]
+    runtime = manifest.get("runtime")
+    if not deployed:
+        lowered = folder / LOWERED
+        return Artifact(folder, lowered, backend or "ort", _existing((lowered,), folder), manifest)
+    if runtime not in _MODEL_FILES:
+        raise InvalidModelError(f"unknown runtime '{runtime}'", where=str(folder / FILE))
+    files = _existing(tuple(deployed), folder)
+    model = folder / _MODEL_FILES[runtime]
+    return Artifact(folder, model, backend or _BACKENDS[runtime], files, manifest)
+
+
+def _existing(files: tuple[Path, ...], where: Path) -> tuple[Path, ...]:
+    for file in files:
+        if not file.is_file():
+            raise InvalidModelError(f"'{file.name}' is missing", where=str(where))
+    return files

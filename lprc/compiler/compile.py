@@ -1,0 +1,147 @@
+"""Compile a model for a target: passes, legality, emitter, checks, manifest."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnx_ir as ir
+
+from lprc import __version__
+from lprc.compiler.artifact import LOWERED, Artifact, open_artifact
+from lprc.compiler.manifest import is_artefact, manifest, write_manifest
+from lprc.compiler.optimize import Optimized, Settings, optimize
+from lprc.compiler.runners import make_runner
+from lprc.core.atomic import atomic_folder
+from lprc.core.errors import IllegalForTargetError, MissingDependencyError, PromiseBrokenError
+from lprc.core.legality import check
+from lprc.core.model_io import load, save
+from lprc.core.numerics import Arrays, OutputDelta, Session, compare
+from lprc.core.pipeline import Pipeline
+from lprc.core.random_inputs import random_inputs
+from lprc.core.target import Target
+from lprc.core.target import target as find_target
+
+Emit = Literal["onnx", "engine"]
+_BACKENDS = {"onnxruntime": "ort", "openvino": "openvino"}
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """An artefact, and what the passes did to get there."""
+
+    artifact: Artifact
+    optimized: Optimized
+    emitted: list[OutputDelta]
+
+
+def compile_model(
+    source: Path,
+    target: str,
+    out: Path,
+    *,
+    passes: str | None = None,
+    emit: Emit = "engine",
+    settings: Settings | None = None,
+) -> Compiled:
+    """Compile `source` for `target` into the folder `out`, which appears whole or not at all.
+
+    Args:
+        source: An ONNX file.
+        target: The target's name.
+        out: The folder for the artefact; an earlier artefact there is replaced.
+        passes: Pipeline text instead of the target's own.
+        emit: ``onnx`` stops at the lowered ONNX and needs no SDK.
+        settings: How to run and verify the passes.
+
+    Raises:
+        MissingDependencyError: The target's SDK is not installed.
+        IllegalForTargetError: The lowered graph breaks a rule of the target.
+        PromiseBrokenError: A pass or the emitter changed the outputs by more than it may.
+        OutputError: `out` can't be written, or is a folder that lprc did not write.
+    """
+    settings = settings or Settings()
+    goal = find_target(target)
+    pipeline = Pipeline.parse(goal.pipeline if passes is None else passes)
+    if emit == "engine":
+        _require(goal)
+    model = load(source)
+    with atomic_folder(out, may_replace=is_artefact) as folder:
+        optimized = optimize(model, pipeline, settings)
+        _check_legality(model, goal, source)
+        files, emitted = _write(model, goal, folder, emit, settings)
+        document = manifest(source, goal, optimized, folder, files, emitted)
+        write_manifest(document, folder)
+    return Compiled(open_artifact(out), optimized, emitted)
+
+
+def _require(goal: Target) -> None:
+    for module in goal.requires:
+        if importlib.util.find_spec(module) is None:
+            raise MissingDependencyError(
+                f"target '{goal.name}' needs {module}",
+                hint=f"{goal.install}; or --emit onnx, which needs no SDK",
+            )
+
+
+def _check_legality(model: ir.Model, goal: Target, source: Path) -> None:
+    violations = check(model, goal.rules)
+    if not violations:
+        return
+    first = violations[0]
+    more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
+    raise IllegalForTargetError(
+        f"{first.place}: {first.message}; illegal for target '{goal.name}'{more}",
+        where=str(source),
+        hint=first.remedy,
+    )
+
+
+def _write(
+    model: ir.Model, goal: Target, folder: Path, emit: Emit, settings: Settings
+) -> tuple[list[Path], list[OutputDelta]]:
+    model.producer_name, model.producer_version = "lprc", __version__
+    lowered = folder / LOWERED
+    save(model, lowered)
+    if emit == "onnx":
+        return sorted(folder.iterdir()), []
+    module, _, function = goal.emitter.partition(":")
+    emitted = getattr(importlib.import_module(module), function)(lowered, folder)
+    deltas = [] if settings.verify == "off" else _compare(model, goal, emitted[0], settings)
+    return sorted(folder.iterdir()), deltas
+
+
+def _compare(
+    model: ir.Model, goal: Target, artefact: Path, settings: Settings
+) -> list[OutputDelta]:
+    """How far the artefact's outputs are from the lowered graph's.
+
+    Raises:
+        PromiseBrokenError: Farther than the target allows.
+    """
+    inputs = settings.inputs or [random_inputs(model, seed=settings.seed, batch=1)]
+    reference = Session(model)
+    runner = make_runner(artefact, _BACKENDS[goal.runtime])
+    expected = _join([reference.run(each) for each in inputs])
+    deltas = compare(expected, _join([runner.run(each) for each in inputs]))
+    bad = [delta for delta in deltas if not delta.within(goal.tolerance)]
+    if bad:
+        raise PromiseBrokenError(
+            f"the artefact's outputs are not the lowered graph's: {'; '.join(map(str, bad[:3]))}",
+            where=f"target '{goal.name}'",
+            hint="--emit onnx keeps the lowered graph to look at",
+        )
+    return deltas
+
+
+def _join(runs: Sequence[Arrays]) -> Arrays:
+    """The outputs of several runs, each flattened and put end to end."""
+    return {
+        name: np.concatenate([np.asarray(run[name]).reshape(-1) for run in runs])
+        for name in runs[0]
+    }

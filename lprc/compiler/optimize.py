@@ -1,0 +1,117 @@
+"""Run a pipeline over a model, with the instruments that the caller asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import onnx_ir as ir
+
+from lprc.core.instruments.base import Instrument
+from lprc.core.instruments.change_detection import ChangeDetection
+from lprc.core.instruments.progress import Progress
+from lprc.core.instruments.snapshots import Snapshots
+from lprc.core.instruments.verify import Verify
+from lprc.core.manager import PassManager, PassRecord
+from lprc.core.model_io import load, save
+from lprc.core.numerics import Arrays, OutputDelta
+from lprc.core.pipeline import Pipeline
+
+VerifyMode = Literal["off", "final", "each"]
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run a pipeline.
+
+    Attributes:
+        verify: When graphs are run and compared: never, once at the end, after each change.
+        inputs: Real inputs to verify with; None makes random ones from `seed`.
+        seed: Of the random inputs.
+        dump_dir: Where to write the model after each change; None for nowhere.
+        reproducer: Where to write the evidence of a broken promise; None for nowhere.
+        check_passes: Whether to check that passes say truthfully whether they changed something.
+        progress: Called with the passes done and their number.
+    """
+
+    verify: VerifyMode = "final"
+    inputs: Sequence[Arrays] | None = None
+    seed: int = 0
+    dump_dir: Path | None = None
+    reproducer: Path | None = None
+    check_passes: bool = False
+    progress: Report | None = None
+
+
+@dataclass(frozen=True)
+class Optimized:
+    """What a pipeline did.
+
+    Attributes:
+        pipeline: Its canonical text.
+        records: What each pass did.
+        deltas: How far outputs moved, by the position of the pass after which they were compared.
+        warnings: What could not be verified.
+    """
+
+    pipeline: str
+    records: list[PassRecord]
+    deltas: dict[int, list[OutputDelta]]
+    warnings: list[str] = field(default_factory=list)
+
+
+def optimize(model: ir.Model, pipeline: Pipeline, settings: Settings | None = None) -> Optimized:
+    """Rewrite `model` in place.
+
+    Raises:
+        PromiseBrokenError: A pass changed the outputs by more than it promised.
+    """
+    settings = settings or Settings()
+    verify = (
+        None
+        if settings.verify == "off"
+        else Verify(
+            settings.verify,
+            inputs=settings.inputs,
+            seed=settings.seed,
+            reproducer=settings.reproducer,
+        )
+    )
+    records = PassManager(pipeline, list(_instruments(settings, verify))).run(model)
+    return Optimized(
+        pipeline=str(pipeline),
+        records=records,
+        deltas=verify.deltas if verify is not None else {},
+        warnings=verify.warnings if verify is not None else [],
+    )
+
+
+def optimize_file(
+    source: Path, pipeline_text: str, out: Path, settings: Settings | None = None
+) -> Optimized:
+    """Read `source`, run the pipeline and write `out`.
+
+    Raises:
+        LprcError: As of `model_io.load`, `Pipeline.parse`, `optimize` and `model_io.save`.
+    """
+    pipeline = Pipeline.parse(pipeline_text)
+    model = load(source)
+    result = optimize(model, pipeline, settings)
+    save(model, out)
+    return result
+
+
+def _instruments(settings: Settings, verify: Verify | None) -> list[Instrument]:
+    found: list[Instrument] = []
+    if settings.check_passes:
+        found.append(ChangeDetection())
+    if settings.dump_dir is not None:
+        found.append(Snapshots(settings.dump_dir))
+    if verify is not None:
+        found.append(verify)
+    if settings.progress is not None:
+        found.append(Progress(settings.progress))
+    return found

@@ -1,0 +1,1 @@
+"""What knows about graphs, passes and targets in general, and never about one of them."""

@@ -1,0 +1,1 @@
+"""What is done around passes and not inside them: verifying, timing, snapshots, progress."""

@@ -1,0 +1,28 @@
+"""The base of all instruments (after LLVM's PassInstrumentation)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import onnx_ir as ir
+
+if TYPE_CHECKING:
+    from lprc.core.manager import PassRecord
+    from lprc.core.pass_base import Pass
+    from lprc.core.pipeline import Pipeline
+
+
+class Instrument:
+    """Looks at a model around each pass; never changes it. Every method may be left as it is."""
+
+    def start(self, model: ir.Model, pipeline: Pipeline) -> None:
+        """Called once, before the first pass."""
+
+    def before_pass(self, model: ir.Model, item: Pass, position: int) -> None:
+        """Called before the pass at `position` runs."""
+
+    def after_pass(self, model: ir.Model, item: Pass, record: PassRecord) -> None:
+        """Called after each pass, whether it changed something or not."""
+
+    def finish(self, model: ir.Model, records: list[PassRecord]) -> None:
+        """Called once, after the last pass; not when one failed."""

@@ -1,0 +1,32 @@
+"""Tells a listener which pass is running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import onnx_ir as ir
+
+from lprc.core.instruments.base import Instrument
+from lprc.core.manager import PassRecord
+from lprc.core.pass_base import Pass
+from lprc.core.pipeline import Pipeline
+
+
+class Progress(Instrument):
+    """Calls `report(done, total)` after each pass.
+
+    Args:
+        report: For instance one that moves a bar.
+    """
+
+    def __init__(self, report: Callable[[int, int], None]) -> None:
+        self._report = report
+        self._total = 0
+
+    def start(self, model: ir.Model, pipeline: Pipeline) -> None:
+        """Learn how many passes there will be."""
+        self._total = len(pipeline.passes)
+
+    def after_pass(self, model: ir.Model, item: Pass, record: PassRecord) -> None:
+        """Report one more."""
+        self._report(record.position + 1, self._total)

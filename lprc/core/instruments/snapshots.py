@@ -1,0 +1,51 @@
+"""The model after each pass that changed it, as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx_ir as ir
+
+from lprc.core.atomic import atomic_file
+from lprc.core.errors import OutputError
+from lprc.core.instruments.base import Instrument
+from lprc.core.manager import PassRecord
+from lprc.core.model_io import save
+from lprc.core.pass_base import Pass
+from lprc.core.pipeline import Pipeline
+from lprc.core.printer import model_text
+
+
+class Snapshots(Instrument):
+    """Writes ``00-source``, then ``NN-PASS`` (NN counts from 1), each as .onnx and as .txt.
+
+    Args:
+        folder: Where to; it is made if need be.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def start(self, model: ir.Model, pipeline: Pipeline) -> None:
+        """Write the source.
+
+        Raises:
+            OutputError: The folder can't be made or written.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"can't be made: {error.strerror}", where=str(self._folder)
+            ) from error
+        self._write(model, "00-source")
+
+    def after_pass(self, model: ir.Model, item: Pass, record: PassRecord) -> None:
+        """Write the model if the pass changed it."""
+        if record.changed:
+            self._write(model, f"{record.position + 1:02d}-{record.name}")
+
+    def _write(self, model: ir.Model, stem: str) -> None:
+        save(model, self._folder / f"{stem}.onnx")
+        with atomic_file(self._folder / f"{stem}.txt") as temporary:
+            temporary.write_text(model_text(model, show_origins=True), encoding="utf-8")

@@ -1,0 +1,165 @@
+"""A pass's options: the fields of its dataclass, written and read as text."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, Union, get_args, get_origin
+
+from lprc.core.errors import UsageError
+from lprc.core.pass_base import Pass
+
+
+@dataclasses.dataclass(frozen=True)
+class OptionInfo:
+    """One option of a pass, as ``lprc passes NAME`` prints it."""
+
+    name: str
+    type: str
+    default: str | None
+    help: str
+
+
+def option(default: Any, description: str) -> Any:
+    """A dataclass field that is an option of a pass, with its documentation."""
+    return dataclasses.field(default=default, metadata={"help": description})
+
+
+def option_infos(pass_class: type[Pass]) -> list[OptionInfo]:
+    """The options of `pass_class`, in the order of its fields."""
+    hints = typing.get_type_hints(pass_class)
+    return [
+        OptionInfo(
+            name=_kebab(field.name),
+            type=_type_text(hints[field.name]),
+            default=None
+            if field.default is dataclasses.MISSING
+            else ",".join(value_texts(field.default)),
+            help=field.metadata.get("help", ""),
+        )
+        for field in _fields(pass_class)
+    ]
+
+
+def make_pass(pass_class: type[Pass], options: Mapping[str, tuple[str, ...]]) -> Pass:
+    """Build a pass from its options' texts.
+
+    Raises:
+        UsageError: An unknown option, a missing one, or a text that is not of the option's type.
+    """
+    hints = typing.get_type_hints(pass_class)
+    fields = {_kebab(field.name): field for field in _fields(pass_class)}
+    values: dict[str, Any] = {}
+    for key, texts in options.items():
+        if key not in fields:
+            raise UsageError(
+                f"unknown option '{key}'", where=pass_class.name, hint=_known(key, list(fields))
+            )
+        field = fields[key]
+        values[field.name] = _parse(hints[field.name], texts, f"{pass_class.name}{{{key}}}")
+    for key, field in fields.items():
+        if field.name not in values and field.default is dataclasses.MISSING:
+            raise UsageError(f"option '{key}' has no value", where=pass_class.name)
+    try:
+        return pass_class(**values)
+    except ValueError as error:
+        raise UsageError(str(error), where=pass_class.name) from error
+
+
+def option_texts(instance: Pass) -> dict[str, tuple[str, ...]]:
+    """The options of `instance` that differ from their defaults, as texts."""
+    return {
+        _kebab(field.name): value_texts(getattr(instance, field.name))
+        for field in _fields(type(instance))
+        if getattr(instance, field.name) != field.default
+    }
+
+
+def value_texts(value: Any) -> tuple[str, ...]:
+    """The text of one option value; a tuple has one text an element, an empty one is `none`."""
+    if value is None or value == ():
+        return ("none",)
+    if isinstance(value, tuple):
+        return tuple(text for item in value for text in value_texts(item))
+    if isinstance(value, bool):
+        return ("true" if value else "false",)
+    return (repr(value) if isinstance(value, float) else str(value),)
+
+
+def _fields(pass_class: type[Pass]) -> tuple[dataclasses.Field[Any], ...]:
+    if not dataclasses.is_dataclass(pass_class):
+        raise TypeError(f"{pass_class.__name__} must be a frozen dataclass")
+    return dataclasses.fields(pass_class)
+
+
+def _kebab(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _known(key: str, names: list[str]) -> str:
+    if not names:
+        return "it has no options"
+    close = difflib.get_close_matches(key, names, n=1)
+    guess = f"did you mean '{close[0]}'? " if close else ""
+    return f"{guess}known options: {', '.join(names)}"
+
+
+def _type_text(hint: Any) -> str:
+    origin = get_origin(hint)
+    if origin is Literal:
+        return "|".join(str(choice) for choice in get_args(hint))
+    if origin in (Union, types.UnionType):
+        return "|".join(
+            "none" if part is type(None) else _type_text(part) for part in get_args(hint)
+        )
+    if origin is tuple:
+        return f"{_type_text(get_args(hint)[0])},…"
+    return str(getattr(hint, "__name__", hint))
+
+
+def _parse(hint: Any, texts: tuple[str, ...], where: str) -> Any:
+    if get_origin(hint) is tuple:
+        if texts == ("none",):
+            return ()
+        element = get_args(hint)[0]
+        return tuple(_parse(element, (text,), where) for text in texts)
+    if len(texts) != 1:
+        raise UsageError(f"takes one value, not {len(texts)}", where=where)
+    matches = [value for parse in _parsers(hint) if (value := parse(texts[0])) is not _NO]
+    if not matches:
+        raise UsageError(f"'{texts[0]}' is not of type {_type_text(hint)}", where=where)
+    return matches[0]
+
+
+_NO = object()
+
+
+def _parsers(hint: Any) -> list[Any]:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        # A str would swallow every text, so it is tried last.
+        parts = sorted(get_args(hint), key=lambda part: part is str)
+        return [parser for part in parts for parser in _parsers(part)]
+    if origin is Literal:
+        choices = {str(choice): choice for choice in get_args(hint)}
+        return [lambda text: choices.get(text, _NO)]
+    parser = {
+        type(None): lambda text: None if text == "none" else _NO,
+        bool: lambda text: {"true": True, "false": False}.get(text, _NO),
+        int: lambda text: _number(int, text),
+        float: lambda text: _number(float, text),
+        str: lambda text: text,
+    }.get(hint)
+    if parser is None:
+        raise TypeError(f"options of type {hint} are not supported")
+    return [parser]
+
+
+def _number(convert: Any, text: str) -> Any:
+    try:
+        return convert(text)
+    except ValueError:
+        return _NO

@@ -1,0 +1,104 @@
+"""The base of all passes, and what the manager hands to one when it runs."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import onnx_ir as ir
+
+from lprc.core.contract import Contract
+from lprc.core.provenance import origins
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """One rewrite that a pass made: at which node, what became of it."""
+
+    node: str
+    op_type: str
+    origins: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True)
+class Skip:
+    """One place that a pass left alone, and why."""
+
+    node: str
+    op_type: str
+    origins: tuple[str, ...]
+    reason: str
+
+
+@dataclass
+class PassContext:
+    """What a pass may know besides the model, and where it says what it did.
+
+    Attributes:
+        rewrite_limit: The number of rewrites that may still be made; None means no limit.
+            Bisection lowers it to find the one rewrite that breaks a model.
+        calibration: Batches of inputs by name, for data-driven passes; may be empty.
+        rewrites: What was rewritten, in order.
+        skips: What was left alone, in order.
+    """
+
+    rewrite_limit: int | None = None
+    calibration: Sequence[dict[str, np.ndarray]] = ()
+    rewrites: list[Rewrite] = field(default_factory=list)
+    skips: list[Skip] = field(default_factory=list)
+
+    def rewrite(self, node: ir.Node | None, note: str) -> bool:
+        """Announce one rewrite before making it; make it only if this returns True.
+
+        Args:
+            node: The node that is rewritten, or None for the graph as a whole.
+            note: What becomes of it, for instance ``folded into conv1``.
+        """
+        if self.rewrite_limit is not None:
+            if self.rewrite_limit <= 0:
+                return False
+            self.rewrite_limit -= 1
+        self.rewrites.append(Rewrite(*_describe(node), note=note))
+        return True
+
+    def withdraw(self, node: ir.Node, reason: str) -> None:
+        """Take back the announced rewrite of `node`, which could not be made after all."""
+        name = node.name or ""
+        index = next(i for i, made in reversed(list(enumerate(self.rewrites))) if made.node == name)
+        del self.rewrites[index]
+        if self.rewrite_limit is not None:
+            self.rewrite_limit += 1
+        self.skip(node, reason)
+
+    def skip(self, node: ir.Node | None, reason: str) -> None:
+        """Say why `node`, which looked like a candidate, is left alone."""
+        self.skips.append(Skip(*_describe(node), reason=reason))
+
+
+def _describe(node: ir.Node | None) -> tuple[str, str, tuple[str, ...]]:
+    if node is None:
+        return "", "", ()
+    return node.name or "", node.op_type, origins(node)
+
+
+class Pass(abc.ABC):
+    """A graph rewrite. A subclass is a frozen dataclass and its fields are its options.
+
+    The first line of the subclass's docstring is its description in ``lprc passes``. A field's
+    documentation is ``field(default=…, metadata={"help": "…"})``; ``option()`` writes that.
+    """
+
+    name: ClassVar[str]
+    contract: ClassVar[Contract]
+
+    @abc.abstractmethod
+    def run(self, model: ir.Model, context: PassContext) -> None:
+        """Rewrite `model` in place, telling `context` of each rewrite and each skip.
+
+        A pass that does not apply changes nothing; one that cannot keep its promise on a node
+        leaves that node alone and says why.
+        """

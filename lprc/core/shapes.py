@@ -1,0 +1,96 @@
+"""ONNX shape inference over an `ir.Model` without copying its weights."""
+
+from __future__ import annotations
+
+import onnx
+import onnx_ir as ir
+
+SMALL = 1024
+"""Initialisers of at most this many bytes go along: they may be shapes."""
+
+
+def infer(model: ir.Model) -> dict[str, ir.Value]:
+    """The types and shapes that ONNX shape inference finds, by value name.
+
+    Nodes that it can't infer through are passed over. Where the shapes written in the file
+    contradict it, it runs again without them.
+
+    Raises:
+        onnx.shape_inference.InferenceError: The graph contradicts itself.
+    """
+    proto = skeleton(model)
+    try:
+        inferred = onnx.shape_inference.infer_shapes(proto, strict_mode=False, data_prop=True)
+    except onnx.shape_inference.InferenceError:
+        del proto.graph.value_info[:]
+        inferred = onnx.shape_inference.infer_shapes(proto, strict_mode=False, data_prop=True)
+    graph = ir.serde.deserialize_model(inferred).graph
+    found = {}
+    for inner in (graph, *graph.subgraphs()):
+        for node in inner:
+            found.update({value.name: value for value in node.outputs if value.name})
+    return found
+
+
+def skeleton(model: ir.Model) -> onnx.ModelProto:
+    """`model` as a proto whose large initialisers are inputs of the same type instead.
+
+    Only the main graph's: subgraphs take their weights along.
+    """
+    large = {
+        name: value
+        for name, value in model.graph.initializers.items()
+        if value.const_value is not None and value.const_value.nbytes > SMALL
+    }
+    tensors = {name: value.const_value for name, value in large.items()}
+    try:
+        for value in large.values():
+            value.const_value = _PLACEHOLDER
+        proto = ir.serde.serialize_model(model)
+    finally:
+        for name, value in large.items():
+            value.const_value = tensors[name]
+    kept = [tensor for tensor in proto.graph.initializer if tensor.name not in large]
+    del proto.graph.initializer[:]
+    proto.graph.initializer.extend(kept)
+    declared = {value.name for value in proto.graph.input}
+    for name, tensor in tensors.items():
+        if name not in declared and tensor is not None:
+            dims = [dim for dim in tensor.shape if isinstance(dim, int)]
+            info = onnx.helper.make_tensor_value_info(name, int(tensor.dtype), dims)
+            proto.graph.input.append(info)
+    return proto
+
+
+_PLACEHOLDER = ir.tensor([0.0])
+
+
+def is_more(known: ir.Value, found: ir.Value) -> bool:
+    """Whether `found` says something that `known` does not, and contradicts nothing."""
+    if found.type is None:
+        return False
+    if known.type is None:
+        return True
+    if known.type != found.type or found.shape is None:
+        return False
+    if known.shape is None:
+        return True
+    return len(known.shape) == len(found.shape) and any(
+        not isinstance(old, int)
+        and (isinstance(new, int) or (old.value is None and new.value is not None))
+        for old, new in zip(known.shape, found.shape, strict=True)
+    )
+
+
+def refine(value: ir.Value, found: ir.Value) -> None:
+    """Give `value` what `found` knows besides."""
+    if value.type is None:
+        value.type = found.type
+    if value.shape is None or found.shape is None:
+        value.shape = found.shape if value.shape is None else value.shape
+        return
+    dims = [
+        old if isinstance(old, int) or (not isinstance(new, int) and old.value is not None) else new
+        for old, new in zip(value.shape, found.shape, strict=True)
+    ]
+    value.shape = ir.Shape(dims)

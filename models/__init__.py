@@ -1,0 +1,1 @@
+"""LPRNet, its export, and number plates: alphabets, labels, decoding, synthetic data."""

@@ -1,0 +1,130 @@
+"""Trained LPRNet weights from a checkpoint file."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lprc.core.errors import DataError, MissingDependencyError
+
+if TYPE_CHECKING:
+    import torch
+
+    from lprc.models.lprnet import LPRNet, PoolForm
+
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
+_CLASSES_KEY = "container.0.weight"
+
+
+def load_checkpoint(
+    path: Path, *, num_classes: int | None = None, pool: PoolForm = "3d", batch_mean: bool = True
+) -> LPRNet:
+    """Build LPRNet with the weights of `path`, ready for inference.
+
+    Args:
+        path: A file that ``torch.save`` wrote: a state dict, bare or inside a dict under one of
+            the usual keys; ``module.`` prefixes are dropped. Only tensors are unpickled.
+        num_classes: The number of classes that is expected; None takes what the file has.
+        pool: See `LPRNet`.
+        batch_mean: See `LPRNet`.
+
+    Raises:
+        MissingDependencyError: torch is not installed.
+        DataError: No such file, not a checkpoint, keys missing or unknown, wrong shapes, or
+            another number of classes.
+    """
+    state = _state_dict(_read(path), path)
+    found = _classes(state, path)
+    if num_classes is not None and found != num_classes:
+        raise DataError(
+            f"the checkpoint has {found} classes, not {num_classes}",
+            where=str(path),
+            hint="the alphabet (with the blank) must be the one it was trained with",
+        )
+    from lprc.models.lprnet import LPRNet
+
+    model = LPRNet(found, pool=pool, batch_mean=batch_mean)
+    _check_keys(state, model.state_dict(), path)
+    model.load_state_dict(dict(state))
+    return model.eval()
+
+
+def _read(path: Path) -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingDependencyError(
+            "reading a checkpoint needs torch", where=str(path), hint='pip install "lprc[torch]"'
+        ) from error
+    if not path.is_file():
+        raise DataError("no such file", where=str(path))
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        zipfile.BadZipFile,
+        ValueError,
+        KeyError,
+        AttributeError,
+        IndexError,
+        TypeError,
+    ) as error:
+        # torch's message is many lines of advice about switching weights_only off.
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DataError(
+            f"not a torch checkpoint of tensors: {reason[:120]}",
+            where=str(path),
+            hint="it must be a whole file that torch.save wrote of a state dict",
+        ) from error
+
+
+def _state_dict(loaded: Any, path: Path) -> Mapping[str, torch.Tensor]:
+    import torch
+
+    for key in _WRAPPERS:
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
+            loaded = loaded[key]
+    if not isinstance(loaded, Mapping) or not loaded:
+        raise DataError(
+            f"holds a {type(loaded).__name__}, not a state dict of tensors", where=str(path)
+        )
+    state = {str(key).removeprefix("module."): value for key, value in loaded.items()}
+    wrong = [key for key, value in state.items() if not isinstance(value, torch.Tensor)]
+    if wrong:
+        raise DataError(f"'{wrong[0]}' is not a tensor", where=str(path))
+    return state
+
+
+def _classes(state: Mapping[str, torch.Tensor], path: Path) -> int:
+    weight = state.get(_CLASSES_KEY)
+    if weight is None or weight.ndim != 4:
+        raise DataError(
+            f"not LPRNet: no 4-D tensor '{_CLASSES_KEY}'",
+            where=str(path),
+            hint="the layout is that of Final_LPRNet_model.pth (backbone.N…, container.0…)",
+        )
+    return int(weight.shape[0])
+
+
+def _check_keys(
+    state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], path: Path
+) -> None:
+    missing = [key for key in expected if key not in state]
+    if missing:
+        raise DataError(
+            f"{len(missing)} tensors are missing, first '{missing[0]}'", where=str(path)
+        )
+    unknown = [key for key in state if key not in expected]
+    if unknown:
+        raise DataError(f"{len(unknown)} unknown tensors, first '{unknown[0]}'", where=str(path))
+    for key, tensor in state.items():
+        if tensor.shape != expected[key].shape:
+            raise DataError(
+                f"'{key}' is {list(tensor.shape)}, not {list(expected[key].shape)}", where=str(path)
+            )

@@ -1,0 +1,159 @@
+"""LPRNet from torch to one ONNX file."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from lprc.core.errors import MissingDependencyError, PromiseBrokenError, UsageError
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from lprc.models.lprnet import LPRNet
+
+MIN_OPSET = 19
+_SCOPES = "pkg.torch.onnx.name_scopes"
+
+
+def export_onnx(
+    model: LPRNet,
+    path: Path,
+    *,
+    batch: int | Literal["dynamic"] = "dynamic",
+    opset: int = 20,
+    height: int = 24,
+    width: int = 94,
+) -> None:
+    """Write `model` as ONNX: input ``image`` f32 [batch, 3, height, width], output ``logits``.
+
+    The graph is the network as it was trained, MaxPool3d and BatchNormalization included; making
+    it fast is the passes' work. The same weights give the same bytes. Nodes are named after the
+    modules that they come from.
+
+    torch's exporter by tracing (``dynamo=False``) writes an invalid MaxPool for MaxPool3d on 4-D
+    tensors, so this one uses the exporter over torch.export.
+
+    Args:
+        model: In eval mode.
+        path: The file to write.
+        batch: A fixed batch size, or ``dynamic`` for a symbolic one.
+        opset: Version of the ONNX operator set.
+        height: Image height in pixels.
+        width: Image width in pixels.
+
+    Raises:
+        UsageError: An opset under 19.
+        MissingDependencyError: onnxscript, which the exporter needs, is not installed.
+        PromiseBrokenError: ONNX Runtime gives other logits than torch.
+        OutputError: The file can't be written.
+    """
+    if opset < MIN_OPSET:
+        raise UsageError(f"opset {opset} is too old", where="--opset", hint=f"at least {MIN_OPSET}")
+    exported = _export(model, batch, opset, (height, width))
+    _name_after_modules(exported)
+    _drop_exporter_metadata(exported)
+    from lprc.core.model_io import from_proto, save, to_proto
+
+    canonical = from_proto(to_proto(exported))
+    _check_logits(model, canonical, batch, (height, width))
+    save(canonical, path)
+
+
+def _export(model: LPRNet, batch: int | str, opset: int, size: tuple[int, int]) -> ir.Model:
+    import torch
+
+    # torch.export takes an example of 1 to mean that the dimension is always 1.
+    example = torch.zeros(2 if batch == "dynamic" else int(batch), 3, *size)
+    dims = ({0: torch.export.Dim("batch", min=1)},) if batch == "dynamic" else None
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                model.eval(),
+                (example,),
+                dynamo=True,
+                opset_version=opset,
+                input_names=["image"],
+                output_names=["logits"],
+                dynamic_shapes=dims,
+                external_data=False,
+                verbose=False,
+                optimize=False,
+            )
+    except ImportError as error:
+        raise MissingDependencyError(
+            "torch's ONNX exporter needs onnxscript", hint='pip install "lprc[torch]"'
+        ) from error
+    assert program is not None
+    return program.model
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    # The exporter warns that torchvision is absent and of its own deprecated calls.
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)
+
+
+def _name_after_modules(model: ir.Model) -> None:
+    taken: set[str] = set()
+    for node in model.graph:
+        scopes = ast.literal_eval(node.metadata_props.get(_SCOPES, "['']"))
+        module = scopes[-2] if len(scopes) > 1 else ""
+        stem = f"{module}/{node.op_type}" if module else node.op_type
+        name, count = stem, 1
+        while name in taken:
+            count += 1
+            name = f"{stem}_{count}"
+        taken.add(name)
+        node.name = name
+
+
+def _drop_exporter_metadata(model: ir.Model) -> None:
+    # It holds stack traces with this machine's paths, and numbers that vary from run to run.
+    model.metadata_props.clear()
+    model.graph.metadata_props.clear()
+    model.producer_name, model.producer_version = "lprc", None
+    model.doc_string = model.graph.doc_string = None
+    values = [*model.graph.inputs, *model.graph.initializers.values()]
+    for node in model.graph:
+        node.metadata_props.clear()
+        node.doc_string = None
+        values.extend(node.outputs)
+    for value in values:
+        value.metadata_props.clear()
+        value.doc_string = None
+
+
+def _check_logits(
+    model: LPRNet, exported: ir.Model, batch: int | str, size: tuple[int, int]
+) -> None:
+    import numpy as np
+    import torch
+
+    from lprc.core.contract import EXACT_TOLERANCE
+    from lprc.core.numerics import compare, run
+
+    generator = np.random.default_rng(0)
+    shape = (3 if batch == "dynamic" else int(batch), 3, *size)
+    image = generator.standard_normal(shape, dtype=np.float32)
+    with torch.inference_mode():
+        expected = {"logits": model(torch.from_numpy(image)).numpy()}
+    (delta,) = compare(expected, run(exported, {"image": image}))
+    if not delta.within(EXACT_TOLERANCE):
+        raise PromiseBrokenError(
+            f"ONNX Runtime's logits are not torch's: {delta}",
+            hint="report the versions of torch and onnxruntime",
+        )

@@ -1,0 +1,55 @@
+"""Plate images as a network's input."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from lprc.core.errors import DataError
+from lprc.models.plate_config import PlateConfig
+
+
+def load_image(path: Path, config: PlateConfig) -> NDArray[np.float32]:
+    """Read one plate as float32 [3, height, width], preprocessed.
+
+    An image of another size is resized (bilinear, antialiased).
+
+    Raises:
+        DataError: Not an image that Pillow reads, truncated, or absurdly large.
+    """
+    pixels = np.asarray(_read(path, config.width, config.height), dtype=np.float32)
+    if config.channels == "BGR":
+        pixels = pixels[:, :, ::-1]
+    scaled = (pixels - config.mean) * config.scale
+    return np.ascontiguousarray(scaled.transpose(2, 0, 1), dtype=np.float32)
+
+
+def load_batch(paths: Sequence[Path], config: PlateConfig) -> NDArray[np.float32]:
+    """Read plates as float32 [N, 3, height, width]; errors as of `load_image`."""
+    return np.stack([load_image(path, config) for path in paths])
+
+
+def _read(path: Path, width: int, height: int) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as opened:
+                image: Image.Image = opened.convert("RGB")
+    except (
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+        OSError,
+        SyntaxError,  # Pillow's answer to a broken PNG
+        ValueError,
+    ) as error:
+        reason = "not an image" if isinstance(error, UnidentifiedImageError) else str(error)
+        raise DataError(f"can't be read: {reason}", where=str(path)) from error
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return image

@@ -1,0 +1,200 @@
+"""Train LPRNet on synthetic plates: ``python -m lprc.models.train --out DIR``."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from lprc.core.errors import LprcError, UsageError
+from lprc.models.plate_config import PlateConfig
+from lprc.models.plate_set import PlateSet, render_plates
+from lprc.models.trainer import Trainer, TrainOptions
+
+log = logging.getLogger("lprc.models.train")
+
+_HELD_OUT_SEED_OFFSET = 1_000_000
+
+
+def train(
+    trainer: Trainer,
+    plates: PlateSet,
+    held_out: PlateSet,
+    out: Path,
+    *,
+    target_accuracy: float,
+    evaluate_every: int,
+    progress: Progress,
+) -> float:
+    """Train until the last step or ``target_accuracy``; return the best held-out exact match.
+
+    ``out`` gets ``last.pt`` after every evaluation and ``best.pt`` after each that is no worse
+    than all before it.
+
+    Raises:
+        DataError: The loss is not finite.
+    """
+    steps = trainer.options.steps
+    task = progress.add_task("training", total=steps, completed=trainer.step)
+    losses: list[float] = []
+    while trainer.step < steps:
+        losses.append(trainer.train_step(plates))
+        progress.update(task, completed=trainer.step)
+        if trainer.step % evaluate_every and trainer.step < steps:
+            continue
+        accuracy = trainer.exact_match(held_out)
+        better, trainer.best = accuracy >= trainer.best, max(accuracy, trainer.best)
+        trainer.save(out / "last.pt")
+        if better:
+            trainer.save(out / "best.pt")
+        log.info(
+            "step %d of %d: loss %.4f, held-out exact match %.4f",
+            trainer.step,
+            steps,
+            sum(losses) / len(losses),
+            accuracy,
+        )
+        progress.update(task, description=f"training, exact match {accuracy:.3f}")
+        losses.clear()
+        if accuracy >= target_accuracy:
+            break
+    return trainer.best
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("PyTorch sees no CUDA device", where="--device", hint="use --device cpu")
+    return name
+
+
+def _render(count: int, seed: int, config: PlateConfig, progress: Progress) -> PlateSet:
+    task = progress.add_task(f"rendering plates of seed {seed}", total=count)
+    plates = render_plates(count, seed, config, advance=lambda: progress.advance(task))
+    log.info("rendered %d plates of seed %d", count, seed)
+    return plates
+
+
+class _Failure(click.ClickException):
+    """An error that lprc raised on purpose, as click ends a command with it."""
+
+    def __init__(self, error: LprcError) -> None:
+        super().__init__(str(error))
+        self.exit_code = error.exit_code  # type: ignore[misc]
+
+
+class _Command(click.Command):
+    """Ends the errors that lprc raises on purpose as one line and their exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LprcError as error:
+            raise _Failure(error) from error
+
+
+@click.command(cls=_Command)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
+@click.option("--steps", default=TrainOptions.steps, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--batch-size", default=TrainOptions.batch_size, show_default=True, type=click.IntRange(1)
+)
+@click.option(
+    "--plates",
+    default=TrainOptions.plates,
+    show_default=True,
+    type=click.IntRange(1),
+    help="To train on.",
+)
+@click.option(
+    "--held-out",
+    default=TrainOptions.held_out,
+    show_default=True,
+    type=click.IntRange(1),
+    help="To test on.",
+)
+@click.option(
+    "--seed",
+    default=TrainOptions.seed,
+    show_default=True,
+    type=click.IntRange(0),
+)
+@click.option(
+    "--learning-rate",
+    default=TrainOptions.learning_rate,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+)
+@click.option(
+    "--dropout",
+    default=TrainOptions.dropout,
+    show_default=True,
+    type=click.FloatRange(0, 1, max_open=True),
+)
+@click.option(
+    "--precision",
+    default=TrainOptions.precision,
+    show_default=True,
+    type=click.Choice(["float32", "bfloat16"]),
+)
+@click.option("--device", default="auto", type=click.Choice(["auto", "cpu", "cuda"]))
+@click.option("--threads", type=click.IntRange(1), help="CPU threads; all cores by default.")
+@click.option(
+    "--target-accuracy",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Stop at this held-out exact match.",
+)
+@click.option("--evaluate-every", default=200, show_default=True, type=click.IntRange(1))
+@click.option("--resume", type=click.Path(path_type=Path, exists=True), help="A last.pt.")
+@click.option("-v", "--verbose", is_flag=True, help="Log each evaluation.")
+def main(
+    out: Path,
+    device: str,
+    threads: int | None,
+    target_accuracy: float,
+    evaluate_every: int,
+    resume: Path | None,
+    verbose: bool,
+    **options: Any,
+) -> None:
+    """Train LPRNet on synthetic plates."""
+    import torch
+
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(message)s"
+    )
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen = TrainOptions(device=_device(device), **options)
+    config = PlateConfig.named("synthetic")
+    out.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(chosen, config)
+    if resume is not None:
+        trainer.load(resume)
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        plates = _render(chosen.plates, chosen.seed, config, progress)
+        held_out = _render(chosen.held_out, chosen.seed + _HELD_OUT_SEED_OFFSET, config, progress)
+        best = train(
+            trainer,
+            plates,
+            held_out,
+            out,
+            target_accuracy=target_accuracy,
+            evaluate_every=evaluate_every,
+            progress=progress,
+        )
+    click.echo(f"{out / 'best.pt'}: held-out exact match {best:.4f} after {trainer.step} steps")
+
+
+if __name__ == "__main__":
+    main()

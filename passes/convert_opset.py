@@ -1,0 +1,98 @@
+"""Older operator sets, raised to the one that the other passes are written for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx
+import onnx_ir as ir
+
+from lprc.core import editing, shapes
+from lprc.core.contract import exact
+from lprc.core.options import option
+from lprc.core.pass_base import Pass, PassContext
+from lprc.core.provenance import KEY, inherit, origins, set_origins
+
+
+@dataclass(frozen=True)
+class ConvertOpset(Pass):
+    """Raise an older ONNX operator set to `version` (onnx.version_converter).
+
+    A newer one stays as it is. Large weights do not go through the converter. Nodes keep their
+    names; one that the converter adds comes from the node that it feeds.
+    """
+
+    name = "convert-opset"
+    contract = exact
+    version: int = option(20, "the version of the ONNX operator set")
+
+    def run(self, model: ir.Model, context: PassContext) -> None:
+        """Convert the whole model at once, or leave it alone and say why."""
+        old = editing.opset_version(model)
+        if old >= self.version:
+            return
+        if model.functions:
+            context.skip(None, "the model has functions: inline-functions runs first")
+            return
+        if old < 9 and any(editing.is_op(node, "Scan") for node in model.graph.all_nodes()):
+            # onnx.version_converter keeps Scan's batch, which opset 9 took away.
+            context.skip(None, "Scan of opset 8 has a batch")
+            return
+        try:
+            converted = onnx.version_converter.convert_version(shapes.skeleton(model), self.version)
+            onnx.checker.check_model(converted)
+        except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
+            context.skip(None, f"opset {old} can't be converted: {_first_line(error)}")
+            return
+        if context.rewrite(None, f"from opset {old}"):
+            _take_over(model, ir.serde.deserialize_model(converted))
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    # The converter's messages begin with the C++ source that raised them.
+    return text.rpartition("Assertion ")[2][:160]
+
+
+def _take_over(model: ir.Model, converted: ir.Model) -> None:
+    """Make the converted graph `model`'s own, with the weights, names and origins of the old."""
+    old, new = model.graph, converted.graph
+    kept = {node.name: origins(node) for node in old.all_nodes() if node.name}
+    metadata = {node.name: dict(node.metadata_props) for node in old.all_nodes() if node.name}
+    old_inputs = {value.name for value in old.inputs}
+    for value in [value for value in new.inputs if value.name not in old_inputs]:
+        new.inputs.remove(value)
+        _adopt(new, value, old.initializers[str(value.name)].const_value)
+    for value in new.inputs:
+        initializer = old.initializers.get(value.name or "")
+        if initializer is not None and not value.is_initializer():
+            _adopt(new, value, initializer.const_value)
+    new.name = old.name
+    new.metadata_props.update(old.metadata_props)
+    model.graph = new
+    # IR version 10 came with opset 21; what an older version allowed, a newer one does too.
+    model.ir_version = max(model.ir_version or 0, converted.ir_version or 0)
+    _restore_origins(new, kept, metadata)
+
+
+def _adopt(graph: ir.Graph, value: ir.Value, tensor: ir.TensorProtocol | None) -> None:
+    value.const_value = tensor
+    graph.register_initializer(value)
+
+
+def _restore_origins(
+    graph: ir.Graph, kept: dict[str, tuple[str, ...]], metadata: dict[str, dict[str, str]]
+) -> None:
+    taken = set(kept)
+    for number, node in enumerate(reversed(list(graph.all_nodes()))):
+        if node.name in kept:
+            node.metadata_props.update(metadata[node.name])
+            set_origins(node, kept[node.name])
+            continue
+        users = [use.node for value in node.outputs for use in value.uses()]
+        inherit(node, [user for user in users if KEY in user.metadata_props][:1])
+        name = node.name or f"{node.op_type}_opset_{number}"
+        while name in taken:
+            name += "_"
+        node.name = name
+        taken.add(name)

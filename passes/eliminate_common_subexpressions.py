@@ -1,0 +1,82 @@
+"""Nodes that compute the same thing, kept once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from lprc.core import editing
+from lprc.core.contract import exact
+from lprc.core.pass_base import Pass, PassContext
+from lprc.core.provenance import inherit
+
+_NOT_DETERMINISTIC = frozenset(
+    [
+        "RandomNormal",
+        "RandomNormalLike",
+        "RandomUniform",
+        "RandomUniformLike",
+        "Bernoulli",
+        "Multinomial",
+        "Dropout",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class EliminateCommonSubexpressions(Pass):
+    """Keep one of several nodes with the same operator, attributes and inputs.
+
+    Random operators, nodes with subgraphs and operators of other domains stay. Where a copy is a
+    graph output, it stays too: two outputs must not become one value. Within each graph.
+    """
+
+    name = "eliminate-common-subexpressions"
+    contract = exact
+
+    def run(self, model: ir.Model, context: PassContext) -> None:
+        """One sweep in topological order finds chains of copies too."""
+        for graph in editing.graphs(model):
+            first: dict[Hashable, ir.Node] = {}
+            for node in list(graph):
+                key = _key(node)
+                kept = node if key is None else first.setdefault(key, node)
+                if kept is node:
+                    continue
+                if any(value.is_graph_output() for value in node.outputs):
+                    context.skip(node, "is a graph output")
+                elif context.rewrite(node, f"is {kept.name}"):
+                    inherit(kept, [node])
+                    for old, new in zip(node.outputs, kept.outputs, strict=True):
+                        ir.convenience.replace_all_uses_with(old, new)
+                    editing.remove_dead([node])
+
+
+def _key(node: ir.Node) -> Hashable | None:
+    if node.domain not in editing.ONNX_DOMAIN or node.op_type in _NOT_DETERMINISTIC:
+        return None
+    attributes = []
+    for name, attribute in sorted(node.attributes.items()):
+        if attribute.ref_attr_name is not None or attribute.type in _WITH_GRAPHS:
+            return None
+        attributes.append((name, attribute.type, _hashable(attribute)))
+    inputs = tuple(None if value is None else id(value) for value in node.inputs)
+    used = tuple(bool(value.name) for value in node.outputs)
+    return node.op_type, inputs, tuple(attributes), used
+
+
+_WITH_GRAPHS = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
+
+
+def _hashable(attribute: ir.Attr) -> Hashable:
+    value = attribute.value
+    if attribute.type == ir.AttributeType.TENSOR:
+        if value.dtype == ir.DataType.STRING:
+            return id(value)
+        return value.dtype, tuple(value.shape), hashlib.sha256(value.tobytes()).digest()
+    if isinstance(value, (list, tuple)):
+        return tuple(value) if all(isinstance(item, Hashable) for item in value) else id(value)
+    return value if isinstance(value, Hashable) else id(value)

@@ -1,0 +1,63 @@
+"""onnxoptimizer as a pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx
+import onnx_ir as ir
+
+from lprc.core.adapters import run_over_proto
+from lprc.core.contract import exact
+from lprc.core.errors import InvalidModelError, MissingDependencyError, UsageError
+from lprc.core.options import option
+from lprc.core.pass_base import Pass, PassContext
+
+
+@dataclass(frozen=True)
+class OnnxOptimizer(Pass):
+    """Run onnxoptimizer's passes; by default its fuse and eliminate passes.
+
+    Needs the extra `simplify`.
+    """
+
+    name = "onnx-optimizer"
+    contract = exact
+    passes: tuple[str, ...] = option((), "their names, as onnxoptimizer spells them")
+
+    def run(self, model: ir.Model, context: PassContext) -> None:
+        """Optimise the whole model.
+
+        Raises:
+            MissingDependencyError: onnxoptimizer is not installed.
+            UsageError: An unknown pass.
+            InvalidModelError: onnxoptimizer fails on the model.
+        """
+        run_over_proto(model, context, self._optimize, self.name)
+
+    def _optimize(self, proto: onnx.ModelProto) -> onnx.ModelProto:
+        try:
+            import onnxoptimizer
+        except ImportError as error:
+            raise MissingDependencyError(
+                "needs onnxoptimizer",
+                where="pass 'onnx-optimizer'",
+                hint='pip install "lprc[simplify]"',
+            ) from error
+        known = onnxoptimizer.get_available_passes()
+        unknown = [name for name in self.passes if name not in known]
+        if unknown:
+            raise UsageError(
+                f"onnxoptimizer has no pass '{unknown[0]}'",
+                where="onnx-optimizer{passes}",
+                hint=f"known: {', '.join(sorted(known))}",
+            )
+        names = list(self.passes) or onnxoptimizer.get_fuse_and_elimination_passes()
+        try:
+            optimized: onnx.ModelProto = onnxoptimizer.optimize(proto, names)
+        except (RuntimeError, ValueError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise InvalidModelError(
+                f"onnxoptimizer fails: {reason[:200]}", where="pass 'onnx-optimizer'"
+            ) from error
+        return optimized

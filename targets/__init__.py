@@ -1,0 +1,1 @@
+"""The backends, one a file, each beside the TOML that describes it."""

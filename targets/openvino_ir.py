@@ -1,0 +1,83 @@
+"""OpenVINO IR."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from lprc.core.errors import LprcError
+from lprc.core.target import Target
+
+OPENVINO_FP32 = Target.from_resource("lprc.targets", "openvino-fp32.toml")
+OPENVINO_FP16 = Target.from_resource("lprc.targets", "openvino-fp16.toml")
+
+TIME_LIMIT = 600
+"""Seconds that a conversion may take."""
+
+
+class EmitError(LprcError):
+    """A conversion that failed, crashed or took too long."""
+
+    exit_code = 4
+
+
+def emit_fp32(lowered: Path, folder: Path) -> list[Path]:
+    """Write ``model.xml`` and ``model.bin`` with float32 weights."""
+    return _emit(lowered, folder, compress=False)
+
+
+def emit_fp16(lowered: Path, folder: Path) -> list[Path]:
+    """Write ``model.xml`` and ``model.bin`` with float32 weights stored as float16.
+
+    That is the IR's own storage format (``compress_to_fp16``): the graph computes in the
+    precision of the lowered ONNX, and the weights are rounded to float16 once.
+    """
+    return _emit(lowered, folder, compress=True)
+
+
+def _emit(lowered: Path, folder: Path, *, compress: bool) -> list[Path]:
+    """Convert in a process of its own: a crash in vendor code must not be ours.
+
+    Raises:
+        EmitError: The conversion failed.
+    """
+    request = {"lowered": str(lowered), "folder": str(folder), "compress": compress}
+    command = [sys.executable, "-m", "lprc.targets.openvino_convert"]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own module
+            command,
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            timeout=TIME_LIMIT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EmitError(f"OpenVINO took more than {TIME_LIMIT} s", where=lowered.name) from error
+    if done.returncode != 0:
+        raise EmitError(f"OpenVINO can't convert it: {_reason(done)}", where=lowered.name)
+    files = [folder / "model.xml", folder / "model.bin"]
+    _drop_paths(files[0])
+    return files
+
+
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    if done.returncode < 0:
+        return f"it crashed with signal {-done.returncode}"
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    telling = [line for line in lines if re.search(r"Error|error|Unsupported|not supported", line)]
+    return (telling or lines or ["no message"])[-1][:300]
+
+
+def _drop_paths(xml: Path) -> None:
+    """The IR records where it was converted from and with what; the bytes must not depend on it."""
+    text = xml.read_text(encoding="utf-8")
+    xml.write_text(
+        re.sub(
+            r"\s*<rt_info>(?:(?!<rt_info>).)*</rt_info>\s*(?=</net>)", "\n", text, flags=re.DOTALL
+        ),
+        encoding="utf-8",
+    )
