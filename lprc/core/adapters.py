@@ -1,12 +1,11 @@
 """Passes written over `onnx.ModelProto` or GraphSurgeon graphs, made passes of ours.
 
-Both lose nodes' metadata on the way. Origins are restored by node name, then by the name of the
-first output; a node that is new under both comes from the nodes that it replaced: those gone
-nodes whose origins its neighbours carry, or, where that finds nothing, from its inputs' producers.
+Both lose nodes' metadata on the way; `OriginMap` says what a node that comes back comes from.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -15,10 +14,11 @@ import onnx_ir as ir
 
 from lprc.core.contract import Contract, exact
 from lprc.core.errors import InvalidModelError, MissingDependencyError
-from lprc.core.model_io import from_proto, to_bytes
+from lprc.core.model_io import PROTOBUF_LIMIT, from_proto, to_bytes, weight_bytes
+from lprc.core.origin_map import OriginMap
 from lprc.core.pass_base import Pass, PassContext
 from lprc.core.printer import model_hash
-from lprc.core.provenance import KEY, inherit, origins, set_origins
+from lprc.core.provenance import stamp
 
 OverProto = Callable[[onnx.ModelProto], onnx.ModelProto]
 OverGraphSurgeon = Callable[[Any], Any]
@@ -76,37 +76,31 @@ def run_over_proto(model: ir.Model, context: PassContext, function: OverProto, n
     """Run `function` over a copy of `model` and take over what it returns, if it changed anything.
 
     Raises:
-        InvalidModelError: It returned a graph that is not valid.
+        InvalidModelError: It returned a graph that is not valid, or another signature.
     """
+    if weight_bytes(model) > PROTOBUF_LIMIT:
+        context.skip(None, "larger than the 2 GiB that a ModelProto can be")
+        return
+    where = f"result of pass '{name}'"
     try:
         result = from_proto(function(onnx.ModelProto.FromString(to_bytes(model))))
     except InvalidModelError as error:
-        raise InvalidModelError(error.message, where=f"result of pass '{name}'") from error
-    _restore_origins(model, result)
-    if _same(model, result) or not context.rewrite(None, "rewrote the graph"):
+        raise InvalidModelError(error.message, where=error.where or where) from error
+    for kind, before, after in (
+        ("inputs", model.graph.inputs, result.graph.inputs),
+        ("outputs", model.graph.outputs, result.graph.outputs),
+    ):
+        if [value.name for value in before] != [value.name for value in after]:
+            raise InvalidModelError(f"the graph has other {kind} than before", where=where)
+    if model_hash(model) == model_hash(result) or not context.rewrite(None, "rewrote the graph"):
         return
+    origin_map = OriginMap(model)
     model.graph = result.graph
     model.ir_version = result.ir_version
     model.functions.clear()
     model.functions.update(result.functions)
-
-
-def _same(before: ir.Model, after: ir.Model) -> bool:
-    return model_hash(before) == model_hash(after)
-
-
-def _restore_origins(before: ir.Model, after: ir.Model) -> None:
-    by_name = {node.name: origins(node) for node in before.graph.all_nodes() if node.name}
-    by_output = {
-        value.name: origins(node) for node in before.graph.all_nodes() for value in node.outputs
-    }
-    for node in after.graph.all_nodes():
-        found = by_name.get(node.name or "") or by_output.get(node.outputs[0].name)
-        if found is not None:
-            set_origins(node, found)
-        elif KEY not in node.metadata_props:
-            producers = [value.producer() for value in node.inputs if value is not None]
-            inherit(node, [producer for producer in producers if producer is not None])
+    origin_map.restore(model)
+    stamp(model)
 
 
 def _pass_class(
@@ -115,8 +109,6 @@ def _pass_class(
     contract: Contract,
     run: Callable[[Pass, ir.Model, PassContext], None],
 ) -> type[Pass]:
-    import dataclasses
-
     body = {"name": name, "contract": contract, "run": run, "__doc__": documentation or name}
     made = type(name.title().replace("-", ""), (Pass,), body)
     return dataclasses.dataclass(frozen=True)(made)

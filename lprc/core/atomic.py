@@ -11,18 +11,20 @@ from pathlib import Path
 
 from lprc.core.errors import OutputError
 
+_PREFIX = ".lprc-"  # not made from the name, which may be as long as names can be
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it takes the name `path` if the block succeeds.
 
     Raises:
-        OutputError: The file can't be written: no such folder, no permission, disk full.
+        OutputError: The file can't be written: no such folder, no permission, disk full, or
+            `path` is a folder or a device.
     """
-    if path.is_dir():
-        raise OutputError("is a folder, not a file", where=str(path))
     with _reported(path):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        _refuse_special(path)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=".tmp")
         os.close(handle)
         temporary = Path(name)
         try:
@@ -41,12 +43,16 @@ def atomic_pair(path: Path, companion: Path) -> Iterator[tuple[Path, Path]]:
     The temporary files have their final names in a temporary folder; `companion` is moved first,
     so that `path` never names a file that isn't there.
     """
-    with _reported(path), tempfile.TemporaryDirectory(dir=path.parent, suffix=".tmp") as folder:
-        temporaries = Path(folder) / path.name, Path(folder) / companion.name
-        yield temporaries
-        for temporary, final in reversed(list(zip(temporaries, (path, companion), strict=True))):
-            _sync(temporary)
-            temporary.replace(final)
+    with _reported(path):
+        _refuse_special(path)
+        _refuse_special(companion)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=_PREFIX, suffix=".tmp") as folder:
+            temporaries = Path(folder) / path.name, Path(folder) / companion.name
+            yield temporaries
+            for temporary in temporaries:
+                _sync(temporary)
+            temporaries[1].replace(companion)
+            temporaries[0].replace(path)
 
 
 @contextmanager
@@ -60,17 +66,10 @@ def atomic_folder(path: Path, *, may_replace: Callable[[Path], bool]) -> Iterato
     Raises:
         OutputError: `path` is a file or a folder that isn't ours, or it can't be written.
     """
-    if path.exists() and not path.is_dir():
-        raise OutputError("is a file, not a folder", where=str(path))
-    if path.is_dir() and any(path.iterdir()) and not may_replace(path):
-        raise OutputError(
-            "this folder holds files that lprc did not write",
-            where=str(path),
-            hint="name another output folder, or empty this one",
-        )
     with _reported(path):
+        _refuse_others_folder(path, may_replace)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=_PREFIX, suffix=".tmp"))
         try:
             yield temporary
             temporary.chmod(0o777 & ~_umask())
@@ -92,6 +91,25 @@ def _swap_in(temporary: Path, path: Path) -> None:
         old.replace(path)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _refuse_special(path: Path) -> None:
+    """Renaming a file over a device, as root over /dev/null, would replace it."""
+    if path.is_dir():
+        raise OutputError("is a folder, not a file", where=str(path))
+    if path.exists() and not path.is_file():
+        raise OutputError("is not a regular file", where=str(path))
+
+
+def _refuse_others_folder(path: Path, may_replace: Callable[[Path], bool]) -> None:
+    if path.exists() and not path.is_dir():
+        raise OutputError("is a file, not a folder", where=str(path))
+    if path.is_dir() and any(path.iterdir()) and not may_replace(path):
+        raise OutputError(
+            "this folder holds files that lprc did not write",
+            where=str(path),
+            hint="name another output folder, or empty this one",
+        )
 
 
 @contextmanager

@@ -11,6 +11,7 @@ PASSES: dict[str, str] = {
     ),
     "eliminate-dead-code": "lprc.passes.eliminate_dead_code:EliminateDeadCode",
     "eliminate-identity": "lprc.passes.eliminate_identity:EliminateIdentity",
+    "factor-average-pool": "lprc.passes.factor_average_pool:FactorAveragePool",
     "fold-affine": "lprc.passes.fold_affine:FoldAffine",
     "fold-bn": "lprc.passes.fold_bn:FoldBatchNorm",
     "fold-constants": "lprc.passes.fold_constants:FoldConstants",
@@ -26,6 +27,7 @@ PASSES: dict[str, str] = {
     "reorder-channels": "lprc.passes.reorder_channels:ReorderChannels",
     "set-batch": "lprc.passes.set_batch:SetBatch",
     "simplify": "lprc.passes.simplify:Simplify",
+    "split-channels": "lprc.passes.split_channels:SplitChannels",
     "simplify-activations": "lprc.passes.simplify_activations:SimplifyActivations",
 }
 """Pass name to ``module:Class``."""

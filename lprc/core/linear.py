@@ -224,11 +224,11 @@ def _store(linear: Linear, weight: Float, bias: Float, sources: Iterable[ir.Node
         index = 0 if editing.constant(linear.bias_node.inputs[0]) is not None else 1
         inherit(linear.bias_node, sources)
         _replace_input(linear.bias_node, index, bias.astype(dtype))
-    elif node.op_type != "MatMul":
+    elif node.op_type != "MatMul" and (bias.any() or editing.input_at(node, 2) is not None):
         if node.op_type == "Gemm":
             node.attributes["beta"] = ir.AttrFloat32("beta", 1.0)
         _replace_input(node, 2, bias.astype(dtype))
-    elif bias.any():
+    elif node.op_type == "MatMul" and bias.any():
         return _add_bias(linear, bias.astype(dtype))
     return linear.output
 

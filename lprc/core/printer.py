@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,15 +18,18 @@ from lprc.core.provenance import origins
 INLINE_ELEMENTS = 8
 """Tensors of at most this many elements print their values."""
 
+Body = ir.Graph | ir.Function
+
 _DTYPES = {
     "FLOAT": "f32", "DOUBLE": "f64", "FLOAT16": "f16", "BFLOAT16": "bf16", "INT8": "i8",
     "INT16": "i16", "INT32": "i32", "INT64": "i64", "UINT8": "u8", "UINT16": "u16",
     "UINT32": "u32", "UINT64": "u64", "BOOL": "bool", "STRING": "string",
 }  # fmt: skip
+_PLAIN = re.compile(r"[^\s\"#%(),=:{}\[\]]+\Z")
 
 
 def model_text(model: ir.Model, *, show_origins: bool = False) -> str:
-    """`model` as text, one line a node.
+    """`model` as text, one line a node: ``%y: f32[1,64] = Gemm(%x, %w, %b) {transB=1}``.
 
     Equal models print equally whatever the order of their nodes and initialisers: nodes stand in
     topological order with ties broken by name, initialisers by name.
@@ -32,64 +38,93 @@ def model_text(model: ir.Model, *, show_origins: bool = False) -> str:
         model: The model.
         show_origins: Whether each node's source nodes stand behind it as a comment.
     """
-    imports = ", ".join(
-        f"{domain or 'onnx'} {version}"
-        for domain, version in sorted(model.graph.opset_imports.items())
-    )
-    lines = [f"opset {imports}", *_graph_lines(model.graph, show_origins)]
-    for identifier, function in sorted(model.functions.items()):
-        lines.append(f"function {'.'.join(part for part in identifier if part)}")
-        lines.extend(_body_lines(function, "  ", show_origins))
-    return "\n".join(lines) + "\n"
+    return "\n".join(_model_lines(model, _Style(show_origins=show_origins))) + "\n"
 
 
 def model_hash(model: ir.Model) -> str:
-    """SHA-256 (hex) of what `model` computes: its text with every tensor's full fingerprint.
+    """SHA-256 (hex) of what `model` computes and what things in it are called.
 
-    Names count; documentation, metadata and the order of nodes do not.
+    Nodes' names, types and shapes, every attribute and every weight in full count; documentation,
+    metadata and the order of nodes do not.
     """
-    digest = hashlib.sha256(model_text(model).encode())
-    for graph in (model.graph, *model.graph.subgraphs()):
-        for name, value in sorted(graph.initializers.items()):
-            digest.update(f"{name} {_fingerprint(value.const_value)}\n".encode())
+    digest = hashlib.sha256()
+    for line in _model_lines(model, _Style(in_full=True)):
+        digest.update(f"{line}\n".encode())
     return digest.hexdigest()
 
 
-def _graph_lines(graph: ir.Graph, show_origins: bool) -> Iterator[str]:
-    yield f"graph {_signature(graph)}"
-    yield from _initializer_lines(graph, "  ")
-    yield from _body_lines(graph, "  ", show_origins)
+@dataclass(frozen=True)
+class _Style:
+    """How much to print.
+
+    Attributes:
+        show_origins: Source nodes, behind each node.
+        in_full: Nodes' names, floats to the last bit and fingerprints of full length.
+    """
+
+    show_origins: bool = False
+    in_full: bool = False
 
 
-def _initializer_lines(graph: ir.Graph, indent: str) -> Iterator[str]:
-    for _, value in sorted(graph.initializers.items()):
-        yield f"{indent}{_name(value)} = {_tensor(value.const_value)}"
+def _model_lines(model: ir.Model, style: _Style) -> Iterator[str]:
+    yield f"opset {_imports(model.graph.opset_imports)}"
+    yield f"graph {_signature(model.graph)}"
+    yield from _body_lines(model.graph, "  ", style)
+    for _, function in sorted(model.functions.items()):
+        yield _function_line(function, style)
+        yield from _body_lines(function, "  ", style)
 
 
-def _body_lines(body: ir.Graph | ir.Function, indent: str, show_origins: bool) -> Iterator[str]:
-    for node in _ordered(body):
-        outputs = ", ".join(map(_typed, _trimmed(node.outputs)))
-        operator = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
-        inputs = ", ".join("-" if value is None else _name(value) for value in node.inputs)
-        came_from = f"  # {', '.join(origins(node))}" if show_origins else ""
-        yield f"{indent}{outputs} = {operator}({inputs}){_attributes(node)}{came_from}"
-        for attribute in sorted(node.attributes.values(), key=lambda item: item.name):
-            for inner in _subgraphs(attribute):
-                yield f"{indent}  {attribute.name} {_signature(inner)}"
-                yield from _initializer_lines(inner, indent + "    ")
-                yield from _body_lines(inner, indent + "    ", show_origins)
+def _imports(versions: dict[str, int]) -> str:
+    return ", ".join(
+        f"{domain or 'onnx'} {version}" for domain, version in sorted(versions.items())
+    )
+
+
+def _function_line(function: ir.Function, style: _Style) -> str:
+    name = ".".join(part for part in function.identifier() if part)
+    inputs = ", ".join(map(_name, function.inputs))
+    outputs = ", ".join(map(_name, function.outputs))
+    attributes = [
+        attribute.name
+        if attribute.value is None
+        else f"{attribute.name}={_attribute(attribute, style)}"
+        for attribute in sorted(function.attributes.values(), key=lambda item: item.name)
+    ]
+    described = f" {{{', '.join(attributes)}}}" if attributes else ""
+    imports = _imports(function.opset_imports)
+    return f"function {name} ({inputs}) -> ({outputs}){described}, opset {imports}"
 
 
 def _signature(graph: ir.Graph) -> str:
-    inputs, outputs = (", ".join(map(_typed, each)) for each in (graph.inputs, graph.outputs))
-    return f"({inputs}) -> ({outputs})"
+    return f"({', '.join(map(_typed, graph.inputs))}) -> ({', '.join(map(_typed, graph.outputs))})"
 
 
-def _trimmed(outputs: Any) -> list[ir.Value]:
-    return [value for value in outputs if value.name]
+def _body_lines(body: Body, indent: str, style: _Style) -> Iterator[str]:
+    if isinstance(body, ir.Graph):
+        for _, value in sorted(body.initializers.items()):
+            yield f"{indent}{_name(value)} = {_tensor(value.const_value, style)}"
+    for node in _ordered(body):
+        yield indent + _node_line(node, style)
+        for attribute in _sorted_attributes(node):
+            for inner in _subgraphs(attribute):
+                yield f"{indent}  {attribute.name} {_signature(inner)}"
+                yield from _body_lines(inner, indent + "    ", style)
 
 
-def _ordered(body: ir.Graph | ir.Function) -> list[ir.Node]:
+def _node_line(node: ir.Node, style: _Style) -> str:
+    # Trailing outputs without a name are outputs that are left out.
+    outputs = ", ".join(_typed(value) if value.name else "-" for value in node.outputs)
+    inputs = ", ".join("-" if value is None else _name(value) for value in node.inputs)
+    operator = ".".join(part for part in (node.domain, node.op_type) if part)
+    if node.overload:
+        operator += f":{node.overload}"
+    name = f"  # name {_quoted(node.name or '')}" if style.in_full else ""
+    came_from = f"  # {', '.join(origins(node))}" if style.show_origins else ""
+    return f"{outputs} = {operator}({inputs}){_attributes(node, style)}{name}{came_from}"
+
+
+def _ordered(body: Body) -> list[ir.Node]:
     """Topological order with ties broken by the first output's name."""
     nodes = list(body)
     index = {id(node): position for position, node in enumerate(nodes)}
@@ -98,9 +133,9 @@ def _ordered(body: ir.Graph | ir.Function) -> list[ir.Node]:
     for position, node in enumerate(nodes):
         producers = {
             index[id(producer)]
-            for value in _all_inputs(node)
+            for value in _used(node)
             if (producer := value.producer()) is not None and id(producer) in index
-        } - {position}
+        }
         waiting.append(len(producers))
         for producer_position in producers:
             users[producer_position].append(position)
@@ -114,15 +149,19 @@ def _ordered(body: ir.Graph | ir.Function) -> list[ir.Node]:
             waiting[user] -= 1
             if waiting[user] == 0:
                 heapq.heappush(ready, (_sort_key(nodes[user]), user))
-    return ordered
+    # Nodes on a cycle never become ready; they are printed all the same, for error reports.
+    printed = set(map(id, ordered))
+    return ordered + [node for node in nodes if id(node) not in printed]
 
 
-def _all_inputs(node: ir.Node) -> Iterator[ir.Value]:
+def _used(node: ir.Node) -> Iterator[ir.Value]:
+    """The values that a node or its subgraphs use, those made inside the subgraphs included."""
     yield from (value for value in node.inputs if value is not None)
     for attribute in node.attributes.values():
         for graph in _subgraphs(attribute):
+            yield from graph.outputs
             for inner in graph:
-                yield from _all_inputs(inner)
+                yield from _used(inner)
 
 
 def _sort_key(node: ir.Node) -> str:
@@ -130,13 +169,23 @@ def _sort_key(node: ir.Node) -> str:
 
 
 def _subgraphs(attribute: ir.Attr) -> list[ir.Graph]:
+    if attribute.ref_attr_name is not None:
+        return []
     if attribute.type == ir.AttributeType.GRAPH:
         return [attribute.value]
     return list(attribute.value) if attribute.type == ir.AttributeType.GRAPHS else []
 
 
+def _sorted_attributes(node: ir.Node) -> list[ir.Attr]:
+    return sorted(node.attributes.values(), key=lambda item: item.name)
+
+
 def _name(value: ir.Value) -> str:
-    return f"%{value.name}"
+    return f"%{_quoted(value.name or '')}"
+
+
+def _quoted(text: str) -> str:
+    return text if _PLAIN.match(text) else json.dumps(text, ensure_ascii=False)
 
 
 def _typed(value: ir.Value) -> str:
@@ -156,48 +205,66 @@ def _dtype(dtype: ir.DataType | None) -> str:
     return "?" if dtype is None else _DTYPES.get(dtype.name, dtype.name.lower())
 
 
-def _shape(shape: Any) -> str:
+def _shape(shape: Iterable[int | ir.SymbolicDim]) -> str:
     dims = (dim if isinstance(dim, int) else (dim.value or "?") for dim in shape)
     return f"[{','.join(map(str, dims))}]"
 
 
-def _attributes(node: ir.Node) -> str:
+def _attributes(node: ir.Node, style: _Style) -> str:
     texts = [
-        f"{attribute.name}={_attribute(attribute)}"
-        for attribute in sorted(node.attributes.values(), key=lambda item: item.name)
+        f"{attribute.name}={_attribute(attribute, style)}"
+        for attribute in _sorted_attributes(node)
         if not _subgraphs(attribute)
     ]
     return f" {{{', '.join(texts)}}}" if texts else ""
 
 
-def _attribute(attribute: ir.Attr) -> str:
+def _attribute(attribute: ir.Attr, style: _Style) -> str:
     if attribute.ref_attr_name is not None:
         return f"@{attribute.ref_attr_name}"
     value = attribute.value
     if attribute.type == ir.AttributeType.TENSOR:
-        return _tensor(value)
+        return _tensor(value, style)
+    if attribute.type == ir.AttributeType.TENSORS:
+        return f"[{', '.join(_tensor(item, style) for item in value)}]"
     if isinstance(value, (list, tuple)):
-        return f"[{','.join(map(_scalar, value))}]"
-    return _scalar(value)
+        return f"[{','.join(_scalar(item, style) for item in value)}]"
+    return _scalar(value, style)
 
 
-def _scalar(value: Any) -> str:
-    return f"{value:.9g}" if isinstance(value, float) else str(value)
+def _scalar(value: Any, style: _Style) -> str:
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "backslashreplace")
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, float):
+        return repr(value) if style.in_full else _short_float(value)
+    return str(value)
 
 
-def _tensor(tensor: Any) -> str:
+def _short_float(value: float) -> str:
+    """The fewest digits that tell a float32 from others; nine for what is not a float32."""
+    with np.errstate(over="ignore"):
+        single = np.float32(value)
+    text = str(single) if float(single) == value else f"{value:.9g}"
+    return text.removesuffix(".0")
+
+
+def _tensor(tensor: Any, style: _Style) -> str:
     if tensor is None:
         return "?"
     described = f"{_dtype(tensor.dtype)}{_shape(tensor.shape)}"
-    if tensor.size <= INLINE_ELEMENTS and tensor.dtype != ir.DataType.STRING:
+    if tensor.size > INLINE_ELEMENTS or style.in_full:
+        fingerprint = _fingerprint(tensor)
+        return f"{described} #{fingerprint if style.in_full else fingerprint[:6]}"
+    if tensor.dtype == ir.DataType.STRING:
+        values = list(tensor.string_data())
+    else:
         values = np.asarray(tensor.numpy()).reshape(-1).tolist()
-        return f"{described} {{{', '.join(map(_scalar, values))}}}"
-    return f"{described} #{_fingerprint(tensor)[:6]}"
+    return f"{described} {{{', '.join(_scalar(value, style) for value in values)}}}"
 
 
 def _fingerprint(tensor: Any) -> str:
-    if tensor is None:
-        return ""
     digest = hashlib.sha256(f"{tensor.dtype} {list(tensor.shape)} ".encode())
     if tensor.dtype == ir.DataType.STRING:
         digest.update(repr(list(tensor.string_data())).encode())

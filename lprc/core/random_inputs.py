@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,8 @@ def random_inputs(
     """Make one input for each graph input that is not an initialiser's default.
 
     Floats are standard normal; integers stay within what their first use allows (an index within
-    the indexed axis, else 0 to 3); symbolic dimensions of one name get one size.
+    the indexed axis, a legal shape for Reshape and the like, else 0 to 3); symbolic dimensions of
+    one name get one size.
 
     Args:
         model: The graph.
@@ -79,15 +81,55 @@ def _values(
     dtype = value.dtype
     assert dtype is not None
     if dtype == ir.DataType.BOOL:
-        return generator.random(shape) < 0.5
+        return np.asarray(generator.random(shape) < 0.5)
     if dtype == ir.DataType.STRING:
         return generator.choice(np.array(["a", "b", "c"], dtype=object), shape)
     if dtype.is_floating_point():
-        return generator.standard_normal(shape).astype(dtype.numpy())
+        return np.asarray(generator.standard_normal(shape), dtype=dtype.numpy())
     if dtype.is_integer():
+        role = _role(value)
+        if role is not None:
+            return np.asarray(role(math.prod(shape)), dtype=dtype.numpy()).reshape(shape)
         limit = 256 if dtype == ir.DataType.UINT8 else _integer_limit(value)
-        return generator.integers(0, limit, shape).astype(dtype.numpy())
+        return np.asarray(generator.integers(0, limit, shape), dtype=dtype.numpy())
     raise NoInputsError(f"is of type {dtype.name}", where=where, hint="give real inputs")
+
+
+def _ones(count: int) -> list[int]:
+    return [1] * count
+
+
+def _counting(count: int) -> list[int]:
+    return list(range(count))
+
+
+def _free_first(count: int) -> list[int]:
+    """A shape that takes any number of elements."""
+    return [-1, *_ones(count - 1)] if count else []
+
+
+_ROLES: dict[tuple[str, int], Callable[[int], list[int]]] = {
+    ("ConstantOfShape", 0): _ones,
+    ("CumSum", 1): lambda count: [0] * count,
+    ("Expand", 1): _ones,
+    ("OneHot", 1): lambda count: [4] * count,
+    ("Reshape", 1): _free_first,
+    ("Slice", 3): _counting,
+    ("Slice", 4): _ones,
+    ("Tile", 1): _ones,
+    ("TopK", 1): _ones,
+    ("Unsqueeze", 1): _counting,
+}
+"""Inputs of operators that random numbers would break, and what is legal there."""
+
+
+def _role(value: ir.Value) -> Callable[[int], list[int]] | None:
+    for use in value.uses():
+        axes = use.idx == 1 and use.node.op_type.startswith("Reduce")
+        found = _counting if axes else _ROLES.get((use.node.op_type, use.idx))
+        if found is not None:
+            return found
+    return None
 
 
 _INDEXED = {"Gather": 1, "GatherElements": 1, "GatherND": 1, "ScatterElements": 1, "ScatterND": 1}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import onnx
 import onnx_ir as ir
 
@@ -24,12 +26,23 @@ def infer(model: ir.Model) -> dict[str, ir.Value]:
     except onnx.shape_inference.InferenceError:
         del proto.graph.value_info[:]
         inferred = onnx.shape_inference.infer_shapes(proto, strict_mode=False, data_prop=True)
-    graph = ir.serde.deserialize_model(inferred).graph
-    found = {}
-    for inner in (graph, *graph.subgraphs()):
-        for node in inner:
-            found.update({value.name: value for value in node.outputs if value.name})
-    return found
+    return {
+        info.name: ir.serde.deserialize_value_info_proto(info, None) for info in _infos(inferred)
+    }
+
+
+def _infos(proto: onnx.ModelProto) -> Iterator[onnx.ValueInfoProto]:
+    """What is said of values, in the main graph and in all subgraphs."""
+    pending = [proto.graph]
+    while pending:
+        graph = pending.pop()
+        yield from graph.value_info
+        yield from graph.output
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.type == onnx.AttributeProto.GRAPH:
+                    pending.append(attribute.g)
+                pending.extend(attribute.graphs)
 
 
 def skeleton(model: ir.Model) -> onnx.ModelProto:
@@ -63,6 +76,15 @@ def skeleton(model: ir.Model) -> onnx.ModelProto:
 
 
 _PLACEHOLDER = ir.tensor([0.0])
+
+
+def is_open(value: ir.Value) -> bool:
+    """Whether inference might still say something of `value`."""
+    if value.type is None or (isinstance(value.type, ir.TensorType) and value.shape is None):
+        return True
+    return value.shape is not None and any(
+        not isinstance(dim, int) and dim.value is None for dim in value.shape
+    )
 
 
 def is_more(known: ir.Value, found: ir.Value) -> bool:

@@ -1,0 +1,42 @@
+"""What several test folders share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def lprnet_data() -> Path:
+    """The real weights and plates that LPRC_DATA names."""
+    folder = Path(os.environ.get("LPRC_DATA", ROOT.parent / "shared" / "lprnet"))
+    if not (folder / "Final_LPRNet_model.pth").is_file():
+        pytest.skip(f"no real LPRNet at {folder}; set LPRC_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lprnet_onnx(lprnet_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real LPRNet as `lprc export` writes it."""
+    from lprc.models.checkpoint import load_checkpoint
+    from lprc.models.export import export_onnx
+
+    path = tmp_path_factory.mktemp("lprnet") / "lprnet.onnx"
+    export_onnx(load_checkpoint(lprnet_data / "Final_LPRNet_model.pth"), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def bundled() -> Path:
+    """The bundled model."""
+    return ROOT / "models" / "lprnet_synthetic.onnx"
+
+
+@pytest.fixture(scope="session")
+def plates() -> Path:
+    """The bundled test plates."""
+    return ROOT / "models" / "synthetic_plates" / "test"
