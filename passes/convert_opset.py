@@ -10,26 +10,28 @@ import onnx_ir as ir
 from lprc.core import editing, shapes
 from lprc.core.contract import exact
 from lprc.core.options import option
+from lprc.core.origin_map import OriginMap
 from lprc.core.pass_base import Pass, PassContext
-from lprc.core.provenance import KEY, inherit, origins, set_origins
 
 
 @dataclass(frozen=True)
 class ConvertOpset(Pass):
-    """Raise an older ONNX operator set to `version` (onnx.version_converter).
+    """Raise an ONNX operator set older than `minimum` to `version` (onnx.version_converter).
 
-    A newer one stays as it is. Large weights do not go through the converter. Nodes keep their
-    names; one that the converter adds comes from the node that it feeds.
+    The other passes are right from 13 on, so a newer one stays as it is. Large weights do not go
+    through the converter. Nodes keep their names; one that the converter adds comes from the node
+    that it feeds.
     """
 
     name = "convert-opset"
     contract = exact
-    version: int = option(20, "the version of the ONNX operator set")
+    version: int = option(20, "the version to raise to")
+    minimum: int = option(13, "the oldest version that stays")
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Convert the whole model at once, or leave it alone and say why."""
         old = editing.opset_version(model)
-        if old >= self.version:
+        if old >= min(self.minimum, self.version):
             return
         if model.functions:
             context.skip(None, "the model has functions: inline-functions runs first")
@@ -57,8 +59,8 @@ def _first_line(error: Exception) -> str:
 def _take_over(model: ir.Model, converted: ir.Model) -> None:
     """Make the converted graph `model`'s own, with the weights, names and origins of the old."""
     old, new = model.graph, converted.graph
-    kept = {node.name: origins(node) for node in old.all_nodes() if node.name}
-    metadata = {node.name: dict(node.metadata_props) for node in old.all_nodes() if node.name}
+    origin_map = OriginMap(model)
+    taken = {node.name for node in old.all_nodes() if node.name}
     old_inputs = {value.name for value in old.inputs}
     for value in [value for value in new.inputs if value.name not in old_inputs]:
         new.inputs.remove(value)
@@ -72,7 +74,8 @@ def _take_over(model: ir.Model, converted: ir.Model) -> None:
     model.graph = new
     # IR version 10 came with opset 21; what an older version allowed, a newer one does too.
     model.ir_version = max(model.ir_version or 0, converted.ir_version or 0)
-    _restore_origins(new, kept, metadata)
+    origin_map.restore(model)
+    _name_new_nodes(new, taken)
 
 
 def _adopt(graph: ir.Graph, value: ir.Value, tensor: ir.TensorProtocol | None) -> None:
@@ -80,18 +83,11 @@ def _adopt(graph: ir.Graph, value: ir.Value, tensor: ir.TensorProtocol | None) -
     graph.register_initializer(value)
 
 
-def _restore_origins(
-    graph: ir.Graph, kept: dict[str, tuple[str, ...]], metadata: dict[str, dict[str, str]]
-) -> None:
-    taken = set(kept)
-    for number, node in enumerate(reversed(list(graph.all_nodes()))):
-        if node.name in kept:
-            node.metadata_props.update(metadata[node.name])
-            set_origins(node, kept[node.name])
+def _name_new_nodes(graph: ir.Graph, taken: set[str]) -> None:
+    for number, node in enumerate(graph.all_nodes()):
+        if node.name:
             continue
-        users = [use.node for value in node.outputs for use in value.uses()]
-        inherit(node, [user for user in users if KEY in user.metadata_props][:1])
-        name = node.name or f"{node.op_type}_opset_{number}"
+        name = f"{node.op_type}_opset_{number}"
         while name in taken:
             name += "_"
         node.name = name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -25,16 +26,28 @@ class DeduplicateInitializers(Pass):
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Point every use of a copy at the first of its kind."""
         for graph in editing.graphs(model):
-            first: dict[tuple[object, ...], ir.Value] = {}
-            for value in list(graph.initializers.values()):
-                tensor = value.const_value
-                if tensor is None or value.is_graph_output() or value.is_graph_input():
-                    continue
-                if tensor.dtype == ir.DataType.STRING:
-                    continue
-                digest = hashlib.sha256(tensor.tobytes()).digest()
-                key = (tensor.dtype, tuple(tensor.shape), digest)
-                kept = first.setdefault(key, value)
-                if kept is not value and context.rewrite(None, f"{value.name} is {kept.name}"):
-                    ir.convenience.replace_all_uses_with(value, kept)
-                    editing.remove_dead_initializer(value)
+            for values in _of_equal_type(graph):
+                first: dict[Hashable, ir.Value] = {}
+                for value in values:
+                    kept = first.setdefault(_content(value), value)
+                    if kept is not value and context.rewrite(None, f"{value.name} is {kept.name}"):
+                        ir.convenience.replace_all_uses_with(value, kept)
+                        editing.remove_dead_initializer(value)
+
+
+def _of_equal_type(graph: ir.Graph) -> list[list[ir.Value]]:
+    """Private initialisers that might be equal: large weights mostly differ in shape already."""
+    groups: dict[Hashable, list[ir.Value]] = {}
+    for value in graph.initializers.values():
+        tensor = value.const_value
+        if tensor is not None and not value.is_graph_output() and not value.is_graph_input():
+            groups.setdefault((tensor.dtype, tuple(tensor.shape)), []).append(value)
+    return [values for values in groups.values() if len(values) > 1]
+
+
+def _content(value: ir.Value) -> Hashable:
+    tensor = value.const_value
+    assert tensor is not None
+    if tensor.dtype == ir.DataType.STRING:
+        return tuple(tensor.numpy().reshape(-1).tolist())
+    return hashlib.sha256(tensor.tobytes()).digest()

@@ -30,6 +30,7 @@ _NOT_DETERMINISTIC = frozenset(
 class EliminateCommonSubexpressions(Pass):
     """Keep one of several nodes with the same operator, attributes and inputs.
 
+    Inputs are the same where they are one value or small constants of equal content.
     Random operators, nodes with subgraphs and operators of other domains stay. Where a copy is a
     graph output, it stays too: two outputs must not become one value. Within each graph.
     """
@@ -63,9 +64,25 @@ def _key(node: ir.Node) -> Hashable | None:
         if attribute.ref_attr_name is not None or attribute.type in _WITH_GRAPHS:
             return None
         attributes.append((name, attribute.type, _hashable(attribute)))
-    inputs = tuple(None if value is None else id(value) for value in node.inputs)
+    inputs = tuple(map(_number, node.inputs))
     used = tuple(bool(value.name) for value in node.outputs)
     return node.op_type, inputs, tuple(attributes), used
+
+
+_SMALL = 1024
+
+
+def _number(value: ir.Value | None) -> Hashable:
+    """What stands for the value of an input."""
+    if value is None:
+        return None
+    tensor = value.const_value
+    overridable = value.is_graph_input() or not value.is_initializer()
+    if tensor is None or overridable or tensor.dtype == ir.DataType.STRING:
+        return id(value)
+    if tensor.nbytes > _SMALL:
+        return id(value)
+    return tensor.dtype, tuple(tensor.shape), tensor.tobytes()
 
 
 _WITH_GRAPHS = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
@@ -78,5 +95,10 @@ def _hashable(attribute: ir.Attr) -> Hashable:
             return id(value)
         return value.dtype, tuple(value.shape), hashlib.sha256(value.tobytes()).digest()
     if isinstance(value, (list, tuple)):
-        return tuple(value) if all(isinstance(item, Hashable) for item in value) else id(value)
-    return value if isinstance(value, Hashable) else id(value)
+        return tuple(map(repr, value)) if all(map(_is_plain, value)) else id(value)
+    return repr(value) if _is_plain(value) else id(value)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it is a number or text: their repr tells 0.0 from -0.0, which are equal."""
+    return isinstance(value, (bool, int, float, str, bytes))

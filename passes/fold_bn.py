@@ -64,7 +64,7 @@ def _fold(node: ir.Node, context: PassContext) -> None:
             editing.replace_value(node.outputs[0], value)
             editing.remove_dead([node])
         return
-    context.skip(node, before)
+    context.skip(node, before if behind == linear.NOT_LINEAR else behind)
 
 
 def _affine(node: ir.Node) -> linear.Affine | str:

@@ -2,200 +2,241 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
+import onnx
 import onnx_ir as ir
-from numpy.typing import NDArray
 
-from lprc.core import editing
+from lprc.core import constants, editing
 from lprc.core.contract import exact
-from lprc.core.evaluate import evaluate
+from lprc.core.evaluate import evaluate, output_types, type_bytes
 from lprc.core.numerics import RunError
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
-from lprc.core.shape_values import ShapeValues
+from lprc.core.shape_values import Element, ShapeValues, dimensions
 
 _RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli")
-_NEVER = frozenset((*_RANDOM, "Multinomial", "Dropout"))
+_NEVER = frozenset((*_RANDOM, "Multinomial", "Dropout", "Constant"))
 _QUANTISED = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"))
+_SHRINKING = frozenset(("Compress", "NonZero", "Unique"))
+"""Their results depend on values, but are never much larger than their inputs."""
 
 
 @dataclass(frozen=True)
 class FoldConstants(Pass):
     """Evaluate nodes whose inputs are constant, and shape arithmetic on known dimensions.
 
-    ONNX Runtime evaluates, all nodes of a graph in one run. Random operators, control flow,
-    QuantizeLinear and DequantizeLinear (they say where a graph is quantised) and operators of
-    other domains stay. So does what would make the model larger by more than `max-bytes`.
+    ONNX Runtime evaluates, as many nodes in one run as can be. A Reshape to a computed shape of
+    which all dimensions but one are known gets a constant shape.
+
+    Random operators, control flow and operators of other domains stay, and so do QuantizeLinear
+    and DequantizeLinear: they say where a graph is quantised. Nodes whose results would make the
+    model larger by more than `max-bytes` altogether stay too.
 
     Enters subgraphs.
     """
 
     name = "fold-constants"
     contract = exact
-    max_bytes: int = option(1_000_000, "how many bytes larger than its inputs a result may be")
+    max_bytes: int = option(4_000_000, "how many bytes larger the model may become")
+    fold_qdq: bool = option(False, "evaluate QuantizeLinear and DequantizeLinear too")
 
     def run(self, model: ir.Model, context: PassContext) -> None:
-        """Fold each graph: first the shape arithmetic, then the rest."""
+        """Fold each graph in one sweep, then the shapes of its Reshape nodes in another."""
+        opsets = dict(model.graph.opset_imports)
+        before = len(context.rewrites)
+        never = _NEVER if self.fold_qdq else _NEVER | _QUANTISED
+        folder = _Folder(context, opsets, self.max_bytes, never)
         for graph in editing.graphs(model):
-            _fold_shapes(graph, context)
-            chosen = self._choose(graph, context)
-            if chosen:
-                _fold(graph, chosen, dict(model.graph.opset_imports), context)
+            folder.fold(graph)
+            _settle_reshapes(graph, context)
+        if len(context.rewrites) > before and (model.ir_version or 0) < 4:
+            # Only since version 4 may an initialiser not be an input.
+            model.ir_version = 4
 
-    def _choose(self, graph: ir.Graph, context: PassContext) -> list[ir.Node]:
-        """The nodes to evaluate, in topological order."""
-        chosen: list[ir.Node] = []
-        folded: dict[int, int] = {}
-        for node in graph:
-            sizes = [_constant_bytes(value, folded) for value in node.inputs if value is not None]
-            if None in sizes or not _may_fold(node) or (not sizes and node.op_type == "Constant"):
+
+@dataclass
+class _Folder:
+    """One sweep's state.
+
+    Attributes:
+        budget: How many bytes the model may still grow by.
+        pending: Nodes that are chosen and not yet evaluated, in topological order.
+        sizes: The bytes of what `pending` puts out, by the value's id.
+        types: Its types, by the value's name.
+    """
+
+    context: PassContext
+    opsets: Mapping[str, int]
+    budget: int
+    never: frozenset[str]
+    pending: list[ir.Node] = field(default_factory=list)
+    sizes: dict[int, int] = field(default_factory=dict)
+    types: dict[str, onnx.TypeProto] = field(default_factory=dict)
+
+    def fold(self, graph: ir.Graph) -> None:
+        """Fold what can be in `graph`; not in its subgraphs."""
+        shape_values = ShapeValues()
+        for node in list(graph):
+            if node.graph is not graph:
                 continue
-            if any(value.is_graph_output() for value in node.outputs):
-                context.skip(node, "is a graph output")
-                continue
-            made = _output_bytes(node)
-            taken = sum(size for size in sizes if size is not None)
-            if (made is None and taken > self.max_bytes) or (
-                made is None and node.op_type in _UNBOUNDED
-            ):
-                context.skip(node, "the result's size is not known")
-            elif made is not None and made > taken + self.max_bytes:
-                context.skip(node, "the result is too large")
-            elif context.rewrite(node, "evaluated"):
-                chosen.append(node)
-                for value in node.outputs:
-                    folded[id(value)] = made if made is not None else taken
-        return chosen
+            if not self._fold_shape(node, shape_values) and self._is_candidate(node):
+                self._choose(node)
+        self._flush()
+
+    def _fold_shape(self, node: ir.Node, shape_values: ShapeValues) -> bool:
+        found = shape_values.visit(node)
+        array = found.array() if found is not None else None
+        output = node.outputs[0]
+        if array is None or output.is_graph_output() or not output.uses():
+            return False
+        if not self.context.rewrite(node, f"is {array.tolist()}"):
+            return False
+        constants.become_initializer(output, constants.tensor_of(array, output.name or ""))
+        editing.remove_dead([node])
+        return True
+
+    def _is_candidate(self, node: ir.Node) -> bool:
+        if node.domain not in editing.ONNX_DOMAIN or node.op_type in self.never:
+            return False
+        if not any(value.uses() or value.is_graph_output() for value in node.outputs):
+            return False
+        if not all(value is None or self._is_constant(value) for value in node.inputs):
+            return False
+        return not any(
+            attribute.type in _NOT_PLAIN or attribute.ref_attr_name is not None
+            for attribute in node.attributes.values()
+        ) and all(_is_tensor(value) for value in node.outputs)
+
+    def _is_constant(self, value: ir.Value) -> bool:
+        if id(value) in self.sizes:
+            return True
+        return not value.is_graph_input() and ir.convenience.get_const_tensor(value) is not None
+
+    def _choose(self, node: ir.Node) -> None:
+        if any(value.is_graph_output() for value in node.outputs):
+            self.context.skip(node, "is a graph output")
+            return
+        types, made = self._results(node)
+        if made is None and self.pending:
+            # How large it becomes may depend on what is pending.
+            self._flush()
+            if not all(value is None or self._is_constant(value) for value in node.inputs):
+                return
+            types, made = self._results(node)
+        inputs = {id(value): value for value in node.inputs if value is not None}.values()
+        if made is None:
+            if node.op_type not in _SHRINKING:
+                self.context.skip(node, "the result's size is not known")
+                return
+            # NonZero puts out an int64 for each axis where its input may be a bool.
+            made = 8 * (editing.rank(node.inputs[0]) or 8) * sum(map(self._size, inputs))
+        growth = max(0, made - sum(self._size(value) for value in inputs if _is_freed(value)))
+        if growth > self.budget:
+            self.context.skip(node, "the result is too large")
+        elif self.context.rewrite(node, "evaluated"):
+            self.budget -= growth
+            self.pending.append(node)
+            for value in node.outputs:
+                self.sizes[id(value)] = made
+                self.types[value.name or ""] = types.get(value.name or "", onnx.TypeProto())
+
+    def _results(self, node: ir.Node) -> tuple[dict[str, onnx.TypeProto], int | None]:
+        """The types of what the node puts out, and its size in bytes."""
+        types = output_types(node, self.opsets, self.types)
+        sizes = [type_bytes(types.get(value.name)) for value in node.outputs if value.name]
+        known = [size for size in sizes if size is not None]
+        return types, sum(known) if len(known) == len(sizes) else None
+
+    def _size(self, value: ir.Value) -> int:
+        if id(value) in self.sizes:
+            return self.sizes[id(value)]
+        tensor = ir.convenience.get_const_tensor(value)
+        return 0 if tensor is None else constants.tensor_bytes(tensor)
+
+    def _flush(self) -> None:
+        """Evaluate what is pending."""
+        nodes, self.pending = self.pending, []
+        self.sizes.clear()
+        self.types.clear()
+        arrays: dict[str, np.ndarray] = {}
+        self._evaluate(nodes, arrays)
+        for node in nodes:
+            for value in node.outputs:
+                if value.name in arrays and value.uses():
+                    tensor = constants.tensor_of(arrays[value.name], value.name)
+                    constants.become_initializer(value, tensor)
+        editing.remove_dead(reversed(nodes))
+
+    def _evaluate(self, nodes: list[ir.Node], arrays: dict[str, np.ndarray]) -> None:
+        """Evaluate all of `nodes` at once or, where ONNX Runtime can't, halves of them."""
+        inside = {id(node) for node in nodes}
+        wanted = [
+            value
+            for node in nodes
+            for value in node.outputs
+            if any(id(use.node) not in inside for use in value.uses())
+        ]
+        if not wanted:
+            return
+        try:
+            arrays.update(evaluate(nodes, wanted, self.opsets, arrays))
+        except RunError:
+            if len(nodes) == 1:
+                self.context.withdraw(nodes[0], "ONNX Runtime can't evaluate it")
+                return
+            self._evaluate(nodes[: len(nodes) // 2], arrays)
+            self._evaluate(nodes[len(nodes) // 2 :], arrays)
 
 
-_UNBOUNDED = frozenset(
-    [
-        "ConstantOfShape",
-        "Expand",
-        "Tile",
-        "Range",
-        "Pad",
-        "Resize",
-        "Upsample",
-        "OneHot",
-        "EyeLike",
-        "Gather",
-        "GatherND",
-        "MatMul",
-        "Gemm",
-        "Einsum",
-        "CenterCropPad",
-        "Col2Im",
-    ]
-)
-"""Operators whose result can be far larger than their inputs."""
+_NOT_PLAIN = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
+_NO_TENSORS = (ir.SequenceType, ir.OptionalType, ir.SparseTensorType)
 
 
-def _may_fold(node: ir.Node) -> bool:
-    if node.domain not in editing.ONNX_DOMAIN or node.op_type in _NEVER | _QUANTISED:
-        return False
-    if "Sequence" in node.op_type or "Optional" in node.op_type:
-        return False
-    plain = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
-    return not any(
-        attribute.type in plain or attribute.ref_attr_name is not None
-        for attribute in node.attributes.values()
-    )
+def _is_tensor(value: ir.Value) -> bool:
+    return not isinstance(value.type, _NO_TENSORS)
 
 
-def _constant_bytes(value: ir.Value, folded: dict[int, int]) -> int | None:
-    """The size of an initialiser or of what will be one; None if it is not constant."""
-    if id(value) in folded:
-        return folded[id(value)]
-    if value.is_graph_input() or not value.is_initializer() or value.const_value is None:
-        return None
-    return value.const_value.nbytes
+def _is_freed(value: ir.Value) -> bool:
+    """Whether nothing needs `value` any more once its one user is evaluated."""
+    return len(value.consumers()) <= 1 and not value.is_graph_output()
 
 
-def _output_bytes(node: ir.Node) -> int | None:
-    total = 0
-    for value in node.outputs:
-        shape = editing.static_shape(value)
-        if shape is None or value.dtype is None or value.dtype == ir.DataType.STRING:
-            return None
-        total += int(np.prod(shape, dtype=object) * max(1.0, value.dtype.itemsize))
-    return total
-
-
-def _fold_shapes(graph: ir.Graph, context: PassContext) -> None:
+def _settle_reshapes(graph: ir.Graph, context: PassContext) -> None:
+    """Give Reshape nodes constant shapes where the dimensions not known can be left to them."""
     values = ShapeValues()
     for node in list(graph):
-        found = values.visit(node)
-        if found is None or any(element is None for element in found):
+        values.visit(node)
+        if not editing.is_op(node, "Reshape") or editing.attribute(node, "allowzero", 0):
             continue
-        output = node.outputs[0]
-        if output.is_graph_output() or not output.uses():
+        target = values.of(editing.input_at(node, 1))
+        shape = None if target is None else _constant_shape(target.elements, node.inputs[0])
+        if shape is None or not context.rewrite(node, f"the shape is {shape}"):
             continue
-        rank = _rank_of_shape_value(node)
-        if rank is not None and context.rewrite(node, f"is {found}"):
-            array = np.array(found, dtype=np.int64)
-            _replace(graph, node, [array.reshape(()) if rank == 0 else array])
+        producer = node.inputs[1].producer() if node.inputs[1] is not None else None
+        hint = f"{node.name}_shape"
+        array = np.array(shape, dtype=np.int64)
+        node.replace_input_with(1, editing.add_initializer(graph, hint, array))
+        editing.remove_dead([producer])
 
 
-def _rank_of_shape_value(node: ir.Node) -> int | None:
-    known = editing.rank(node.outputs[0])
-    if known is not None:
-        return known
-    return {"Shape": 1, "Size": 0, "Concat": 1, "Slice": 1}.get(node.op_type)
+def _constant_shape(target: tuple[Element, ...], data: ir.Value | None) -> list[int] | None:
+    """`target` with 0 for a dimension of `data` in the same place, and -1 for one other.
 
-
-def _fold(
-    graph: ir.Graph, nodes: list[ir.Node], opsets: dict[str, int], context: PassContext
-) -> None:
-    inside = {id(node) for node in nodes}
-    wanted = [
-        value
-        for node in nodes
-        for value in node.outputs
-        if any(id(use.node) not in inside for use in value.uses())
+    None where it is constant already, or where more dimensions than one would be -1.
+    """
+    numbers = [element for element in target if isinstance(element, int)]
+    if len(numbers) == len(target) or any(number == 0 or number < -1 for number in numbers):
+        return None
+    dims = dimensions(data) or ()
+    settled = [
+        element if isinstance(element, int) else 0 if _is_at(dims, axis, element) else -1
+        for axis, element in enumerate(target)
     ]
-    try:
-        arrays = evaluate(nodes, wanted, opsets)
-    except RunError:
-        arrays = _one_by_one(nodes, opsets, context)
-    for node in nodes:
-        names = [value.name for value in node.outputs]
-        if all(
-            name in arrays or not value.uses()
-            for name, value in zip(names, node.outputs, strict=True)
-        ):
-            _replace(graph, node, [arrays.get(name or "") for name in names])
-    editing.remove_dead(reversed(nodes))
+    return settled if settled.count(-1) <= 1 else None
 
 
-def _one_by_one(
-    nodes: Sequence[ir.Node], opsets: dict[str, int], context: PassContext
-) -> dict[str, NDArray[Any]]:
-    """Evaluate what can be, where a node among them can't (say, for want of a kernel)."""
-    arrays: dict[str, NDArray[Any]] = {}
-    done: list[ir.Node] = []
-    failed: set[int] = set()
-    for node in nodes:
-        needed = [value.producer() for value in node.inputs if value is not None]
-        if any(id(each) in failed for each in needed if each is not None):
-            failed.add(id(node))
-            continue
-        try:
-            arrays.update(evaluate([*done, node], list(node.outputs), opsets))
-            done.append(node)
-        except RunError:
-            failed.add(id(node))
-            context.withdraw(node, "ONNX Runtime can't evaluate it")
-    return arrays
-
-
-def _replace(graph: ir.Graph, node: ir.Node, arrays: Sequence[NDArray[Any] | None]) -> None:
-    for value, array in zip(node.outputs, arrays, strict=True):
-        if array is not None and value.uses():
-            constant = editing.add_initializer(graph, f"{value.name}_value", array)
-            ir.convenience.replace_all_uses_with(value, constant)
-    editing.remove_dead([node])
+def _is_at(dims: tuple[Element, ...], axis: int, element: Element) -> bool:
+    return element is not None and dims[axis : axis + 1] == (element,)

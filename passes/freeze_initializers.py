@@ -23,13 +23,17 @@ class FreezeInitializers(Pass):
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Freeze each of the main graph's."""
-        graph = model.graph
-        for value in list(graph.inputs):
-            if not value.is_initializer():
-                continue
-            if not context.rewrite(None, f"froze {value.name}"):
-                return
-            graph.inputs.remove(value)
-        if context.rewrites and (model.ir_version or 0) < 4:
-            # Only since version 4 may an initialiser not be an input.
-            model.ir_version = 4
+        inputs = model.graph.inputs
+        frozen = {
+            id(value)
+            for value in inputs
+            if value.is_initializer() and context.rewrite(None, f"froze {value.name}")
+        }
+        if not frozen:
+            return
+        # One at a time would take quadratic time: there may be thousands.
+        kept = [value for value in inputs if id(value) not in frozen]
+        inputs.clear()
+        inputs.extend(kept)
+        # Only since version 4 may an initialiser not be an input.
+        model.ir_version = max(model.ir_version or 0, 4)

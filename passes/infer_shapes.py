@@ -27,13 +27,15 @@ class InferShapes(Pass):
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Infer on a copy without weights, and take over what is new."""
+        known = {value.name: value for value in _values(model) if value.name}
+        if not any(shapes.is_open(value) for value in known.values()):
+            return
         try:
             inferred = shapes.infer(model)
         except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             context.skip(None, f"inference failed: {reason[:200]}")
             return
-        known = {value.name: value for value in _values(model) if value.name}
         news = [
             (known[name], found)
             for name, found in inferred.items()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import onnx_ir as ir
+from onnx_ir.passes import PreconditionError
 from onnx_ir.passes.common import InlinePass
 
+from lprc.core import editing
 from lprc.core.contract import exact
 from lprc.core.pass_base import Pass, PassContext
 from lprc.core.provenance import KEY, set_origins
@@ -16,7 +18,8 @@ from lprc.core.provenance import KEY, set_origins
 class InlineFunctions(Pass):
     """Replace calls of the model's own functions by their bodies (onnx-ir's InlinePass).
 
-    The passes behind it look at nodes, not into functions. Inlined nodes come from the call.
+    The passes behind it look at nodes, not into functions. Inlined nodes come from the call. Where
+    one function can't be inlined, none is.
     """
 
     name = "inline-functions"
@@ -26,14 +29,75 @@ class InlineFunctions(Pass):
         """Inline all functions at once."""
         if not model.functions:
             return
+        reason = _why_not(model)
+        if reason is not None:
+            context.skip(None, reason)
+            return
         if not context.rewrite(None, f"inlined {len(model.functions)} functions"):
             return
         for function in model.functions.values():
-            for node in function:
+            for node in function.all_nodes():
                 # A body's nodes are sources only through the call that they are inlined at.
                 node.metadata_props.pop(KEY, None)
         before = {id(node) for node in model.graph.all_nodes()}
+        taken = _names(model)
         InlinePass()(model)
-        for node in model.graph.all_nodes():
-            if id(node) not in before and KEY not in node.metadata_props and node.name:
-                set_origins(node, (node.name,))
+        model.functions.clear()
+        _settle(model, before, taken)
+
+
+def _why_not(model: ir.Model) -> str | None:
+    """Looked at first, because InlinePass raises half-way."""
+    try:
+        InlinePass().requires(model)
+    except PreconditionError:
+        return "functions call each other in a circle"
+    for function in model.functions.values():
+        for domain, version in function.opset_imports.items():
+            if model.graph.opset_imports.get(domain, version) != version:
+                return f"function '{function.name}' is written for another opset than the model"
+    calls = (node for node in _all_nodes(model) if node.op_identifier() in model.functions)
+    for call in calls:
+        if any(attribute.type in _GRAPHS for attribute in call.attributes.values()):
+            return f"function '{call.op_type}' takes a graph as an attribute"
+        if len(call.inputs) > len(model.functions[call.op_identifier()].inputs):
+            return f"function '{call.op_type}' is called with too many inputs"
+    return None
+
+
+_GRAPHS = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
+
+
+def _all_nodes(model: ir.Model) -> list[ir.Node]:
+    nodes = list(model.graph.all_nodes())
+    for function in model.functions.values():
+        nodes.extend(function.all_nodes())
+    return nodes
+
+
+def _names(model: ir.Model) -> set[str]:
+    values = {value.name for node in model.graph.all_nodes() for value in node.outputs}
+    for graph in editing.graphs(model):
+        values |= {value.name for value in graph.inputs} | set(graph.initializers)
+    return {name for name in values if name}
+
+
+def _settle(model: ir.Model, before: set[int], taken: set[str]) -> None:
+    """Complete the origins of inlined nodes, and the uniqueness of their values' names.
+
+    InlinePass knows the names of the graph that it inlines into, not those in its subgraphs.
+    """
+    for node in model.graph.all_nodes():
+        if id(node) in before:
+            continue
+        if KEY not in node.metadata_props and node.name:
+            set_origins(node, (node.name,))
+        for value in node.outputs:
+            if value.is_graph_output() or not value.name:
+                continue
+            name, suffix = value.name, 1
+            while name in taken:
+                suffix += 1
+                name = f"{value.name}_{suffix}"
+            value.name = name
+            taken.add(name)

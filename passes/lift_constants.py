@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from lprc.core import editing
+from lprc.core.constants import become_initializer
 from lprc.core.contract import exact
 from lprc.core.pass_base import Pass, PassContext
 
@@ -16,7 +17,7 @@ class LiftConstants(Pass):
     """Turn Constant nodes into initialisers, so that a weight is a weight however it was exported.
 
     Enters subgraphs; each constant becomes an initialiser of its own graph. One that is a graph
-    output stays a node, and so do sparse tensors.
+    output stays a node.
     """
 
     name = "lift-constants"
@@ -24,29 +25,25 @@ class LiftConstants(Pass):
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Lift each Constant."""
+        lifted = False
         for graph in editing.graphs(model):
             for node in list(graph):
-                if not editing.is_op(node, "Constant"):
-                    continue
-                if node.outputs[0].is_graph_output():
-                    context.skip(node, "is a graph output")
-                    continue
-                tensor = ir.convenience.get_const_tensor(node.outputs[0])
-                if tensor is None:
-                    context.skip(node, "not a dense tensor")
-                elif context.rewrite(node, "became an initialiser"):
-                    _lift(node, graph, tensor)
+                if editing.is_op(node, "Constant"):
+                    lifted |= _lift(node, graph, context)
+        if lifted and (model.ir_version or 0) < 4:
+            # Only since version 4 may an initialiser not be an input.
+            model.ir_version = 4
 
 
-def _lift(node: ir.Node, graph: ir.Graph, tensor: ir.TensorProtocol) -> None:
-    old = node.outputs[0]
-    name, old.name = old.name, None
-    lifted = ir.Value(
-        name=name,
-        shape=ir.Shape(tensor.numpy().shape),
-        type=ir.TensorType(tensor.dtype),
-        const_value=tensor,
-    )
-    graph.register_initializer(lifted)
-    ir.convenience.replace_all_uses_with(old, lifted)
+def _lift(node: ir.Node, graph: ir.Graph, context: PassContext) -> bool:
+    output = node.outputs[0]
+    if output.is_graph_output():
+        context.skip(node, "is a graph output")
+        return False
+    tensor = ir.convenience.get_const_tensor(output)
+    # onnx-ir loads no sparse Constant; None would be an attribute of an enclosing function.
+    if tensor is None or not context.rewrite(node, "became an initialiser"):
+        return False
+    become_initializer(output, tensor)
     graph.remove(node, safe=True)
+    return True

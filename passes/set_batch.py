@@ -83,14 +83,14 @@ class SetBatch(Pass):
         olds = {editing.dimension(value, 0) for value in self._chosen(before)} - {None}
         if not olds:
             return None  # from symbolic to a number: one of the sizes that it stood for
-        new = 2 if self.batch == "dynamic" else int(self.batch)
         (old,) = olds
         assert old is not None
+        new = old + 1 if self.batch == "dynamic" else int(self.batch)
         try:
             was = run(before, random_inputs(before))
             now = run(after, random_inputs(after, batch=new))
-        except (RunError, NoInputsError) as error:
-            return f"does not run at batch {new}: {error.message}"
+        except (RunError, NoInputsError):
+            return f"does not run at batch {new}"
         for name, array in was.items():
             expected = (array.shape[0] * new // old, *array.shape[1:]) if array.ndim else ()
             if array.ndim and array.shape[0] % old == 0 and now[name].shape != expected:

@@ -34,27 +34,29 @@ class SimplifyActivations(Pass):
         """Rewrite in one sweep, inputs first."""
         for graph in editing.graphs(model):
             for node in list(graph):
-                if node.graph is not graph or not editing.is_op(node, "Relu", "Clip", "LeakyRelu"):
+                if node.graph is not graph:
                     continue
-                _simplify(node, context)
+                if editing.is_op(node, "Relu", "Clip"):
+                    _simplify(node, context)
+                elif editing.is_op(node, "LeakyRelu") and editing.attribute(node, "alpha") == 0:
+                    _as_relu(node, context)
 
 
 def _simplify(node: ir.Node, context: PassContext) -> None:
-    if node.op_type == "LeakyRelu":
-        if editing.attribute(node, "alpha", 0.01) == 0 and context.rewrite(node, "is Relu"):
-            _put(node, node.inputs[0], (0.0, np.inf))
-        return
-    value, dtype = node.inputs[0], node.inputs[0].dtype if node.inputs[0] is not None else None
+    value = node.inputs[0]
     bounds = _bounds(node)
     if bounds is None:
         context.skip(node, "bounds are not constant")
         return
-    if value is None or dtype is None or bounds[0] > bounds[1]:
+    if value is None or bounds[0] > bounds[1]:
         return
     if _covers(bounds, _range(value)):
         if not _is_pinned(node, value) and context.rewrite(node, f"never changes {value.name}"):
             editing.replace_value(node.outputs[0], value)
             editing.remove_dead([node])
+        return
+    if value.dtype is None:
+        context.skip(node, "the type is not known")
         return
     start, merged = _merge(value, bounds)
     if start is not value:
@@ -65,6 +67,11 @@ def _simplify(node: ir.Node, context: PassContext) -> None:
         return
     if context.rewrite(node, note):
         _put(node, start, merged)
+
+
+def _as_relu(node: ir.Node, context: PassContext) -> None:
+    if context.rewrite(node, "is Relu"):
+        _put(node, node.inputs[0], (0.0, np.inf))
 
 
 def _is_pinned(node: ir.Node, value: ir.Value) -> bool:
@@ -129,7 +136,6 @@ def _range(value: ir.Value) -> tuple[float, float]:
 def _put(node: ir.Node, value: ir.Value | None, bounds: tuple[float, float]) -> None:
     """A Relu or Clip of `value` in the place of `node`."""
     assert value is not None
-    assert value.dtype is not None
     chain = [node]
     inner = node.inputs[0].producer() if node.inputs[0] is not None else None
     while (

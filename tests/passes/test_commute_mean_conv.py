@@ -94,9 +94,7 @@ def test_a_chain_of_convs_is_passed_whole(rewrite):
             "AveragePool has ceil_mode",
         ),
         (
-            conv_then(
-                "y = AveragePool<kernel_shape=[3,3]>(c)", shape="N,9,8,6", weight="6,9,1,1"
-            ),
+            conv_then("y = AveragePool<kernel_shape=[3,3]>(c)", shape="N,9,8,6", weight="6,9,1,1"),
             "would not save work",
         ),
     ],

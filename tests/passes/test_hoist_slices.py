@@ -83,21 +83,36 @@ def test_filters_that_nothing_reads_are_dropped(rewrite, cut):
 
 PUBLIC = "float[A,B,C,D] y, float[E,F,G,H] v"
 BLOCKED = {
-    "two users": (f"v = Relu(x) {CHANNEL} z = Neg(v)", "float[A,B,C,D] y, float[E,F,G,H] z",
-                  "sliced tensor has other users"),
+    "two users": (
+        f"v = Relu(x) {CHANNEL} z = Neg(v)",
+        "float[A,B,C,D] y, float[E,F,G,H] z",
+        "sliced tensor has other users",
+    ),
     "output": (f"v = Relu(x) {CHANNEL}", PUBLIC, "sliced tensor has other users"),
     "bounds": ("v = Relu(x) y = Slice(v, free, end, ch)", None, "bounds are not constant"),
-    "pool in space": (f"v = MaxPool<kernel_shape=[3,3]>(x) {SPACE}", None,
-                      "Slice on a spatial axis of MaxPool"),
+    "pool in space": (
+        f"v = MaxPool<kernel_shape=[3,3]>(x) {SPACE}",
+        None,
+        "Slice on a spatial axis of MaxPool",
+    ),
     "Conv in space": (f"v = Conv(x, w) {SPACE}", None, "Slice on a spatial axis of Conv"),
     "grouped": (f"v = Conv<group=2>(x, g) {CHANNEL}", None, "grouped Conv"),
-    "dynamic weights": (f"a = Mul(p, p) v = Conv(x, a) {CHANNEL}", None,
-                        "Conv weights are not constant"),
+    "dynamic weights": (
+        f"a = Mul(p, p) v = Conv(x, a) {CHANNEL}",
+        None,
+        "Conv weights are not constant",
+    ),
     "dynamic operand": (f"v = Add(x, o) {CHANNEL}", None, "the other operand is not constant"),
-    "batch and channels": ("v = Conv(x, p) y = Slice(v, starts2, ends2, both)", None,
-                           "Slice on both batch and channels of Conv"),
-    "Indices": ("m, i = MaxPool<kernel_shape=[2,2]>(x) y = Slice(m, start, end, ch)",
-                "float[A,B,C,D] y, int64[E,F,G,H] i", "MaxPool has another output in use"),
+    "batch and channels": (
+        "v = Conv(x, p) y = Slice(v, starts2, ends2, both)",
+        None,
+        "Slice on both batch and channels of Conv",
+    ),
+    "Indices": (
+        "m, i = MaxPool<kernel_shape=[2,2]>(x) y = Slice(m, start, end, ch)",
+        "float[A,B,C,D] y, int64[E,F,G,H] i",
+        "MaxPool has another output in use",
+    ),
     "no filter": ("v = Conv(x, p) y = Slice(v, end, end, ch)", None, "Slice is empty"),
     "subgraph": (
         "v = Relu(x) y = If(flag) <then_branch = t () => (float[A,B,C,D] i)"

@@ -32,9 +32,7 @@ def torch_pool3d(
 @pytest.mark.parametrize("axis", [0, 1, -5, -4])
 @pytest.mark.parametrize(("stride", "slices"), [(1, 0), (2, 1), (4, 1)])
 def test_unsqueezed_pool_becomes_slice_and_pool(rewrite, axis, stride, slices):
-    found = rewrite(
-        volume(f"kernel_shape=[1,3,3], strides=[{stride},1,2]", axis=axis), Legalize()
-    )
+    found = rewrite(volume(f"kernel_shape=[1,3,3], strides=[{stride},1,2]", axis=axis), Legalize())
     assert found.ops == ["Slice"] * slices + ["MaxPool"]
     assert list(found.node("MaxPool").attributes["kernel_shape"].value) == [3, 3]
 

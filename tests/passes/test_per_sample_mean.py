@@ -60,8 +60,10 @@ def test_axes_are_an_attribute_in_older_opsets(rewrite):
             "m = ReduceMean<keepdims=0>(s, some) t = Sum(m) y = Add(x, x)",
             "keepdims=0 over some axes",
         ),
-        ("m = ReduceMean<keepdims=0>(s) c = Softmax<axis=0>(s) k = Expand(m, all) y = Mul(c, c)",
-         "mean feeds Expand"),
+        (
+            "m = ReduceMean<keepdims=0>(s) c = Softmax<axis=0>(s) k = Expand(m, all) y = Mul(c, c)",
+            "mean feeds Expand",
+        ),
         ("m = ReduceMean<keepdims=0>(s) q = Sum(m, x) y = Neg(q)", "mean feeds Sum"),
     ],
 )

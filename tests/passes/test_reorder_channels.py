@@ -28,7 +28,9 @@ SLICE = "t = Slice(r, zero, end, one, two) z = Conv(t, h)"
 
 
 def network(body: str, outputs: str = "y, z") -> onnx.ModelProto:
-    declared = ", ".join(f"float[{n}] {o}" for o, n in ((o.strip(), "A,B,C,D") for o in outputs.split(",")))
+    declared = ", ".join(
+        f"float[{n}] {o}" for o, n in ((o.strip(), "A,B,C,D") for o in outputs.split(","))
+    )
     text = f"""<ir_version: 8, opset_import: ["" : 17]>
     agraph (float[N,3,6,6] x, bool[1] flag) => ({declared}) <{BOUNDS}> {{ {body} }}"""
     model = onnx.parser.parse_model(text)
@@ -87,19 +89,28 @@ def test_the_slice_becomes_contiguous(rewrite, form):
 BLOCKED = {
     "a graph output": ("r = Relu(a) y = Conv(r, v)", "y, z, r", "blocked by a graph output"),
     "Softmax": ("r = Softmax<axis=1>(a) y = Conv(r, v)", "y, z", "blocked by Softmax"),
-    "Flatten": ("r = Relu(a) f = Transpose<perm=[0,2,3,1]>(r) y = Neg(f)", "y, z",
-                "blocked by Transpose"),
+    "Flatten": (
+        "r = Relu(a) f = Transpose<perm=[0,2,3,1]>(r) y = Neg(f)",
+        "y, z",
+        "blocked by Transpose",
+    ),
     "grouped": ("r = Relu(a) y = Conv<group=2>(r, g)", "y, z", "blocked by grouped Conv"),
-    "grouped producer": ("e = Conv<group=2>(a, g) r = Relu(e) y = Conv(r, v)", "y, z",
-                         "blocked by grouped Conv"),
+    "grouped producer": (
+        "e = Conv<group=2>(a, g) r = Relu(e) y = Conv(r, v)",
+        "y, z",
+        "blocked by grouped Conv",
+    ),
     "subgraph": (
         "r = Relu(a) y = If(flag) <then_branch = t1 () => (float[A,B,C,D] i) { i = Relu(r) },"
         " else_branch = t2 () => (float[A,B,C,D] j) { j = Neg(a) }>",
         "y, z",
         "blocked by a subgraph",
     ),
-    "Indices": ("r, i = MaxPool<kernel_shape=[1,1]>(a) f = Cast<to=1>(i) y = Conv(f, v)",
-                "y, z", "blocked by MaxPool"),
+    "Indices": (
+        "r, i = MaxPool<kernel_shape=[1,1]>(a) f = Cast<to=1>(i) y = Conv(f, v)",
+        "y, z",
+        "blocked by MaxPool",
+    ),
 }
 
 
@@ -111,8 +122,11 @@ def test_what_blocks(rewrite, form):
 
 
 def test_a_graph_input_blocks(rewrite):
-    found = check(rewrite, "t = Slice(x, zero, end, one, two) y = Conv(t, w2)".replace(
-        "Conv(t, w2)", "Neg(t)"), "y")
+    found = check(
+        rewrite,
+        "t = Slice(x, zero, end, one, two) y = Conv(t, w2)".replace("Conv(t, w2)", "Neg(t)"),
+        "y",
+    )
     assert found.reasons == ["blocked by a graph input"]
 
 
@@ -176,6 +190,16 @@ def test_slice_with_a_spatial_part(rewrite):
     assert slices_are_contiguous(found)
 
 
+def test_slices_whose_orders_must_agree_but_cannot(rewrite):
+    # Making {0, 4} contiguous reorders {0, 2, 4, 6}; what is added to that keeps its own order.
+    body = (
+        "a = Conv(x, w, b) r = Relu(a) i = Slice(r, one, end, one, two)"
+        " t = Slice(r, zero, end, one, two) j = Add(i, t) z = Conv(j, h)"
+        " u = Slice(r, zero, end, one, four) y = Conv(u, q)"
+    )
+    assert check(rewrite, body).reasons == ["blocked by Slice"]
+
+
 def test_contiguous_order_of_nested_and_disjoint_lists():
     order = contiguous_order(8, [np.arange(0, 8, 2), np.arange(0, 8, 4), np.array([3, 5])])
     assert order is not None
@@ -215,7 +239,19 @@ def networks(draw) -> onnx.ModelProto:
 
     conv(values[0], draw(st.sampled_from([4, 6, 8])))
     for _ in range(draw(st.integers(2, 9))):
-        kinds = ["conv", "relu", "pool", "scale", "slice", "slice", "slice", "concat", "depthwise", "add", "bn"]
+        kinds = [
+            "conv",
+            "relu",
+            "pool",
+            "scale",
+            "slice",
+            "slice",
+            "slice",
+            "concat",
+            "depthwise",
+            "add",
+            "bn",
+        ]
         kind = draw(st.sampled_from(kinds))
         # Mostly a chain: a value that many nodes use blocks more than it tests.
         source = values[draw(st.one_of(st.just(-1), st.just(-1), st.integers(1 - len(values), -1)))]
@@ -263,7 +299,9 @@ def networks(draw) -> onnx.ModelProto:
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 4, 5, 5])
     graph = helper.make_graph(nodes, "g", [x], outputs, weights)
     opset = [helper.make_opsetid("", 17)]
-    return onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=opset, ir_version=8))
+    return onnx.shape_inference.infer_shapes(
+        helper.make_model(graph, opset_imports=opset, ir_version=8)
+    )
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,0 +1,129 @@
+"""Passes on graphs in files: ``cases/PASS/CASE.txt``.
+
+A case is a header, a graph, and what becomes of it::
+
+    # passes: infer-shapes,fold-bn{option=1}
+    # batch: 3                                  (optional: the size of symbolic batches)
+    <ir_version: 9, opset_import: ["" : 20]>
+    g (float[N,2] x) => (float[N,2] y) { y = Identity(x) }
+    # output
+    the printer's text
+    # skips                                     (optional)
+    node: reason
+
+Besides the text, every changed graph is checked by onnx.checker and run in ONNX Runtime against
+the one before it. ``pytest tests/passes --regenerate`` writes what stands below ``# output``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+import pytest
+
+from lprc.core import model_io
+from lprc.core.errors import PromiseBrokenError
+from lprc.core.instruments.base import Instrument
+from lprc.core.instruments.change_detection import ChangeDetection
+from lprc.core.instruments.verify import Verify
+from lprc.core.manager import PassManager
+from lprc.core.pipeline import Pipeline
+from lprc.core.printer import model_text
+from lprc.core.random_inputs import random_inputs
+
+CASES = Path(__file__).parent / "cases"
+FILES = sorted(CASES.rglob("*.txt"))
+
+
+@dataclass(frozen=True)
+class Case:
+    passes: str
+    batch: int
+    graph: str
+    header: str
+    expected: str
+
+
+def read(path: Path) -> Case:
+    source, _, expected = path.read_text(encoding="utf-8").partition("# output\n")
+    lines = source.splitlines()
+    head = [line for line in lines if line.startswith("#")]
+    options = dict(line.lstrip("# ").split(":", 1) for line in head if ":" in line)
+    assert "passes" in options, f"{path}: its first line must be '# passes: …'"
+    graph = "\n".join(line for line in lines if not line.startswith("#"))
+    return Case(
+        options["passes"].strip(), int(options.get("batch", "2")), graph, source, expected.strip()
+    )
+
+
+class Check(Instrument):
+    """Every graph on the way is valid ONNX, shapes included."""
+
+    def after_pass(self, model, item, record):
+        onnx.checker.check_model(model_io.to_proto(model), full_check=True)
+
+
+def run_case(case: Case) -> str:
+    model = model_io.from_proto(onnx.parser.parse_model(case.graph))
+    verify = Verify("each", inputs=[random_inputs(model, seed=1, batch=case.batch)])
+    pipeline = Pipeline.parse(case.passes)
+    records = PassManager(pipeline, [ChangeDetection(), Check(), verify]).run(model)
+    assert not verify.warnings
+    skips = [f"{skip.node}: {skip.reason}" for record in records for skip in record.skips]
+    return model_text(model).strip() + "".join(["\n# skips\n", "\n".join(skips)] if skips else [])
+
+
+@pytest.mark.parametrize("path", FILES, ids=[f"{p.parent.name}/{p.stem}" for p in FILES])
+def test_case(path: Path, regenerate: bool) -> None:
+    case = read(path)
+    actual = run_case(case)
+    if regenerate:
+        path.write_text(f"{case.header.rstrip()}\n# output\n{actual}\n", encoding="utf-8")
+        return
+    assert actual == case.expected, "if this is right: pytest tests/passes --regenerate"
+
+
+IDENTITY = """\
+# passes: eliminate-identity
+<ir_version: 9, opset_import: ["" : 20]>
+g (float[N,2] x) => (float[N,2] y) { [one] a = Identity(x) [two] y = Relu(a) }
+"""
+
+
+def test_a_case_is_regenerated_and_read_back(tmp_path):
+    path = tmp_path / "case.txt"
+    path.write_text(IDENTITY)
+    test_case(path, regenerate=True)
+    assert path.read_text() == IDENTITY + (
+        "# output\n"
+        "opset onnx 20\n"
+        "graph (%x: f32[N,2]) -> (%y: f32[N,2])\n"
+        "  %y: f32[N,2] = Relu(%x)\n"
+    )
+    test_case(path, regenerate=False)
+
+
+def test_a_case_with_other_text_fails(tmp_path):
+    path = tmp_path / "case.txt"
+    path.write_text(IDENTITY + "# output\nopset onnx 20\n")
+    with pytest.raises(AssertionError, match="regenerate"):
+        test_case(path, regenerate=False)
+
+
+def test_a_case_whose_pass_lies_fails(tmp_path, monkeypatch):
+    from lprc.passes.eliminate_identity import EliminateIdentity
+
+    def wrong(self, model: ir.Model, context) -> None:
+        node = model.graph[1]
+        if context.rewrite(node, "broken"):
+            node.op_type = "Neg"
+
+    monkeypatch.setattr(EliminateIdentity, "run", wrong)
+    path = tmp_path / "case.txt"
+    path.write_text(IDENTITY)
+    with pytest.raises(PromiseBrokenError, match="eliminate-identity"):
+        test_case(path, regenerate=True)
+    assert path.read_text() == IDENTITY
