@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,23 @@ if TYPE_CHECKING:
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 _CLASSES_KEY = "container.0.weight"
+
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    struct.error,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What torch.load has been seen to raise on damaged files, in its two formats."""
 
 
 def load_checkpoint(
@@ -33,8 +51,8 @@ def load_checkpoint(
 
     Raises:
         MissingDependencyError: torch is not installed.
-        DataError: No such file, not a checkpoint, keys missing or unknown, wrong shapes, or
-            another number of classes.
+        DataError: No such file, not a checkpoint, keys missing, unknown or there twice, wrong
+            shapes or dtypes, values that are not finite, or another number of classes.
     """
     state = _state_dict(_read(path), path)
     found = _classes(state, path)
@@ -44,10 +62,15 @@ def load_checkpoint(
             where=str(path),
             hint="the alphabet (with the blank) must be the one it was trained with",
         )
+    import torch
+
     from lprc.models.lprnet import LPRNet
 
+    with torch.device("meta"):  # a damaged file may ask for any number of classes
+        expected = LPRNet(found).state_dict()
+    _check_keys(state, expected, path)
+    _check_values(state, expected, path)
     model = LPRNet(found, pool=pool, batch_mean=batch_mean)
-    _check_keys(state, model.state_dict(), path)
     model.load_state_dict(dict(state))
     return model.eval()
 
@@ -63,18 +86,7 @@ def _read(path: Path) -> Any:
         raise DataError("no such file", where=str(path))
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        OSError,
-        zipfile.BadZipFile,
-        ValueError,
-        KeyError,
-        AttributeError,
-        IndexError,
-        TypeError,
-    ) as error:
+    except _UNREADABLE as error:
         # torch's message is many lines of advice about switching weights_only off.
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise DataError(
@@ -87,14 +99,17 @@ def _read(path: Path) -> Any:
 def _state_dict(loaded: Any, path: Path) -> Mapping[str, torch.Tensor]:
     import torch
 
-    for key in _WRAPPERS:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
-            loaded = loaded[key]
+    for _ in _WRAPPERS:  # one inside another in any order, but a pickle can also hold a cycle
+        if isinstance(loaded, Mapping):
+            inner = (loaded[key] for key in _WRAPPERS if isinstance(loaded.get(key), Mapping))
+            loaded = next(inner, loaded)
     if not isinstance(loaded, Mapping) or not loaded:
         raise DataError(
             f"holds a {type(loaded).__name__}, not a state dict of tensors", where=str(path)
         )
     state = {str(key).removeprefix("module."): value for key, value in loaded.items()}
+    if len(state) < len(loaded):
+        raise DataError("holds tensors both with and without 'module.'", where=str(path))
     wrong = [key for key, value in state.items() if not isinstance(value, torch.Tensor)]
     if wrong:
         raise DataError(f"'{wrong[0]}' is not a tensor", where=str(path))
@@ -109,7 +124,10 @@ def _classes(state: Mapping[str, torch.Tensor], path: Path) -> int:
             where=str(path),
             hint="the layout is that of Final_LPRNet_model.pth (backbone.N…, container.0…)",
         )
-    return int(weight.shape[0])
+    classes = int(weight.shape[0])
+    if classes < 2:
+        raise DataError(f"{classes} classes are less than a character and a blank", where=str(path))
+    return classes
 
 
 def _check_keys(
@@ -127,4 +145,24 @@ def _check_keys(
         if tensor.shape != expected[key].shape:
             raise DataError(
                 f"'{key}' is {list(tensor.shape)}, not {list(expected[key].shape)}", where=str(path)
+            )
+
+
+def _check_values(
+    state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], path: Path
+) -> None:
+    import torch
+
+    for key, tensor in state.items():
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+            raise DataError(f"'{key}' is not a dense tensor with values", where=str(path))
+        if tensor.is_floating_point() != expected[key].is_floating_point():
+            raise DataError(
+                f"'{key}' is {tensor.dtype}, not {expected[key].dtype}", where=str(path)
+            )
+        if not tensor.to(expected[key].dtype).isfinite().all():
+            raise DataError(
+                f"'{key}' has values that are not finite",
+                where=str(path),
+                hint="the training diverged, or the file is damaged",
             )

@@ -41,7 +41,7 @@ def export_onnx(
     tensors, so this one uses the exporter over torch.export.
 
     Args:
-        model: In eval mode.
+        model: Put into eval mode.
         path: The file to write.
         batch: A fixed batch size, or ``dynamic`` for a symbolic one.
         opset: Version of the ONNX operator set.
@@ -49,14 +49,27 @@ def export_onnx(
         width: Image width in pixels.
 
     Raises:
-        UsageError: An opset under 19.
+        UsageError: An opset under 19 or one that the exporter doesn't know, a batch that is no
+            number of images, or an image size that the network can't take.
         MissingDependencyError: onnxscript, which the exporter needs, is not installed.
-        PromiseBrokenError: ONNX Runtime gives other logits than torch.
+        PromiseBrokenError: ONNX Runtime can't run it or gives other logits than torch.
         OutputError: The file can't be written.
     """
     if opset < MIN_OPSET:
         raise UsageError(f"opset {opset} is too old", where="--opset", hint=f"at least {MIN_OPSET}")
+    if batch != "dynamic" and (not isinstance(batch, int) or isinstance(batch, bool) or batch < 1):
+        raise UsageError(
+            f"{batch!r} is no batch size", where="--batch", hint="'dynamic' or a number of images"
+        )
+    _check_size(model.eval(), (height, width))
     exported = _export(model, batch, opset, (height, width))
+    written = exported.opset_imports.get("")
+    if written != opset:  # the exporter only logs that it could not convert
+        raise UsageError(
+            f"torch's exporter can't write opset {opset}, only {written}",
+            where="--opset",
+            hint="choose a lower one",
+        )
     _name_after_modules(exported)
     _drop_exporter_metadata(exported)
     from lprc.core.model_io import from_proto, save, to_proto
@@ -64,6 +77,20 @@ def export_onnx(
     canonical = from_proto(to_proto(exported))
     _check_logits(model, canonical, batch, (height, width))
     save(canonical, path)
+
+
+def _check_size(model: LPRNet, size: tuple[int, int]) -> None:
+    import torch
+
+    try:
+        with torch.inference_mode():
+            model(torch.zeros(1, 3, *size))
+    except RuntimeError as error:
+        reason = next(iter(str(error).splitlines()), "")
+        raise UsageError(
+            f"the network can't take images of {size[1]}×{size[0]} pixels: {reason}",
+            hint="LPRNet is made for 94×24",
+        ) from error
 
 
 def _export(model: LPRNet, batch: int | str, opset: int, size: tuple[int, int]) -> ir.Model:
@@ -75,7 +102,7 @@ def _export(model: LPRNet, batch: int | str, opset: int, size: tuple[int, int]) 
     try:
         with _quiet():
             program = torch.onnx.export(
-                model.eval(),
+                model,
                 (example,),
                 dynamo=True,
                 opset_version=opset,
@@ -144,14 +171,20 @@ def _check_logits(
     import torch
 
     from lprc.core.contract import EXACT_TOLERANCE
-    from lprc.core.numerics import compare, run
+    from lprc.core.numerics import RunError, compare, run
 
     generator = np.random.default_rng(0)
     shape = (3 if batch == "dynamic" else int(batch), 3, *size)
     image = generator.standard_normal(shape, dtype=np.float32)
     with torch.inference_mode():
         expected = {"logits": model(torch.from_numpy(image)).numpy()}
-    (delta,) = compare(expected, run(exported, {"image": image}))
+    try:
+        found = run(exported, {"image": image})
+    except RunError as error:
+        raise PromiseBrokenError(
+            f"ONNX Runtime can't run what was exported: {error}", hint="choose a lower --opset"
+        ) from error
+    (delta,) = compare(expected, found)
     if not delta.within(EXACT_TOLERANCE):
         raise PromiseBrokenError(
             f"ONNX Runtime's logits are not torch's: {delta}",

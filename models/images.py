@@ -20,7 +20,8 @@ def load_image(path: Path, config: PlateConfig) -> NDArray[np.float32]:
     An image of another size is resized (bilinear, antialiased).
 
     Raises:
-        DataError: Not an image that Pillow reads, truncated, or absurdly large.
+        DataError: Not an image that Pillow reads, truncated, absurdly large, or with more than
+            8 bits a channel.
     """
     pixels = np.asarray(_read(path, config.width, config.height), dtype=np.float32)
     if config.channels == "BGR":
@@ -39,6 +40,8 @@ def _read(path: Path, width: int, height: int) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as opened:
+                if opened.mode[0] in "IF":  # convert() would cut their values off at 255
+                    raise ValueError(f"more than 8 bits a channel (mode {opened.mode})")
                 image: Image.Image = opened.convert("RGB")
     except (
         UnidentifiedImageError,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from lprc.core.errors import DataError
@@ -25,11 +26,16 @@ def list_images(folder: Path) -> list[Path]:
     """The image files of `folder`, sorted by name.
 
     Raises:
-        DataError: No such folder, or no image in it.
+        DataError: No such folder, one that can't be read, or no image in it.
     """
     if not folder.is_dir():
         raise DataError("no such folder", where=str(folder))
-    images = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"can't be read: {error.strerror}", where=str(folder)) from error
+    # A link to nothing stays: reading it is an error, and leaving it out would be silent.
+    images = [path for path in entries if path.suffix.lower() in SUFFIXES and not path.is_dir()]
     if not images:
         known = ", ".join(sorted(SUFFIXES))
         raise DataError("no images in it", where=str(folder), hint=f"known kinds: {known}")
@@ -45,7 +51,7 @@ def read_labelled(folder: Path, config: PlateConfig) -> list[LabelledImage]:
 
     Raises:
         DataError: A label with a character outside the alphabet, an empty one, or a table that
-            is malformed, names a missing file or one outside the folder.
+            is malformed, names a missing file, one outside the folder or one file twice.
     """
     table = folder / LABELS_FILE
     if table.is_file():
@@ -76,7 +82,7 @@ def _check_label(item: LabelledImage, known: frozenset[str], name: str) -> None:
 
 def _from_table(table: Path) -> list[LabelledImage]:
     try:
-        with table.open(encoding="utf-8", newline="") as stream:
+        with table.open(encoding="utf-8-sig", newline="") as stream:  # spreadsheets write a BOM
             reader = csv.DictReader(stream, strict=True)
             if reader.fieldnames is None or sorted(reader.fieldnames) != ["file", "label"]:
                 raise DataError("its columns must be 'file' and 'label'", where=str(table))
@@ -85,7 +91,11 @@ def _from_table(table: Path) -> list[LabelledImage]:
         raise DataError(f"can't be read: {error}", where=str(table)) from error
     if not rows:
         raise DataError("no labels in it", where=str(table))
-    return sorted(rows, key=lambda item: item.path.name)
+    rows.sort(key=lambda item: item.path.name)
+    for one, other in pairwise(rows):
+        if one.path == other.path:
+            raise DataError(f"'{one.path.name}' is named twice", where=str(table))
+    return rows
 
 
 def _row(row: dict[str | None, str | None], table: Path, line: int) -> LabelledImage:

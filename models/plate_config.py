@@ -137,6 +137,12 @@ def _number(value: Any) -> float:
     return float(value)
 
 
+def _scale(value: Any) -> float:
+    if _number(value) == 0:
+        raise ValueError("must not be 0: every image would be the same")
+    return float(value)
+
+
 def _channels(value: Any) -> str:
     if value not in get_args(ChannelOrder):
         raise ValueError("must be 'BGR' or 'RGB'")
@@ -149,5 +155,5 @@ _READERS = {
     "height": _size,
     "channels": _channels,
     "mean": _number,
-    "scale": _number,
+    "scale": _scale,
 }
