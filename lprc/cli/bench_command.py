@@ -28,7 +28,7 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Measure ARTEFACTS in turn (A B A B …); ratios are to the first.
+    """Measure ARTEFACTS in turn (blocks of A, B, A, B …); ratios are to the first.
 
     Each is a folder of `compile` or a model file; `model.onnx@openvino` names the runtime.
     """

@@ -8,6 +8,7 @@ from lprc.cli import console
 from lprc.compiler.manifest import passes_document, skip_counts
 from lprc.compiler.optimize import Optimized
 from lprc.core.manager import PassRecord
+from lprc.core.numerics import OutputDelta
 
 
 def records_document(optimized: Optimized) -> dict[str, Any]:
@@ -24,34 +25,40 @@ def records_document(optimized: Optimized) -> dict[str, Any]:
 
 def print_records(optimized: Optimized, *, verbose: bool = False) -> None:
     """Print one line a pass; passes that changed nothing only when `verbose`."""
-    rows = [
-        _row(record, optimized)
-        for record in optimized.records
-        if verbose or record.changed or record.skips
-    ]
+    shown = [each for each in optimized.records if verbose or each.changed or each.skips]
+    columns = ["pass", ">rewrites", ">ms", "left alone"]
+    rows = [_row(record) for record in shown]
+    if optimized.verify == "each":
+        columns.insert(3, ">outputs moved by")
+        for record, row in zip(shown, rows, strict=True):
+            row.insert(3, _moved(optimized.deltas.get(record.position, [])))
     out = console.stdout()
-    columns = ["pass", ">rewrites", ">ms", "outputs moved by", "left alone"]
     out.print(console.table(columns, rows))
-    idle = len(optimized.records) - len(rows)
+    idle = len(optimized.records) - len(shown)
     if idle:
         out.print(f"{idle} of {len(optimized.records)} passes had nothing to do", style="dim")
+    if optimized.verify == "final" and optimized.deltas:
+        moved = _moved([delta for deltas in optimized.deltas.values() for delta in deltas])
+        out.print(f"verified: outputs moved by {moved} of their magnitude")
     if verbose:
         _print_details(optimized)
     for warning in optimized.warnings:
         console.note(f"warning: {warning}")
 
 
-def _row(record: PassRecord, optimized: Optimized) -> tuple[str, ...]:
-    deltas = optimized.deltas.get(record.position, [])
-    worst = max((delta.relative for delta in deltas), default=None)
+def _row(record: PassRecord) -> list[str]:
     skips = "; ".join(f"{count} × {reason}" for reason, count in skip_counts(record).items())
-    return (
+    return [
         record.text,
         str(len(record.rewrites)),
         f"{record.seconds * 1e3:.1f}",
-        "" if worst is None else f"{worst:.1e}",
         console.shorten(skips, 60),
-    )
+    ]
+
+
+def _moved(deltas: list[OutputDelta]) -> str:
+    worst = max((delta.relative for delta in deltas), default=None)
+    return "" if worst is None else f"{worst:.1e}"
 
 
 def _print_details(optimized: Optimized) -> None:

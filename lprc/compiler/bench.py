@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,13 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lprc.compiler.artifact import Artifact, open_artifact
 from lprc.compiler.runners import Runner
 from lprc.core.errors import DataError
 
-PAUSE = 0.0005
-"""Seconds between two runs, in which the last runtime's threads stop spinning."""
+BLOCK = 10
+"""Measured runs of one artefact before the next one has its turn."""
+
+SETTLE = 3
+"""Runs before a block that are not measured: caches, and threads that have to wake up."""
+
+PAUSE = 0.005
+"""Seconds before a block, in which the last runtime's threads stop spinning."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class BenchRow:
         median_ms: Median latency of a run in milliseconds.
         p95_ms: 95th percentile.
         min_ms: The fastest.
-        ratio_to_first: The median over the rounds of its latency over the first artefact's.
+        ratio_to_first: The median over the blocks of its median latency over the first's.
         size_bytes: Of the deployed files.
     """
 
@@ -56,37 +62,37 @@ def bench(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[BenchRow]:
-    """Measure `artefacts` in turn, A B A B …, on the same random inputs.
+    """Measure `artefacts` in turn, a block of A, a block of B, A, B …, on the same random inputs.
 
     Args:
         artefacts: Folders of ``compile`` or model files.
         batch: Size of a symbolic batch.
         threads: CPU threads of the runtimes.
-        rounds: Measured runs of each.
+        rounds: Measured runs of each, rounded up to whole blocks.
         warmup: Runs of each before that.
         seed: Of the inputs.
-        progress: Called with the rounds done and their number.
+        progress: Called with the blocks done and their number.
 
     Raises:
         DataError: An input of a kind or size that can't be made up.
     """
     opened = [open_artifact(name) for name in artefacts]
     runs = [_bound(each, batch, threads, seed) for each in opened]
-    for _ in range(warmup):
-        for run in runs:
-            run()
-    seconds = np.empty((rounds, len(runs)))
-    for index in range(rounds):
-        for column, run in enumerate(runs):
+    for run in runs:
+        _times(run, warmup)
+    blocks = -(-rounds // BLOCK)
+    seconds: list[list[list[float]]] = [[] for _ in runs]
+    for index in range(blocks):
+        for run, taken in zip(runs, seconds, strict=True):
             time.sleep(PAUSE)
-            started = time.perf_counter()
-            run()
-            seconds[index, column] = time.perf_counter() - started
+            _times(run, SETTLE)
+            taken.append(_times(run, BLOCK))
         if progress is not None:
-            progress(index + 1, rounds)
+            progress(index + 1, blocks)
+    milliseconds = [np.array(taken) * 1e3 for taken in seconds]
     return [
-        _row(str(name), each, seconds[:, column] * 1e3, seconds[:, 0] * 1e3)
-        for column, (name, each) in enumerate(zip(artefacts, opened, strict=True))
+        _row(str(name), each, taken, milliseconds[0])
+        for name, each, taken in zip(artefacts, opened, milliseconds, strict=True)
     ]
 
 
@@ -110,13 +116,26 @@ def _inputs(runner: Runner, batch: int, seed: int, where: str) -> dict[str, Any]
     return made
 
 
-def _row(name: str, artefact: Artifact, milliseconds: Any, first: Any) -> BenchRow:
+def _times(run: Callable[[], object], count: int) -> list[float]:
+    taken = []
+    for _ in range(count):
+        started = time.perf_counter()
+        run()
+        taken.append(time.perf_counter() - started)
+    return taken
+
+
+def _row(
+    name: str, artefact: Artifact, blocks: NDArray[np.float64], first: NDArray[np.float64]
+) -> BenchRow:
+    """A row from the latencies in milliseconds, [blocks, runs]."""
+    ratios = np.median(blocks, axis=1) / np.median(first, axis=1)
     return BenchRow(
         name=name,
         backend=artefact.backend,
-        median_ms=float(statistics.median(milliseconds)),
-        p95_ms=float(np.percentile(milliseconds, 95)),
-        min_ms=float(milliseconds.min()),
-        ratio_to_first=float(np.median(milliseconds / first)),
+        median_ms=float(np.median(blocks)),
+        p95_ms=float(np.percentile(blocks, 95)),
+        min_ms=float(blocks.min()),
+        ratio_to_first=float(np.median(ratios)),
         size_bytes=artefact.size_bytes,
     )

@@ -52,12 +52,14 @@ class Optimized:
 
     Attributes:
         pipeline: Its canonical text.
+        verify: When outputs were compared.
         records: What each pass did.
         deltas: How far outputs moved, by the position of the pass after which they were compared.
         warnings: What could not be verified.
     """
 
     pipeline: str
+    verify: VerifyMode
     records: list[PassRecord]
     deltas: dict[int, list[OutputDelta]]
     warnings: list[str] = field(default_factory=list)
@@ -83,6 +85,7 @@ def optimize(model: ir.Model, pipeline: Pipeline, settings: Settings | None = No
     records = PassManager(pipeline, list(_instruments(settings, verify))).run(model)
     return Optimized(
         pipeline=str(pipeline),
+        verify=settings.verify,
         records=records,
         deltas=verify.deltas if verify is not None else {},
         warnings=verify.warnings if verify is not None else [],
