@@ -2,15 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 DEMO := build/demo
 
 .PHONY: demo test lint fast clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo-installed
-	$(BIN)/lprc compile models/lprnet_synthetic.onnx --target ov-fp32 -o $(DEMO)/ov-fp32 --data models/synthetic_plates/test --bench
-	$(BIN)/lprc compile models/lprnet_synthetic.onnx --target ort-fp32 -o $(DEMO)/ort-fp32 --data models/synthetic_plates/test --bench
+	$(BIN)/lprc compile models/lprnet_synthetic.onnx --target ov-fp32 -o $(DEMO)/ov-fp32 --data models/synthetic_plates/test --bench --verify each
+	$(BIN)/lprc compile models/lprnet_synthetic.onnx --target ort-fp32 -o $(DEMO)/ort-fp32 --data models/synthetic_plates/test --bench --verify each
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
