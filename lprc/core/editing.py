@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,28 @@ ONNX_DOMAIN = ("", "ai.onnx")
 def graphs(model: ir.Model) -> Iterator[ir.Graph]:
     """The main graph, then every subgraph of control flow in it; not the functions."""
     yield model.graph
-    yield from model.graph.subgraphs()
+    yield from subgraphs(model.graph)
+
+
+_WITH_SUBGRAPHS = frozenset(["If", "Loop", "Scan", "SequenceMap"])
+
+
+def subgraphs(graph: ir.Graph) -> Iterator[ir.Graph]:
+    """Every graph inside `graph`, at any depth; much faster than onnx-ir's general traversal."""
+    pending = [graph]
+    while pending:
+        for node in pending.pop():
+            if node.op_type not in _WITH_SUBGRAPHS and node.domain in ONNX_DOMAIN:
+                continue
+            for attribute in node.attributes.values():
+                if attribute.type == ir.AttributeType.GRAPH:
+                    inner = [attribute.value]
+                elif attribute.type == ir.AttributeType.GRAPHS:
+                    inner = list(attribute.value)
+                else:
+                    continue
+                yield from inner
+                pending += inner
 
 
 def opset_version(model: ir.Model) -> int:
@@ -104,14 +126,14 @@ def is_private(value: ir.Value | None) -> bool:
 
 def fresh_name(graph: ir.Graph, hint: str) -> str:
     """`hint`, or `hint_1`, `hint_2` …: a name that no value and no node of the model has yet."""
-    taken = graph.meta.get(_TAKEN)
+    taken: _Names | None = graph.meta.get(_TAKEN)
     if taken is None:
-        taken = graph.meta[_TAKEN] = _names(graph)
+        taken = graph.meta[_TAKEN] = _Names([graph, *subgraphs(graph)])
     name, suffix = hint, 0
-    while name in taken:
+    while name in taken.found:
         suffix += 1
         name = f"{hint}_{suffix}"
-    taken.add(name)
+    taken.found.add(name)
     return name
 
 
@@ -120,20 +142,28 @@ _TAKEN = "lprc.taken_names"
 
 def share_names(model: ir.Model) -> None:
     """Make `fresh_name` see the names of all of `model`'s graphs; the manager calls it per pass."""
-    taken = _names(model.graph)
-    for graph in graphs(model):
+    everywhere = list(graphs(model))
+    taken = _Names(everywhere)
+    for graph in everywhere:
         graph.meta[_TAKEN] = taken
 
 
-def _names(graph: ir.Graph) -> set[str]:
-    taken: set[str] = set()
-    for inner in (graph, *graph.subgraphs()):
-        taken.update(value.name for value in inner.inputs if value.name)
-        taken.update(inner.initializers)
-        for node in inner:
-            taken.add(node.name or "")
-            taken.update(value.name for value in node.outputs if value.name)
-    return taken
+class _Names:
+    """All names in some graphs, gathered when the first is asked for: most passes make none."""
+
+    def __init__(self, where: list[ir.Graph]) -> None:
+        self._where = where
+
+    @functools.cached_property
+    def found(self) -> set[str]:
+        taken: set[str] = set()
+        for graph in self._where:
+            taken.update(value.name for value in graph.inputs if value.name)
+            taken.update(graph.initializers)
+            for node in graph:
+                taken.add(node.name or "")
+                taken.update(value.name for value in node.outputs if value.name)
+        return taken
 
 
 def add_initializer(graph: ir.Graph, hint: str, array: np.ndarray) -> ir.Value:

@@ -145,4 +145,5 @@ def type_bytes(kind: onnx.TypeProto | None) -> int | None:
     if len(dims) != len(kind.tensor_type.shape.dim) or dtype == ir.DataType.UNDEFINED:
         return None
     size = constants.STRING_BYTES if dtype == ir.DataType.STRING else dtype.itemsize
-    return math.ceil(math.prod(dims) * size)
+    total: int = math.ceil(math.prod(dims) * size)
+    return total

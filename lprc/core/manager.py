@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from lprc.core import editing, provenance
+from lprc.core.collector import collector_paused
 from lprc.core.contract import Contract
 from lprc.core.instruments.base import Instrument
 from lprc.core.pass_base import Pass, PassContext, Rewrite, Skip
@@ -79,9 +80,11 @@ class PassManager:
 
     def _run_one(self, model: ir.Model, item: Pass, position: int) -> PassRecord:
         context = PassContext()
-        editing.share_names(model)
+        with collector_paused():
+            editing.share_names(model)
         started = time.perf_counter()
-        item.run(model, context)
+        with collector_paused():
+            item.run(model, context)
         seconds = time.perf_counter() - started
         return PassRecord(
             position=position,

@@ -12,6 +12,7 @@ import onnx_ir as ir
 from google.protobuf.message import DecodeError, EncodeError
 
 from lprc.core.atomic import atomic_file, atomic_pair
+from lprc.core.collector import collector_paused
 from lprc.core.errors import InvalidModelError, OutputError
 from lprc.core.external_data import check_locations
 from lprc.core.sparse import densify
@@ -21,6 +22,7 @@ PROTOBUF_LIMIT = 2_000_000_000
 """Bytes of a protobuf message, a little under its limit of 2 GiB."""
 
 
+@collector_paused()
 def load(path: Path) -> ir.Model:
     """Read and check an ONNX file.
 
@@ -42,6 +44,7 @@ def load(path: Path) -> ir.Model:
     return model
 
 
+@collector_paused()
 def from_proto(proto: onnx.ModelProto, *, where: str = "model") -> ir.Model:
     """Check a model in memory, all of whose weights are inside, and make it an `ir.Model`.
 
@@ -58,6 +61,7 @@ def from_proto(proto: onnx.ModelProto, *, where: str = "model") -> ir.Model:
         return _deserialize(proto, where)
 
 
+@collector_paused()
 def to_proto(model: ir.Model) -> onnx.ModelProto:
     """`model` as a `ModelProto` whose unordered fields are sorted; external weights stay external.
 
