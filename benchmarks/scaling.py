@@ -235,7 +235,8 @@ def main() -> int:
     results = measure(
         sorted(arguments.nodes), arguments.repeats, arguments.passes, not arguments.no_onnxsim
     )
-    console = Console()
+    # In a pipe a console is 80 columns wide, too few for the table.
+    console = Console(width=None if sys.stdout.isatty() else 140)
     show(results, console)
     if arguments.json is not None:
         seconds = [vars(times) for times in results]

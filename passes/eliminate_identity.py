@@ -73,8 +73,27 @@ def _cast(node: ir.Node) -> ir.Value | None:
     return value if same else None
 
 
+def _same_layout(node: ir.Node) -> ir.Value | None:
+    """Reshape or Flatten to the shape of the input.
+
+    One dimension may be unknown: the number of elements says that it is the same too.
+    """
+    value, output = node.inputs[0], node.outputs[0]
+    if value is None or value.shape is None or output.shape is None:
+        return None
+    if len(value.shape) != len(output.shape) or 0 in value.shape:
+        return None
+    pairs = list(zip(value.shape, output.shape, strict=True))
+    unknown = sum(not isinstance(before, int) for before, _ in pairs)
+    same = all(
+        before == after if isinstance(before, int) else not isinstance(after, int)
+        for before, after in pairs
+    )
+    return value if same and unknown <= 1 else None
+
+
 def _same_shape(node: ir.Node) -> ir.Value | None:
-    """Reshape, Expand and Flatten whose static output shape is that of their input."""
+    """An operator whose static output shape is that of its input."""
     value, output = node.inputs[0], node.outputs[0]
     shape = editing.static_shape(value)
     return value if shape is not None and shape == editing.static_shape(output) else None
@@ -183,9 +202,9 @@ _RULES: dict[str, Callable[[ir.Node], ir.Value | None]] = {
     "Identity": _first,
     "Dropout": _dropout,
     "Cast": _cast,
-    "Reshape": _same_shape,
+    "Reshape": _same_layout,
     "Expand": _same_shape,
-    "Flatten": _same_shape,
+    "Flatten": _same_layout,
     "Tile": _same_shape,
     "Transpose": _transpose,
     "Squeeze": _squeeze,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from lprc.core import editing
-from lprc.core.constants import become_initializer
+from lprc.core.constants import become_initializer, constant_tensor
 from lprc.core.contract import exact
 from lprc.core.pass_base import Pass, PassContext
 
@@ -40,7 +40,7 @@ def _lift(node: ir.Node, graph: ir.Graph, context: PassContext) -> bool:
     if output.is_graph_output():
         context.skip(node, "is a graph output")
         return False
-    tensor = ir.convenience.get_const_tensor(output)
+    tensor = constant_tensor(node)
     # onnx-ir loads no sparse Constant; None would be an attribute of an enclosing function.
     if tensor is None or not context.rewrite(node, "became an initialiser"):
         return False

@@ -75,6 +75,8 @@ def graphsurgeon_pass(
 def run_over_proto(model: ir.Model, context: PassContext, function: OverProto, name: str) -> None:
     """Run `function` over a copy of `model` and take over what it returns, if it changed anything.
 
+    An initialiser that was an input too may come back as a constant.
+
     Raises:
         InvalidModelError: It returned a graph that is not valid, or another signature.
     """
@@ -86,12 +88,8 @@ def run_over_proto(model: ir.Model, context: PassContext, function: OverProto, n
         result = from_proto(function(onnx.ModelProto.FromString(to_bytes(model))))
     except InvalidModelError as error:
         raise InvalidModelError(error.message, where=error.where or where) from error
-    for kind, before, after in (
-        ("inputs", model.graph.inputs, result.graph.inputs),
-        ("outputs", model.graph.outputs, result.graph.outputs),
-    ):
-        if [value.name for value in before] != [value.name for value in after]:
-            raise InvalidModelError(f"the graph has other {kind} than before", where=where)
+    if _signature(model.graph) != _signature(result.graph):
+        raise InvalidModelError("the graph has other inputs or outputs than before", where=where)
     if model_hash(model) == model_hash(result) or not context.rewrite(None, "rewrote the graph"):
         return
     origin_map = OriginMap(model)
@@ -101,6 +99,12 @@ def run_over_proto(model: ir.Model, context: PassContext, function: OverProto, n
     model.functions.update(result.functions)
     origin_map.restore(model)
     stamp(model)
+
+
+def _signature(graph: ir.Graph) -> tuple[list[str | None], list[str | None]]:
+    """The names of what must be fed, and of what comes out."""
+    fed = [value.name for value in graph.inputs if not value.is_initializer()]
+    return fed, [value.name for value in graph.outputs]
 
 
 def _pass_class(

@@ -24,6 +24,7 @@ def become_initializer(value: ir.Value, tensor: ir.TensorProtocol) -> ir.Value:
     graph = value.graph
     assert isinstance(graph, ir.Graph)
     name, value.name = value.name, None
+    tensor.name = name
     initializer = ir.Value(
         name=name,
         shape=ir.Shape([dim for dim in tensor.shape if isinstance(dim, int)]),
@@ -35,6 +36,18 @@ def become_initializer(value: ir.Value, tensor: ir.TensorProtocol) -> ir.Value:
     return initializer
 
 
+def constant_tensor(node: ir.Node) -> ir.TensorProtocol | None:
+    """What a Constant node puts out; None if an attribute of an enclosing function says it."""
+    attribute = node.attributes.get("value")
+    if attribute is not None and attribute.ref_attr_name is not None:
+        return None
+    if attribute is not None and attribute.type == ir.AttributeType.TENSOR:
+        # Not as_tensor(): its check of a protocol takes as long as all the rest of a lift.
+        tensor: ir.TensorProtocol | None = attribute.value
+        return tensor
+    return ir.convenience.get_const_tensor(node.outputs[0])
+
+
 def tensor_of(array: NDArray[Any], name: str) -> ir.TensorProtocol:
     """`array` as a tensor called `name`; arrays of objects or text as string tensors."""
     if array.dtype.kind in "OUS":
@@ -44,8 +57,8 @@ def tensor_of(array: NDArray[Any], name: str) -> ir.TensorProtocol:
             shape=ir.Shape(array.shape),
             name=name,
         )
-    # Not ascontiguousarray: it would make [1] of a scalar's [].
-    return ir.tensor(np.asarray(array, order="C"), name=name)
+    # Not ascontiguousarray: it would make [1] of a scalar's []. Not ir.tensor: ten times slower.
+    return ir.Tensor(np.asarray(array, order="C"), name=name)
 
 
 def tensor_bytes(tensor: ir.TensorProtocol) -> int:

@@ -170,7 +170,7 @@ def add_initializer(graph: ir.Graph, hint: str, array: np.ndarray) -> ir.Value:
     """Register `array` as a new initialiser of `graph`, under a fresh name made from `hint`."""
     name = fresh_name(graph, hint)
     # Not ascontiguousarray: it would make [1] of a scalar's [].
-    tensor = ir.tensor(np.asarray(array, order="C"), name=name)
+    tensor = ir.Tensor(np.asarray(array, order="C"), name=name)
     value = ir.Value(
         name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor
     )

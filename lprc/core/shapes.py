@@ -26,9 +26,31 @@ def infer(model: ir.Model) -> dict[str, ir.Value]:
     except onnx.shape_inference.InferenceError:
         del proto.graph.value_info[:]
         inferred = onnx.shape_inference.infer_shapes(proto, strict_mode=False, data_prop=True)
-    return {
-        info.name: ir.serde.deserialize_value_info_proto(info, None) for info in _infos(inferred)
-    }
+    return {info.name: _value(info) for info in _infos(inferred)}
+
+
+def _value(info: onnx.ValueInfoProto) -> ir.Value:
+    """As onnx-ir reads it, but three times as fast for tensors, which nearly all are.
+
+    Names that the inference invents (``unk__7``) say nothing, and would hide that a dimension is
+    unknown.
+    """
+    kind = info.type
+    if not kind.HasField("tensor_type") or not kind.tensor_type.elem_type:
+        return ir.serde.deserialize_value_info_proto(info, None)
+    tensor = kind.tensor_type
+    shape = None
+    if tensor.HasField("shape"):
+        shape = ir.Shape([_dimension(dim) for dim in tensor.shape.dim])
+    dtype = ir.DataType(tensor.elem_type)
+    return ir.Value(name=info.name, shape=shape, type=ir.TensorType(dtype))
+
+
+def _dimension(dim: onnx.TensorShapeProto.Dimension) -> int | str | None:
+    if dim.HasField("dim_value"):
+        return int(dim.dim_value)
+    name = str(dim.dim_param)
+    return None if not name or name.startswith("unk__") else name
 
 
 def _infos(proto: onnx.ModelProto) -> Iterator[onnx.ValueInfoProto]:

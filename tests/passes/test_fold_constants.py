@@ -197,7 +197,20 @@ def test_a_size_that_depends_on_a_computed_shape_is_found():
     assert not context.skips
 
 
-def test_a_result_of_unknown_size_stays():
+def test_a_result_of_unknown_size_stays(rewrite):
+    done = rewrite(
+        f"""{HEADER}
+        g (int64[1,3] x) => (int64[N,3] y)
+        <float[1,1,4] boxes = {{0, 0, 1, 1}}, float[1,1,1] scores = {{1}}, int64[1] most = {{1}}> {{
+            n = NonMaxSuppression(boxes, scores, most)
+            y = Concat<axis = 0>(x, n)
+        }}""",
+        FoldConstants(),
+    )
+    assert done.reasons == ["the result's size is not known"]
+
+
+def test_sequences_stay():
     model, context = fold(
         """g (float[2] x) => (float[N] y)
         <float[2] boxes = {1, 2}> {
