@@ -169,7 +169,7 @@ def test_an_operator_of_another_domain_stays():
         g (float[4] x) => (float[4] y) { [foo] a = custom.Foo(x) y = Relu(a) }""",
         runs=False,
     )
-    assert [(node.domain, node.name) for node in model.graph][0] == ("custom", "foo")
+    assert next((node.domain, node.name) for node in model.graph) == ("custom", "foo")
 
 
 @pytest.mark.parametrize(
