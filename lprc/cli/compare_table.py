@@ -12,6 +12,7 @@ from lprc.cli.progress import reporter
 from lprc.compiler.artifact import open_artifact
 from lprc.compiler.bench import BenchRow, bench
 from lprc.compiler.evaluate import Evaluation, evaluate
+from lprc.core.errors import InvalidModelError
 from lprc.models.plate_config import PlateConfig
 
 
@@ -36,13 +37,18 @@ def measured(
 ) -> list[Measured]:
     """Measure each artefact in the runtime of the last, so that ratios compare like with like.
 
-    A first artefact that this runtime can't load at all (an invalid legacy export) raises.
+    One that this runtime can't load (torch's legacy LPRNet export is invalid until ``legalize``)
+    has no row, and a note says why.
     """
     opened = [open_artifact(path) for path in artefacts]
     backend = opened[-1].backend
     names = [
         str(each.path) if each.manifest is not None else f"{each.path}@{backend}" for each in opened
     ]
+    if data is not None or latency:
+        runnable = [name for name in names if _runs(name)]
+        opened = [each for each, name in zip(opened, names, strict=True) if name in runnable]
+        names = runnable
     config = PlateConfig.named(plates) if plates else None
     evaluations: list[Evaluation | None] = [None] * len(names)
     if data is not None:
@@ -59,6 +65,15 @@ def measured(
         Measured(str(each.path), each.size_bytes, evaluation, row)
         for each, evaluation, row in zip(opened, evaluations, latencies, strict=True)
     ]
+
+
+def _runs(name: str) -> bool:
+    try:
+        open_artifact(name).runner()
+    except InvalidModelError as error:
+        console.note(f"note: not measured: {error}")
+        return False
+    return True
 
 
 def compare_document(rows: Sequence[Measured]) -> list[dict[str, Any]]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import onnx_ir as ir
 from numpy.typing import NDArray
 
+from lprc.core import editing
 from lprc.core.errors import DataError
 from lprc.core.model_io import load
 from lprc.models.images import load_image
@@ -31,13 +33,27 @@ def read_calibration(
         DataError: Unreadable images, or a model with other than one input.
     """
     graph = load(model).graph
-    names = [value.name for value in graph.inputs if not value.is_initializer()]
-    if len(names) != 1 or names[0] is None:
+    inputs = [value for value in graph.inputs if not value.is_initializer()]
+    if len(inputs) != 1 or inputs[0].name is None:
         raise DataError(
-            f"has {len(names)} inputs, and --calib gives one image",
+            f"has {len(inputs)} inputs, and --calib gives one image",
             where=str(model),
             hint="leave --calib out, and random inputs are used",
         )
     config = PlateConfig.named(plates or BUILTIN[0])
+    _check_size(inputs[0], config, model)
     images = list_images(folder)[:LIMIT]
-    return [{names[0]: load_image(path, config)[None]} for path in images]
+    return [{inputs[0].name: load_image(path, config)[None]} for path in images]
+
+
+def _check_size(value: ir.Value, config: PlateConfig, model: Path) -> None:
+    wanted = (3, config.height, config.width)
+    found = [editing.dimension(value, axis) for axis in (1, 2, 3)]
+    if editing.rank(value) != 4 or any(
+        has is not None and has != want for has, want in zip(found, wanted, strict=True)
+    ):
+        raise DataError(
+            f"input '{value.name}' does not take images of {list(wanted)}",
+            where=str(model),
+            hint=f"--plates names plates of another size than '{config.name}'",
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -141,3 +142,25 @@ def test_missing_sdk_is_said_before_any_work(small, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     check(done, 7, 'pip install "lprc[openvino]"', "--emit onnx")
     assert not (tmp_path / "o").exists()
+
+
+def test_calibration_images_of_another_size(lprc, small, plates, tmp_path):
+    out = tmp_path / "o"
+    done = lprc("compile", small, "--target", "onnx", "-o", out, "--calib", plates, check=False)
+    check(done, 8, "does not take images of [3, 24, 94]", "--plates")
+    assert not out.exists()
+
+
+def test_a_source_that_does_not_run_is_not_measured(lprc, tmp_path, plates):
+    from legacy_exports import legacy_export
+    from models_support import random_lprnet
+
+    onnx.save(legacy_export(random_lprnet(34), opset=13), tmp_path / "legacy.onnx")
+    done = lprc(
+        "compile", tmp_path / "legacy.onnx", "--target", "ort-fp32", "-o", tmp_path / "o",
+        "--data", plates, "--json",
+    )  # fmt: skip
+    assert "note: not measured: " in done.stderr
+    (row,) = json.loads(done.stdout)["comparison"]
+    assert row["artefact"] == str(tmp_path / "o")
+    assert 0 <= row["accuracy"] <= 1
