@@ -21,6 +21,7 @@ PASSES: dict[str, str] = {
     "inline-functions": "lprc.passes.inline_functions:InlineFunctions",
     "legalize": "lprc.passes.legalize:Legalize",
     "lift-constants": "lprc.passes.lift_constants:LiftConstants",
+    "lower-cast-like": "lprc.passes.lower_cast_like:LowerCastLike",
     "onnx-optimizer": "lprc.passes.onnx_optimizer:OnnxOptimizer",
     "per-sample-mean": "lprc.passes.per_sample_mean:PerSampleMean",
     "pow-to-mul": "lprc.passes.pow_to_mul:PowToMul",
