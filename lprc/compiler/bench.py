@@ -112,8 +112,22 @@ def _inputs(runner: Runner, batch: int, seed: int, where: str) -> dict[str, Any]
                 where=where,
                 hint="fix them in the model before measuring",
             )
-        made[name] = generator.standard_normal([int(dim or 0) for dim in known], dtype=np.float32)
+        sizes = [int(dim or 0) for dim in known]
+        made[name] = _values(generator, sizes, runner.dtypes[name], f"{where}: input '{name}'")
     return made
+
+
+def _values(
+    generator: np.random.Generator, sizes: list[int], dtype: np.dtype[Any], where: str
+) -> NDArray[Any]:
+    if dtype.kind == "f":
+        return generator.standard_normal(sizes).astype(dtype)
+    if dtype.kind == "b":
+        return generator.random(sizes) < 0.5
+    if dtype.kind in "iu":
+        # Small enough to be an index of most things; images are uint8.
+        return generator.integers(0, 256 if dtype == np.uint8 else 2, sizes).astype(dtype)
+    raise DataError(f"no values can be made up for type {dtype}", where=where)
 
 
 def _times(run: Callable[[], object], count: int) -> list[float]:

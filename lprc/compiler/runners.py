@@ -20,10 +20,12 @@ class Runner(Protocol):
 
     Attributes:
         inputs: Input names with their shapes; None for a symbolic dimension.
+        dtypes: Input names with their element types.
         outputs: Output names.
     """
 
     inputs: dict[str, tuple[int | None, ...]]
+    dtypes: dict[str, np.dtype[Any]]
     outputs: list[str]
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
@@ -74,6 +76,7 @@ class _OrtRunner:
             value.name: tuple(dim if isinstance(dim, int) else None for dim in value.shape)
             for value in self._session.get_inputs()
         }
+        self.dtypes = {value.name: _ort_dtype(value.type) for value in self._session.get_inputs()}
         self.outputs = [value.name for value in self._session.get_outputs()]
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
@@ -117,6 +120,9 @@ class _OpenVinoRunner:
             )
             for port in self._compiled.inputs
         }
+        self.dtypes = {
+            port.any_name: np.dtype(port.element_type.to_dtype()) for port in self._compiled.inputs
+        }
         self.outputs = [port.any_name for port in self._compiled.outputs]
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
@@ -133,6 +139,13 @@ class _OpenVinoRunner:
         for name, array in inputs.items():
             self._request.set_tensor(name, self._tensor(np.ascontiguousarray(array)))
         return lambda: self._request.infer()
+
+
+def _ort_dtype(text: str) -> np.dtype[Any]:
+    """The element type of ``tensor(float16)`` and the like; object where numpy has none."""
+    name = text.removeprefix("tensor(").removesuffix(")")
+    known = {"float": "float32", "double": "float64"}.get(name, name)
+    return np.dtype(known) if known in np.sctypeDict else np.dtype(object)
 
 
 def _load_error(runtime: str, path: Path, error: Exception) -> InvalidModelError:

@@ -105,7 +105,22 @@ def _checked(table: dict[str, Any], where: str) -> dict[str, Any]:
         if not isinstance(value, str):
             raise UsageError("must be a string", where=f"{where}: {key}")
     values["pipeline"] = "".join(values["pipeline"].split())
-    values["tolerance"] = float(table["tolerance"])
-    values["requires"] = tuple(table.get("requires", ()))
-    values["rules"] = tuple(rule_from_table(each, where) for each in table["rules"])
+    values["tolerance"] = _tolerance(table["tolerance"], where)
+    values["requires"] = _strings(table.get("requires", []), f"{where}: requires")
+    rules = table["rules"]
+    if not isinstance(rules, list) or not all(isinstance(each, dict) for each in rules):
+        raise UsageError("must be tables", where=f"{where}: rules")
+    values["rules"] = tuple(rule_from_table(each, where) for each in rules)
     return values
+
+
+def _tolerance(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise UsageError("must be a positive number", where=f"{where}: tolerance")
+    return float(value)
+
+
+def _strings(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise UsageError("must be a list of strings", where=where)
+    return tuple(value)

@@ -8,7 +8,7 @@ import warnings
 
 import onnx
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 - as all of torch's own documentation
 from torch import nn
 
 

@@ -1,0 +1,167 @@
+"""Rules are checked on the graph alone; a violation names the node and its source."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+import pytest
+
+from lprc.core import registry
+from lprc.core.errors import UsageError
+from lprc.core.legality import check, rule_from_table
+from lprc.core.provenance import set_origins
+from lprc.core.target import Target, target, target_names
+
+TEXTS = {"message": "what is wrong", "remedy": "what to do"}
+
+
+def rule(name, **parameters):
+    return rule_from_table({"rule": name, **TEXTS, **parameters}, "test.toml")
+
+
+def model(body, *, opset=18, domains=""):
+    return ir.from_onnx_text(f'<ir_version: 9, opset_import: ["" : {opset}{domains}]>\n{body}')
+
+
+def found(graph, *rules):
+    return [(each.rule, each.place, each.message) for each in check(graph, rules)]
+
+
+SMALL = "g (float[N,2] x) => (float[N,2] y) { [relu] y = Relu(x) }"
+
+
+@pytest.mark.parametrize(("opset", "legal"), [(12, False), (13, True), (20, True), (21, False)])
+def test_opset_range(opset, legal):
+    violations = found(model(SMALL, opset=opset), rule("opset-range", minimum=13, maximum=20))
+    if legal:
+        assert not violations
+    else:
+        assert violations == [
+            ("opset-range", "model", f"what is wrong (opset {opset}, not 13 to 20)")
+        ]
+
+
+def test_domains_also_in_branches():
+    graph = model(
+        """g (float[2] x, bool c) => (float[2] y) {
+            y = If (c) <
+                then_branch = t () => (float[2] p) { [mine] p = acme.Foo(x) },
+                else_branch = e () => (float[2] q) { [theirs] q = com.microsoft.Gelu(x) }
+            >
+        }""",
+        domains=', "acme" : 1, "com.microsoft" : 1',
+    )
+    assert found(graph, rule("domains", allowed=["com.microsoft"])) == [
+        ("domains", "node 'mine' (Foo)", "what is wrong (domain 'acme')")
+    ]
+
+
+def test_refused_operators_name_the_source_node():
+    graph = model(SMALL)
+    set_origins(graph.graph[0], ["conv1", "relu1"])
+    assert found(graph, rule("refused-operators", refused=["Relu"])) == [
+        ("refused-operators", "node 'relu' (Relu, from conv1, relu1)", "what is wrong")
+    ]
+    assert not found(graph, rule("refused-operators", refused=["Selu"]))
+
+
+def test_element_types_of_the_signature():
+    graph = model("g (float[2] x, double[2] z) => (float[2] y) { y = Relu(x) }")
+    assert found(graph, rule("element-types", allowed=["FLOAT"])) == [
+        ("element-types", "'z'", "what is wrong (DOUBLE)")
+    ]
+
+
+def test_kernel_rank():
+    body = (
+        "g (float[1,2,5,5] x) => (float[1,2,3,3] y) {{ [pool] y = MaxPool<kernel_shape=[{}]>(x) }}"
+    )
+    assert not found(model(body.format("3,3")), rule("kernel-rank"))
+    assert found(model(body.format("1,3,3")), rule("kernel-rank")) == [
+        ("kernel-rank", "node 'pool' (MaxPool)", "what is wrong (3 kernel sizes, 4 dimensions)")
+    ]
+
+
+def test_no_functions():
+    graph = ir.from_onnx_text("""
+        <ir_version: 9, opset_import: ["" : 18, "local" : 1]>
+        g (float[2] x) => (float[2] y) { y = local.f(x) }
+        <opset_import: ["" : 18], domain: "local"> f (a) => (b) { b = Relu(a) }
+    """)
+    assert [rule_name for rule_name, _, _ in found(graph, rule("no-functions"))] == ["no-functions"]
+    assert not found(model(SMALL), rule("no-functions"))
+
+
+def test_unknown_rule():
+    with pytest.raises(UsageError, match=r"test\.toml: unknown rule 'opset' \(known: "):
+        rule("opset")
+
+
+def test_rule_without_a_remedy():
+    with pytest.raises(UsageError, match="needs a message and a remedy"):
+        rule_from_table({"rule": "no-functions", "message": "x"}, "test.toml")
+
+
+TOML = """
+name = "mine"
+description = "Mine."
+precision = "float32"
+runtime = "onnxruntime"
+emitter = "mine:emit"
+tolerance = 1e-4
+pipeline = '''
+fold-bn,
+  eliminate-dead-code
+'''
+rules = []
+"""
+
+
+def test_target_from_toml():
+    mine = Target.from_toml(TOML, where="mine.toml")
+    assert (mine.pipeline, mine.requires, mine.rules) == ("fold-bn,eliminate-dead-code", (), ())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("rules = []", "rules = []\ncolour = 1", "unknown key 'colour'"),
+        ("tolerance = 1e-4", "", "key 'tolerance' is missing"),
+        ("tolerance = 1e-4", "tolerance = 'x'", "tolerance: must be a positive number"),
+        ("tolerance = 1e-4", "tolerance = -1.0", "tolerance: must be a positive number"),
+        ('"Mine."', "3", "description: must be a string"),
+        ("rules = []", "rules = [1]", "rules: must be tables"),
+        ("rules = []", "rules = []\nrequires = 'x'", "requires: must be a list of strings"),
+        ("rules = []", "rules = [", "not TOML"),
+    ],
+)
+def test_strict_toml(old, new, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        Target.from_toml(TOML.replace(old, new), where="mine.toml")
+    assert "mine.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", target_names())
+def test_every_shipped_target_parses(name):
+    from lprc.core.pipeline import Pipeline
+
+    shipped = target(name)
+    assert shipped.name == name
+    assert Pipeline.parse(shipped.pipeline).passes
+
+
+def test_unknown_target():
+    with pytest.raises(UsageError, match=r"unknown target 'trt-int8'"):
+        target("trt-int8")
+
+
+class _Point:
+    name = value = "mine"
+
+    def load(self):
+        return Target.from_toml(TOML, where="mine.toml")
+
+
+def test_third_party_target(monkeypatch):
+    monkeypatch.setattr(registry, "entry_points", lambda group: [_Point()])
+    assert "mine" in target_names()
+    assert target("mine").description == "Mine."
