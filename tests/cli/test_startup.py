@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
-import time
 
 HEAVY = ("numpy", "onnx", "onnx_ir", "onnxruntime", "openvino", "torch", "PIL", "onnxsim")
 
@@ -27,13 +25,7 @@ def test_help_is_light():
     assert not modules_after(code).intersection((*HEAVY, "rich"))
 
 
-def test_help_lists_every_command_and_is_quick(lprc):
-    seconds = []
-    for _ in range(5):
-        started = time.perf_counter()
-        text = lprc("--help").stdout
-        seconds.append(time.perf_counter() - started)
+def test_help_lists_every_command(lprc):
+    text = lprc("--help").stdout
     for name in ("compile", "opt", "export", "eval", "bench", "passes", "targets"):
         assert name in text
-    # 0.1 s on an idle machine; the bound leaves room for a busy one.
-    assert statistics.median(seconds) < 1.0
