@@ -51,7 +51,8 @@ def _emit(lowered: Path, folder: Path, *, compress: bool) -> list[Path]:
             command,
             input=json.dumps(request),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",  # vendor code may write what it likes
             timeout=TIME_LIMIT,
             check=False,
         )
@@ -60,6 +61,8 @@ def _emit(lowered: Path, folder: Path, *, compress: bool) -> list[Path]:
     if done.returncode != 0:
         raise EmitError(f"OpenVINO can't convert it: {_reason(done)}", where=lowered.name)
     files = [folder / "model.xml", folder / "model.bin"]
+    if not all(file.is_file() for file in files):
+        raise EmitError("OpenVINO wrote no IR", where=lowered.name)
     _drop_paths(files[0])
     return files
 

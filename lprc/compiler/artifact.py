@@ -69,7 +69,9 @@ def open_artifact(name: str | Path) -> Artifact:
 def _from_folder(folder: Path, backend: str) -> Artifact:
     manifest = read_manifest(folder)
     listed = manifest.get("files")
-    names = [name for name in listed if isinstance(name, str)] if isinstance(listed, dict) else []
+    if not isinstance(listed, dict):
+        raise InvalidModelError("it lists no files", where=str(folder / FILE))
+    names = list(listed)
     if any(Path(name).name != name for name in names):
         raise InvalidModelError("it names a file outside its folder", where=str(folder / FILE))
     deployed = [folder / name for name in names if not name.startswith(LOWERED)]
@@ -77,7 +79,7 @@ def _from_folder(folder: Path, backend: str) -> Artifact:
     if not deployed:
         lowered = folder / LOWERED
         return Artifact(folder, lowered, backend or "ort", _existing((lowered,), folder), manifest)
-    if runtime not in _MODEL_FILES:
+    if not isinstance(runtime, str) or runtime not in _MODEL_FILES:
         raise InvalidModelError(f"unknown runtime '{runtime}'", where=str(folder / FILE))
     files = _existing(tuple(deployed), folder)
     model = folder / _MODEL_FILES[runtime]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lprc.compiler.artifact import Artifact, open_artifact
 from lprc.compiler.runners import Runner
 from lprc.core.errors import DataError
+from lprc.core.numerics import RunError
 
 BLOCK = 10
 """Measured runs of one artefact before the next one has its turn."""
@@ -75,6 +76,7 @@ def bench(
 
     Raises:
         DataError: An input of a kind or size that can't be made up.
+        RunError: A model that fails on the inputs that were made up.
     """
     opened = [open_artifact(name) for name in artefacts]
     runs = [_bound(each, batch, threads, seed) for each in opened]
@@ -98,7 +100,13 @@ def bench(
 
 def _bound(artefact: Artifact, batch: int, threads: int | None, seed: int) -> Callable[[], object]:
     runner = artefact.runner(threads=threads)
-    return runner.bound(_inputs(runner, batch, seed, str(artefact.path)))
+    inputs = _inputs(runner, batch, seed, str(artefact.path))
+    try:
+        # Once outside of the timed loop, whose errors are the runtime's own.
+        runner.run(inputs)
+    except RunError as error:
+        raise RunError(error.message, where=str(artefact.path)) from error
+    return runner.bound(inputs)
 
 
 def _inputs(runner: Runner, batch: int, seed: int, where: str) -> dict[str, Any]:
@@ -127,7 +135,7 @@ def _values(
     if dtype.kind in "iu":
         # Small enough to be an index of most things; images are uint8.
         return generator.integers(0, 256 if dtype == np.uint8 else 2, sizes).astype(dtype)
-    raise DataError(f"no values can be made up for type {dtype}", where=where)
+    raise DataError("no values of its type can be made up", where=where)
 
 
 def _times(run: Callable[[], object], count: int) -> list[float]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import onnx_ir as ir
 
 from lprc import __version__
@@ -18,16 +17,22 @@ from lprc.compiler.manifest import is_artefact, manifest, write_manifest
 from lprc.compiler.optimize import Optimized, Settings, optimize
 from lprc.compiler.runners import make_runner
 from lprc.core.atomic import atomic_folder
-from lprc.core.errors import IllegalForTargetError, MissingDependencyError, PromiseBrokenError
+from lprc.core.errors import (
+    IllegalForTargetError,
+    MissingDependencyError,
+    PromiseBrokenError,
+    UsageError,
+)
 from lprc.core.legality import check
 from lprc.core.model_io import load, save
-from lprc.core.numerics import Arrays, OutputDelta, Session, compare
+from lprc.core.numerics import OutputDelta, Session, compare, rounding
 from lprc.core.pipeline import Pipeline
 from lprc.core.random_inputs import random_inputs
 from lprc.core.target import Target
 from lprc.core.target import target as find_target
 
 Emit = Literal["onnx", "engine"]
+Emitter = Callable[[Path, Path], list[Path]]
 _BACKENDS = {"onnxruntime": "ort", "openvino": "openvino"}
 
 
@@ -62,6 +67,7 @@ def compile_model(
     Raises:
         MissingDependencyError: The target's SDK is not installed.
         IllegalForTargetError: The lowered graph breaks a rule of the target.
+        UsageError: An unknown target, or one whose emitter can't be loaded.
         PromiseBrokenError: A pass or the emitter changed the outputs by more than it may.
         OutputError: `out` can't be written, or is a folder that lprc did not write.
     """
@@ -81,12 +87,31 @@ def compile_model(
 
 
 def _require(goal: Target) -> None:
+    install = f"{goal.install}; or " if goal.install else ""
     for module in goal.requires:
-        if importlib.util.find_spec(module) is None:
+        if not _installed(module):
             raise MissingDependencyError(
                 f"target '{goal.name}' needs {module}",
-                hint=f"{goal.install}; or --emit onnx, which needs no SDK",
+                hint=f"{install}--emit onnx needs no SDK",
             )
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # the package that `module` would be in
+        return False
+
+
+def _emitter(goal: Target) -> Emitter:
+    module, _, function = goal.emitter.partition(":")
+    try:
+        found: Emitter = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"can't load the emitter '{goal.emitter}': {error}", where=f"target '{goal.name}'"
+        ) from error
+    return found
 
 
 def _check_legality(model: ir.Model, goal: Target, source: Path) -> None:
@@ -110,8 +135,7 @@ def _write(
     save(model, lowered)
     if emit == "onnx":
         return sorted(folder.iterdir()), []
-    module, _, function = goal.emitter.partition(":")
-    emitted = getattr(importlib.import_module(module), function)(lowered, folder)
+    emitted = _emitter(goal)(lowered, folder)
     deltas = [] if settings.verify == "off" else _compare(model, goal, emitted[0], settings)
     return sorted(folder.iterdir()), deltas
 
@@ -127,9 +151,9 @@ def _compare(
     inputs = settings.inputs or [random_inputs(model, seed=settings.seed, batch=1)]
     reference = Session(model)
     runner = make_runner(artefact, _BACKENDS[goal.runtime])
-    expected = _join([reference.run(each) for each in inputs])
-    deltas = compare(expected, _join([runner.run(each) for each in inputs]))
-    bad = [delta for delta in deltas if not delta.within(goal.tolerance)]
+    deltas = _over_all([compare(reference.run(each), runner.run(each)) for each in inputs])
+    tolerance = max(goal.tolerance, rounding(model))
+    bad = [delta for delta in deltas if not delta.within(tolerance)]
     if bad:
         raise PromiseBrokenError(
             f"the artefact's outputs are not the lowered graph's: {'; '.join(map(str, bad[:3]))}",
@@ -139,9 +163,18 @@ def _compare(
     return deltas
 
 
-def _join(runs: Sequence[Arrays]) -> Arrays:
-    """The outputs of several runs, each flattened and put end to end."""
-    return {
-        name: np.concatenate([np.asarray(run[name]).reshape(-1) for run in runs])
-        for name in runs[0]
-    }
+def _over_all(runs: Sequence[Sequence[OutputDelta]]) -> list[OutputDelta]:
+    """Each output's differences over several runs, as one."""
+    by_name: dict[str, list[OutputDelta]] = {}
+    for delta in (delta for deltas in runs for delta in deltas):
+        by_name.setdefault(delta.name, []).append(delta)
+    return [
+        replace(
+            found[0],
+            max_abs=max(delta.max_abs for delta in found),
+            mean_abs=sum(delta.mean_abs for delta in found) / len(found),
+            magnitude=max(delta.magnitude for delta in found),
+            mismatch=next((delta.mismatch for delta in found if delta.mismatch), None),
+        )
+        for found in by_name.values()
+    ]

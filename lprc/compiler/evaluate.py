@@ -116,6 +116,12 @@ def _image_input(runner: Runner, where: str) -> str:
             where=where,
             hint="a plate reader has one image in and one [N, classes, steps] out",
         )
+    if runner.dtypes[images[0]] != np.float32:
+        raise DataError(
+            f"input '{images[0]}' is {runner.dtypes[images[0]]}, and plates are float32",
+            where=where,
+            hint="export the model with a float32 input",
+        )
     return images[0]
 
 
@@ -144,6 +150,7 @@ def _config_for(runner: Runner, name: str, where: str) -> PlateConfig:
     ]
     if sized:
         probe = sized[0]
+        _check_size(shape, probe, where)
         image = np.zeros((shape[0] or 1, 3, probe.height, probe.width), np.float32)
         logits = runner.run({name: image})[runner.outputs[0]]
         for each in sized:

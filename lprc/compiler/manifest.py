@@ -120,12 +120,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def is_artefact(folder: Path) -> bool:
-    """Whether `folder` is one that lprc wrote."""
+    """Whether `folder` is one that lprc wrote and holds nothing else, which would be lost too."""
     try:
-        read_manifest(folder)
+        document = read_manifest(folder)
     except InvalidModelError:
         return False
-    return True
+    files = document.get("files")
+    known = {FILE, *files} if "lprc" in document and isinstance(files, dict) else set()
+    return known.issuperset(path.name for path in folder.iterdir())
 
 
 def sha256(path: Path) -> str:

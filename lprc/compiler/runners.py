@@ -89,7 +89,8 @@ class _OrtRunner:
     def bound(self, inputs: Arrays) -> Callable[[], object]:
         binding = self._session.io_binding()
         for name, array in inputs.items():
-            binding.bind_cpu_input(name, np.ascontiguousarray(array))
+            # Not ascontiguousarray, which makes scalars one-dimensional.
+            binding.bind_cpu_input(name, np.asarray(array, order="C"))
         for name in self.outputs:
             binding.bind_output(name)
         return lambda: self._session.run_with_iobinding(binding)
@@ -121,7 +122,7 @@ class _OpenVinoRunner:
             for port in self._compiled.inputs
         }
         self.dtypes = {
-            port.any_name: np.dtype(port.element_type.to_dtype()) for port in self._compiled.inputs
+            port.any_name: _openvino_dtype(port.element_type) for port in self._compiled.inputs
         }
         self.outputs = [port.any_name for port in self._compiled.outputs]
 
@@ -137,7 +138,7 @@ class _OpenVinoRunner:
 
     def bound(self, inputs: Arrays) -> Callable[[], object]:
         for name, array in inputs.items():
-            self._request.set_tensor(name, self._tensor(np.ascontiguousarray(array)))
+            self._request.set_tensor(name, self._tensor(np.asarray(array, order="C")))
         return lambda: self._request.infer()
 
 
@@ -146,6 +147,17 @@ def _ort_dtype(text: str) -> np.dtype[Any]:
     name = text.removeprefix("tensor(").removesuffix(")")
     known = {"float": "float32", "double": "float64"}.get(name, name)
     return np.dtype(known) if known in np.sctypeDict else np.dtype(object)
+
+
+_OPENVINO_TYPES = {"boolean", "f16", "f32", "f64"} | {
+    f"{sign}{bits}" for sign in "iu" for bits in (8, 16, 32, 64)
+}
+
+
+def _openvino_dtype(element_type: Any) -> np.dtype[Any]:
+    """The element type; object where numpy has none, for which OpenVINO names a substitute."""
+    known = element_type.get_type_name() in _OPENVINO_TYPES
+    return np.dtype(element_type.to_dtype()) if known else np.dtype(object)
 
 
 def _load_error(runtime: str, path: Path, error: Exception) -> InvalidModelError:

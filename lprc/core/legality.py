@@ -53,22 +53,44 @@ def rule_from_table(table: dict[str, Any], where: str) -> Rule:
     """A rule from its TOML table.
 
     Raises:
-        UsageError: An unknown rule, or a text missing.
+        UsageError: An unknown rule, a text missing, or a parameter missing, unknown or ill-typed.
     """
     name = table.get("rule")
-    if name not in _CHECKS:
+    if not isinstance(name, str) or name not in _CHECKS:
         raise UsageError(
             f"unknown rule '{name}'", where=where, hint=f"known: {', '.join(sorted(_CHECKS))}"
         )
     texts = {key: table.get(key) for key in ("message", "remedy")}
     if not all(isinstance(text, str) for text in texts.values()):
         raise UsageError(f"rule '{name}' needs a message and a remedy", where=where)
-    parameters = tuple(
-        (key, tuple(value) if isinstance(value, list) else value)
-        for key, value in sorted(table.items())
-        if key not in ("rule", "message", "remedy")
-    )
+    given = {key: value for key, value in table.items() if key not in ("rule", *texts)}
+    parameters = _parameters(given, _PARAMETERS[name], f"{where}: rule '{name}'")
     return Rule(name, str(texts["message"]), str(texts["remedy"]), parameters)
+
+
+def _parameters(
+    given: dict[str, Any], wanted: tuple[str, ...], where: str
+) -> tuple[tuple[str, Any], ...]:
+    unknown = sorted(set(given) - set(wanted))
+    if unknown:
+        hint = f"known: {', '.join(wanted)}" if wanted else "it takes none"
+        raise UsageError(f"unknown parameter '{unknown[0]}'", where=where, hint=hint)
+    missing = [key for key in wanted if key not in given]
+    if missing:
+        raise UsageError(f"parameter '{missing[0]}' is missing", where=where)
+    return tuple((key, _READERS[key](given[key], f"{where}: {key}")) for key in wanted)
+
+
+def _whole_number(value: Any, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise UsageError("must be a whole number", where=where)
+    return value
+
+
+def _names(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise UsageError("must be a list of strings", where=where)
+    return tuple(value)
 
 
 Finding = tuple[str, str]
@@ -123,4 +145,20 @@ _CHECKS: dict[str, Callable[..., Iterator[Finding]]] = {
     "element-types": _element_types,
     "kernel-rank": _kernel_rank,
     "no-functions": _no_functions,
+}
+
+_PARAMETERS: dict[str, tuple[str, ...]] = {
+    "opset-range": ("minimum", "maximum"),
+    "domains": ("allowed",),
+    "refused-operators": ("refused",),
+    "element-types": ("allowed",),
+    "kernel-rank": (),
+    "no-functions": (),
+}
+
+_READERS: dict[str, Callable[[Any, str], Any]] = {
+    "minimum": _whole_number,
+    "maximum": _whole_number,
+    "allowed": _names,
+    "refused": _names,
 }

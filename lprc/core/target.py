@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from importlib import resources
@@ -27,7 +28,8 @@ class Target:
         description: One line.
         precision: The precision of the arithmetic, for instance ``float32``.
         pipeline: The default pipeline, as text.
-        emitter: ``module:function``; see `lprc.compiler.emit`.
+        emitter: ``module:function``; called with the lowered ONNX and the folder to
+            write into; it returns the files, the one that the runtime loads first.
         runtime: What runs the artefact: ``onnxruntime`` or ``openvino``.
         tolerance: How far the artefact's outputs may be from the lowered graph's, relative to
             their magnitude.
@@ -84,6 +86,7 @@ def target(name: str) -> Target:
     return found
 
 
+RUNTIMES = ("onnxruntime", "openvino")
 _TEXT_KEYS = ("name", "description", "precision", "pipeline", "emitter", "runtime", "install")
 
 
@@ -104,6 +107,14 @@ def _checked(table: dict[str, Any], where: str) -> dict[str, Any]:
     for key, value in values.items():
         if not isinstance(value, str):
             raise UsageError("must be a string", where=f"{where}: {key}")
+    if values["runtime"] not in RUNTIMES:
+        raise UsageError(
+            f"unknown runtime '{values['runtime']}'",
+            where=f"{where}: runtime",
+            hint=f"known: {', '.join(RUNTIMES)}",
+        )
+    if not all(values["emitter"].partition(":")):
+        raise UsageError("must be module:function", where=f"{where}: emitter")
     values["pipeline"] = "".join(values["pipeline"].split())
     values["tolerance"] = _tolerance(table["tolerance"], where)
     values["requires"] = _strings(table.get("requires", []), f"{where}: requires")
@@ -115,7 +126,8 @@ def _checked(table: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _tolerance(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 < value < math.inf:
         raise UsageError("must be a positive number", where=f"{where}: tolerance")
     return float(value)
 

@@ -1,0 +1,74 @@
+"""A pipeline runs under the instruments that were asked for, and its file appears whole or not."""
+
+from __future__ import annotations
+
+import onnx
+import pytest
+
+from lprc.compiler.optimize import Settings, optimize_file
+from lprc.core.errors import InvalidModelError, LprcError, OutputError, UsageError
+
+TEXT = """<ir_version: 9, opset_import: ["" : 18]>
+g (float[N,2] x) => (float[N,2] y) { a = Identity(x) b = Relu(a) y = Identity(b) }"""
+PIPELINE = "infer-shapes,eliminate-identity,eliminate-dead-code"
+
+
+@pytest.fixture
+def source(tmp_path):
+    onnx.save(onnx.parser.parse_model(TEXT), tmp_path / "m.onnx")
+    return tmp_path / "m.onnx"
+
+
+@pytest.mark.parametrize(("verify", "compared"), [("off", 0), ("final", 1), ("each", 1)])
+def test_verify(source, tmp_path, verify, compared):
+    done = optimize_file(source, PIPELINE, tmp_path / "o.onnx", Settings(verify=verify))
+    assert (done.verify, done.warnings) == (verify, [])
+    assert bool(done.deltas) == bool(compared)
+    assert all(delta.max_abs == 0 for deltas in done.deltas.values() for delta in deltas)
+    assert [node.op_type for node in onnx.load(tmp_path / "o.onnx").graph.node] == ["Relu"]
+
+
+def test_dumps_and_progress(source, tmp_path):
+    calls = []
+    settings = Settings(dump_dir=tmp_path / "dump", progress=lambda *call: calls.append(call))
+    done = optimize_file(source, PIPELINE, tmp_path / "o.onnx", settings)
+    assert calls[-1] == (3, 3)
+    changed = sum(record.changed for record in done.records)
+    assert changed
+    models = [path for path in (tmp_path / "dump").iterdir() if path.suffix == ".onnx"]
+    assert len(models) >= changed
+    for path in models:
+        onnx.checker.check_model(path)
+
+
+def test_the_source_may_be_the_output(source):
+    optimize_file(source, PIPELINE, source)
+    assert [node.op_type for node in onnx.load(source).graph.node] == ["Relu"]
+
+
+def test_random_inputs_come_from_the_seed(source, tmp_path):
+    magnitudes = [
+        optimize_file(source, PIPELINE, tmp_path / "o.onnx", Settings(seed=seed)).deltas
+        for seed in (0, 0, 1)
+    ]
+    assert magnitudes[0] == magnitudes[1] != magnitudes[2]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"pipeline_text": "fold-bm"}, UsageError, "did you mean 'fold-bn'"),
+        ({"source": "none.onnx"}, InvalidModelError, "no such file"),
+        ({"out": "no/folder/o.onnx"}, OutputError, "o.onnx"),
+        ({"out": "folder"}, OutputError, "is a folder, not a file"),
+    ],
+)
+def test_nothing_is_written_where_it_fails(source, tmp_path, change, error, message):
+    (tmp_path / "folder").mkdir()
+    given = {"source": source, "pipeline_text": PIPELINE, "out": tmp_path / "o.onnx"}
+    for key, value in change.items():
+        given[key] = value if key == "pipeline_text" else tmp_path / value
+    with pytest.raises(error, match=message) as caught:
+        optimize_file(**given)
+    assert isinstance(caught.value, LprcError)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "m.onnx"]

@@ -1,0 +1,97 @@
+"""OpenVINO IR: what is written, and what happens where OpenVINO refuses."""
+
+from __future__ import annotations
+
+import subprocess
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import onnx
+import pytest
+
+from lprc.compiler.runners import make_runner
+from lprc.targets import openvino_ir
+from lprc.targets.openvino_ir import EmitError, emit_fp16, emit_fp32
+
+pytest.importorskip("openvino")
+
+GOOD = """<ir_version: 9, opset_import: ["" : 18]>
+g (float[N,64] x) => (float[N,64] y) { a = MatMul(x, w) [last] y = Relu(a) }"""
+REFUSED = """<ir_version: 9, opset_import: ["" : 18, "com.microsoft" : 1]>
+g (float[N,64] x) => (float[N,64] y) { y = com.microsoft.NoSuchOperator(x) }"""
+
+
+def written(folder, text=GOOD):
+    proto = onnx.parser.parse_model(text)
+    weight = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(weight, "w"))
+    folder.mkdir()
+    onnx.save(proto, folder / "lowered.onnx")
+    return folder / "lowered.onnx"
+
+
+@pytest.fixture
+def lowered(tmp_path):
+    return written(tmp_path / "a")
+
+
+def test_the_same_bytes_from_anywhere(lowered, tmp_path):
+    first = emit_fp32(lowered, lowered.parent)
+    other = written(tmp_path / "b")
+    second = emit_fp32(other, other.parent)
+    assert [path.name for path in first] == ["model.xml", "model.bin"]
+    for one, two in zip(first, second, strict=True):
+        assert one.read_bytes() == two.read_bytes()
+        assert str(tmp_path).encode() not in one.read_bytes()
+
+
+def test_nothing_but_the_record_of_the_conversion_is_dropped(lowered):
+    xml, _ = emit_fp32(lowered, lowered.parent)
+    net = ElementTree.parse(xml).getroot()
+    assert [child.tag for child in net] == ["layers", "edges"]
+    assert [layer.get("type") for layer in net.iter("layer")] == [
+        "Parameter", "Const", "MatMul", "ReLU", "Result",
+    ]  # fmt: skip
+
+
+def test_float16_halves_the_weights_and_runs(lowered, tmp_path):
+    _, full = emit_fp32(lowered, lowered.parent)
+    size = full.stat().st_size
+    x = np.random.default_rng(1).standard_normal((3, 64)).astype(np.float32)
+    expected = make_runner(lowered, "ort", threads=1).run({"x": x})["y"]
+    xml, half = emit_fp16(lowered, lowered.parent)
+    found = make_runner(xml, "openvino", threads=1).run({"x": x})["y"]
+    assert size == 64 * 64 * 4
+    assert half.stat().st_size < 0.6 * size
+    assert found.dtype == np.float32
+    assert 0 < np.abs(found - expected).max() < 5e-3 * np.abs(expected).max()
+
+
+def test_a_graph_that_openvino_refuses(tmp_path):
+    refused = written(tmp_path / "a", REFUSED)
+    with pytest.raises(EmitError, match=r"lowered\.onnx: OpenVINO can't convert it: ") as caught:
+        emit_fp32(refused, refused.parent)
+    assert "NoSuchOperator" in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("raise SystemExit(3)", "OpenVINO can't convert it: no message"),
+        (
+            "import sys; sys.stderr.buffer.write(b'Error: \\xff'); sys.exit(1)",
+            "can't convert it: Error: \ufffd",
+        ),
+        ("", "OpenVINO wrote no IR"),
+    ],
+)
+def test_odd_ends_of_the_conversion(lowered, monkeypatch, program, message):
+    real = subprocess.run
+    monkeypatch.setattr(
+        openvino_ir.subprocess,
+        "run",
+        lambda command, **options: real([command[0], "-c", program], **options),
+    )
+    with pytest.raises(EmitError, match=message):
+        emit_fp32(lowered, lowered.parent)
