@@ -12,6 +12,7 @@ from lprc.core import registry
 from lprc.core.builtin import TARGET_ALIASES, TARGETS
 from lprc.core.errors import UsageError
 from lprc.core.legality import Rule, rule_from_table
+from lprc.core.runtimes import RUNTIMES
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,8 +30,11 @@ class Target:
         precision: The precision of the arithmetic, for instance ``float32``.
         pipeline: The default pipeline, as text.
         emitter: ``module:function``; called with the lowered ONNX and the folder to
-            write into; it returns the files, the one that the runtime loads first.
-        runtime: What runs the artefact: ``onnxruntime`` or ``openvino``.
+            write into; it returns the files, the one that the runtime loads first. Empty for a
+            target that only gives the lowered ONNX (``--emit onnx``).
+        runtime: What runs the artefact: one of `lprc.core.runtimes.RUNTIMES`.
+        reference: The float32 target of the same runtime, with which ``--guard`` compares; empty
+            where there is none.
         tolerance: How far the artefact's outputs may be from the lowered graph's, relative to
             their magnitude.
         requires: The modules that the emitter imports.
@@ -44,6 +48,7 @@ class Target:
     pipeline: str
     emitter: str
     runtime: str
+    reference: str
     tolerance: float
     requires: tuple[str, ...]
     install: str
@@ -86,8 +91,8 @@ def target(name: str) -> Target:
     return found
 
 
-RUNTIMES = ("onnxruntime", "openvino")
-_TEXT_KEYS = ("name", "description", "precision", "pipeline", "emitter", "runtime", "install")
+_OPTIONAL = ("emitter", "reference", "install")
+_TEXT_KEYS = ("name", "description", "precision", "pipeline", "runtime", *_OPTIONAL)
 
 
 def _checked(table: dict[str, Any], where: str) -> dict[str, Any]:
@@ -97,24 +102,17 @@ def _checked(table: dict[str, Any], where: str) -> dict[str, Any]:
             raise UsageError(
                 f"unknown key '{key}'", where=where, hint=f"known: {', '.join(sorted(known))}"
             )
-    for key in sorted(known - {"requires", "install"}):
+    for key in sorted(known - {"requires", *_OPTIONAL}):
         if key not in table:
             raise UsageError(f"key '{key}' is missing", where=where)
     values: dict[str, Any] = {
-        "install": "",
+        **dict.fromkeys(_OPTIONAL, ""),
         **{key: table[key] for key in _TEXT_KEYS if key in table},
     }
     for key, value in values.items():
         if not isinstance(value, str):
             raise UsageError("must be a string", where=f"{where}: {key}")
-    if values["runtime"] not in RUNTIMES:
-        raise UsageError(
-            f"unknown runtime '{values['runtime']}'",
-            where=f"{where}: runtime",
-            hint=f"known: {', '.join(RUNTIMES)}",
-        )
-    if not all(values["emitter"].partition(":")):
-        raise UsageError("must be module:function", where=f"{where}: emitter")
+    _check_emitter(values["emitter"], values["runtime"], where)
     values["pipeline"] = "".join(values["pipeline"].split())
     values["tolerance"] = _tolerance(table["tolerance"], where)
     values["requires"] = _strings(table.get("requires", []), f"{where}: requires")
@@ -123,6 +121,23 @@ def _checked(table: dict[str, Any], where: str) -> dict[str, Any]:
         raise UsageError("must be tables", where=f"{where}: rules")
     values["rules"] = tuple(rule_from_table(each, where) for each in rules)
     return values
+
+
+def _check_emitter(emitter: str, runtime: str, where: str) -> None:
+    if runtime not in RUNTIMES:
+        raise UsageError(
+            f"unknown runtime '{runtime}'",
+            where=f"{where}: runtime",
+            hint=f"known: {', '.join(RUNTIMES)}",
+        )
+    if emitter and not all(emitter.partition(":")):
+        raise UsageError("must be module:function", where=f"{where}: emitter")
+    if emitter and RUNTIMES[runtime] is None:
+        raise UsageError(
+            f"lprc can't run '{runtime}', so it can't check what an emitter writes for it",
+            where=f"{where}: emitter",
+            hint="leave the emitter out",
+        )
 
 
 def _tolerance(value: Any, where: str) -> float:

@@ -150,8 +150,8 @@ def test_every_shipped_target_parses(name):
 
 
 def test_unknown_target():
-    with pytest.raises(UsageError, match=r"unknown target 'trt-int8'"):
-        target("trt-int8")
+    with pytest.raises(UsageError, match=r"unknown target 'trt-int9'"):
+        target("trt-int9")
 
 
 class _Point:

@@ -1,0 +1,297 @@
+"""Where Q/DQ pairs go: a plan over a float graph, by rules that a target gives as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import onnx_ir as ir
+
+from lprc.core import editing
+from lprc.core.provenance import origins
+from lprc.core.quantization.annotations import Range, range_of
+
+Residual = Literal["float", "skip", "both"]
+
+LINEAR = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+CARRIERS = (
+    "Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "Reshape",
+    "Resize", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
+)  # fmt: skip
+"""Operators that only choose or move elements: they commute with quantisation."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a target runs in eight bits.
+
+    Attributes:
+        operators: Operators that take quantised inputs (``Conv``, ``Gemm`` …).
+        carriers: Operators that pass quantised values on, with one scale for all they touch.
+        residual: Which inputs of an Add of two activations are quantised; ``skip`` is the one that
+            does not come from a linear operator, so that the Add can be fused into that operator.
+        share: Whether operators that stay float read the dequantised values too, so that nobody
+            needs the float tensor any more.
+        outputs: Whether what quantised linear operators put out, behind their activation, is
+            quantised even where only float operators read it: some runtimes compute in integers
+            only between one Q and the next. One whose output leaves the graph stays float.
+        exclude: Nodes, by their own or their source's name, that keep float inputs.
+    """
+
+    operators: tuple[str, ...] = LINEAR
+    carriers: tuple[str, ...] = CARRIERS
+    residual: Residual = "float"
+    share: bool = False
+    outputs: bool = False
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass
+class Plan:
+    """What to quantise.
+
+    Attributes:
+        inputs: The inputs of nodes that read quantised values: (node, index), in graph order.
+        outputs: Values that are quantised though only float operators read them.
+        ranges: For each value that gets Q/DQ, the range that it is quantised with.
+        shared: The values whose float readers read the dequantised value too.
+        carriers: The nodes that carry quantised values, in graph order.
+        skips: Nodes that might have been quantised, and why they are not.
+    """
+
+    inputs: list[tuple[ir.Node, int]] = field(default_factory=list)
+    outputs: list[ir.Value] = field(default_factory=list)
+    ranges: dict[ir.Value, Range] = field(default_factory=dict)
+    shared: set[ir.Value] = field(default_factory=set)
+    carriers: list[ir.Node] = field(default_factory=list)
+    skips: list[tuple[ir.Node, str]] = field(default_factory=list)
+
+
+def plan(model: ir.Model, rules: Rules) -> Plan:
+    """Where Q/DQ pairs go in the main graph of `model`, whose activations have recorded ranges."""
+    found = Plan()
+    carried: dict[ir.Node, None] = {}
+    for node in model.graph:
+        reason = _why_not(node, rules)
+        if reason is not None:
+            found.skips.append((node, reason))
+            continue
+        wanted = [(node, index) for index in _quantized_inputs(node, rules)]
+        if not wanted:
+            continue
+        missing = [node.inputs[index] for _, index in wanted if not _has_range(node, index)]
+        if missing:
+            found.skips.append((node, "no range is recorded for its input"))
+            continue
+        if rules.outputs and editing.is_op(node, *LINEAR):
+            output = behind_activation(node)
+            if _leaves(output, rules) or range_of(output) is None:
+                found.skips.append((node, "its output leaves the graph in float"))
+                continue
+            found.outputs.append(output)
+        found.inputs += wanted
+        for _, index in wanted:
+            _carry(node.inputs[index], rules, carried)
+    found.carriers = [node for node in model.graph if node in carried]
+    found.inputs += [(node, index) for node in found.carriers for index, _ in carried_inputs(node)]
+    _set_ranges(found, rules)
+    return found
+
+
+def carried_inputs(node: ir.Node) -> Iterator[tuple[int, ir.Value]]:
+    """The inputs of a carrier that hold the elements which it moves."""
+    every = editing.is_op(node, "Concat")
+    for index, value in enumerate(node.inputs if every else node.inputs[:1]):
+        if value is not None:
+            yield index, value
+
+
+ACTIVATIONS = ("Clip", "LeakyRelu", "PRelu", "Relu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish")
+
+
+def behind_activation(node: ir.Node) -> ir.Value:
+    """The output of `node`, or that of the activation which alone reads it."""
+    output = node.outputs[0]
+    user = editing.sole_user(output)
+    if user is not None and editing.is_op(user, *ACTIVATIONS) and user.inputs[0] is output:
+        return user.outputs[0]
+    return output
+
+
+def _leaves(value: ir.Value, rules: Rules) -> bool:
+    """Whether `value` is a graph output, by itself or through carriers."""
+    pending, seen = [value], {value}
+    while pending:
+        current = pending.pop()
+        if current.is_graph_output():
+            return True
+        for use in current.uses():
+            if is_carrier(use.node, rules):
+                found = [each for each in use.node.outputs if each not in seen]
+                seen.update(found)
+                pending += found
+    return False
+
+
+def is_carrier(node: ir.Node | None, rules: Rules) -> bool:
+    """Whether `node` commutes with quantisation under `rules`."""
+    if node is None or not editing.is_op(node, *rules.carriers) or _excluded(node, rules):
+        return False
+    if any(value is not None and value.dtype != ir.DataType.FLOAT for value in node.inputs[:1]):
+        return False
+    if editing.is_op(node, "Resize"):
+        return bool(editing.attribute(node, "mode", "nearest") == "nearest")
+    if editing.is_op(node, "MaxPool"):
+        # Indices come from comparisons, and ties between equal integers would move them.
+        return len(node.outputs) == 1 or not node.outputs[1].uses()
+    return True
+
+
+def weight_index(node: ir.Node) -> int | None:
+    """The input of a linear operator that is its constant weight; None if none is."""
+    if not editing.is_op(node, *LINEAR):
+        return None
+    candidates = (1, 0) if editing.is_op(node, "MatMul", "Gemm") else (1,)
+    for index in candidates:
+        array = editing.constant(editing.input_at(node, index))
+        if array is not None and array.ndim >= 2:
+            return index
+    return None
+
+
+def _quantized_inputs(node: ir.Node, rules: Rules) -> list[int]:
+    if editing.is_op(node, "Add"):
+        return _residual_inputs(node, rules)
+    if not editing.is_op(node, *rules.operators):
+        return []
+    if not editing.is_op(node, *LINEAR):
+        return [0]
+    weight = weight_index(node)
+    count = 2 if editing.is_op(node, "MatMul", "Gemm") else 1
+    return [index for index in range(count) if index != weight]
+
+
+def _residual_inputs(node: ir.Node, rules: Rules) -> list[int]:
+    """The inputs of an Add of two activations of one shape."""
+    if rules.residual == "float" or any(
+        value is None or editing.constant(value) is not None or range_of(value) is None
+        for value in node.inputs
+    ):
+        return []
+    left, right = node.inputs
+    assert left is not None
+    assert right is not None
+    if left.shape is None or left.shape != right.shape:
+        return []
+    if rules.residual == "both":
+        return [0, 1]
+    fusible = [editing.is_op(value.producer(), *LINEAR) for value in (left, right)]
+    # With linear operators on both sides the Add is fused into the later one.
+    return [1] if fusible[0] and not fusible[1] else [0]
+
+
+def _why_not(node: ir.Node, rules: Rules) -> str | None:
+    if not editing.is_op(node, *rules.operators):
+        return None
+    if _excluded(node, rules):
+        return "excluded"
+    value = node.inputs[0]
+    if value is None or value.dtype != ir.DataType.FLOAT:
+        return "its input is not float32"
+    if editing.is_op(node, "Conv", "ConvTranspose") and weight_index(node) is None:
+        return "its weight is not constant"
+    return None
+
+
+def _excluded(node: ir.Node, rules: Rules) -> bool:
+    return bool(rules.exclude) and bool({node.name, *origins(node)} & set(rules.exclude))
+
+
+def _has_range(node: ir.Node, index: int) -> bool:
+    return range_of(node.inputs[index]) is not None
+
+
+def _carry(value: ir.Value | None, rules: Rules, carried: dict[ir.Node, None]) -> None:
+    """Mark the carriers that `value` came through as carrying quantised values."""
+    pending = [value]
+    while pending:
+        current = pending.pop()
+        producer = None if current is None else current.producer()
+        if producer is None or producer in carried or not is_carrier(producer, rules):
+            continue
+        if any(range_of(each) is None for _, each in carried_inputs(producer)):
+            continue
+        carried[producer] = None
+        pending += [each for _, each in carried_inputs(producer)]
+
+
+def _set_ranges(found: Plan, rules: Rules) -> None:
+    """One range for each quantised value; all that a carrier touches share one.
+
+    A group's range is that of what its readers read. What a Slice drops, for instance, does not
+    count, and neither does the float reader of a value unless it shares the quantised one.
+    """
+    groups = _Groups(found.carriers)
+    carriers = set(found.carriers)
+    wanted: dict[ir.Value, list[Range]] = {}
+    for node, index in found.inputs:
+        value = _value(node, index)
+        own = range_of(value)
+        if own is not None and node not in carriers:
+            wanted.setdefault(groups.root(value), []).append(own)
+    values = dict.fromkeys(_value(node, index) for node, index in found.inputs)
+    for value in found.outputs:
+        own = range_of(value)
+        assert own is not None
+        wanted.setdefault(groups.root(value), []).append(own)
+        values[value] = None
+        found.shared.add(value)
+    for value in values:
+        read, own = wanted.get(groups.root(value)), range_of(value)
+        if read is None or own is None or not rules.share or value.producer() in carriers:
+            continue
+        together = _union([*read, own])
+        if together.magnitude <= SHARE_LIMIT * _union(read).magnitude:
+            found.shared.add(value)
+            read.append(own)
+    for value in values:
+        if groups.root(value) in wanted:
+            found.ranges[value] = _union(wanted[groups.root(value)])
+
+
+SHARE_LIMIT = 2.0
+"""How much larger a shared value's range may be than what the quantised readers alone need.
+
+That costs them one bit; on LPRNet it saves a whole pass over the largest tensors.
+"""
+
+
+class _Groups:
+    """Values that carriers connect (union-find)."""
+
+    def __init__(self, carriers: list[ir.Node]) -> None:
+        self._leader: dict[ir.Value, ir.Value] = {}
+        for node in carriers:
+            output = self.root(node.outputs[0])
+            for other in node.outputs[1:]:
+                self._leader[self.root(other)] = output
+            for _, value in carried_inputs(node):
+                self._leader[self.root(value)] = output
+
+    def root(self, value: ir.Value) -> ir.Value:
+        """The value that stands for the group."""
+        while self._leader.setdefault(value, value) is not value:
+            self._leader[value] = self._leader[self._leader[value]]
+            value = self._leader[value]
+        return value
+
+
+def _value(node: ir.Node, index: int) -> ir.Value:
+    value = node.inputs[index]
+    assert value is not None
+    return value
+
+
+def _union(ranges: list[Range]) -> Range:
+    return Range(min(each.low for each in ranges), max(each.high for each in ranges))
