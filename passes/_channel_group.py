@@ -1,4 +1,4 @@
-"""The values whose channels must be permuted together, found from one of them."""
+"""The values whose channels must be chosen or permuted together, found from one of them."""
 
 from __future__ import annotations
 
@@ -32,31 +32,33 @@ _REDUCES = frozenset(
 
 
 class BlockedError(Exception):
-    """A use or a producer that can neither absorb nor pass on a permutation."""
+    """A use or a producer that can neither absorb nor pass on a choice of channels."""
 
 
 @dataclass
 class ChannelGroup:
-    """Permutations of coupled values, and what must change in the nodes for them to hold.
+    """Orders of coupled values' channels, and what must change in the nodes for them to hold.
 
-    A permutation p of a value means ``new[:, i] = old[:, p[i]]``.
+    An order p of a value means ``new[:, i] = old[:, p[i]]``; channels that it leaves out go.
 
     Attributes:
-        of: The permutation of each value in the group.
-        weights: For a node's constant input, by node and index: which axes to permute, and how.
+        of: The order of each value in the group.
+        weights: For a node's constant input, by node and index: which axes to reorder, and how.
         slices: Channel Slices of values in the group: the first channel that each takes now.
-        slice_orders: The permutations that the outputs of these Slices must have.
+        slice_orders: The orders that the outputs of these Slices must have.
+        reductions: Nodes that reduce over the channels of a value in the group.
     """
 
     of: dict[ir.Value, np.ndarray] = field(default_factory=dict)
     weights: dict[tuple[ir.Node, int], dict[int, np.ndarray]] = field(default_factory=dict)
     slices: dict[ir.Node, int] = field(default_factory=dict)
     slice_orders: dict[ir.Node, np.ndarray] = field(default_factory=dict)
+    reductions: dict[ir.Node, None] = field(default_factory=dict)
     _pending: list[ir.Value] = field(default_factory=list)
     _concats: dict[ir.Node, None] = field(default_factory=dict)
 
     def assign(self, value: ir.Value, order: np.ndarray) -> None:
-        """Permute `value`, and then everything that this entails.
+        """Give `value` that order, and then do everything that this entails.
 
         Raises:
             BlockedError: Something can't take part; the message names it.
@@ -80,7 +82,8 @@ class ChannelGroup:
             if not np.array_equal(known, order):
                 raise BlockedError(f"conflicting orders at {_name(value)}")
             return
-        if editing.dimension(value, 1) != len(order):
+        count = editing.dimension(value, 1)
+        if count is None or len(order) > count:
             raise BlockedError("channel count is unknown")
         if value.is_graph_output():
             raise BlockedError("blocked by a graph output")
@@ -98,9 +101,10 @@ class ChannelGroup:
             raise BlockedError(f"blocked by {node.op_type}")
         order = self.of[value]
         if editing.is_op(node, "Conv"):
-            self._permute_weight(node, 1, 0, order)
+            count = editing.dimension(value, 1) or 0
+            self._permute_weight(node, 1, 0, order, count)
             if editing.input_at(node, 2) is not None:
-                self._permute_weight(node, 2, 0, order)
+                self._permute_weight(node, 2, 0, order, count)
             if _is_depthwise(node):
                 self._assign(node.inputs[0], order)
             elif editing.attribute(node, "group", 1) != 1:
@@ -119,13 +123,13 @@ class ChannelGroup:
         order = self.of[value]
         if node.graph is not producer.graph:
             raise BlockedError("blocked by a subgraph")
-        if editing.is_op(node, "Shape"):
+        if editing.is_op(node, "Shape") and len(order) == editing.dimension(value, 1):
             return
         if editing.is_op(node, "Conv") and index == 0:
             if _is_depthwise(node):
                 self._assign(node.outputs[0], order)
             elif editing.attribute(node, "group", 1) == 1:
-                self._permute_weight(node, 1, 1, order)
+                self._permute_weight(node, 1, 1, order, editing.dimension(value, 1) or 0)
             else:
                 raise BlockedError("blocked by grouped Conv")
         elif editing.is_op(node, "Concat") and editing.attribute(node, "axis") in (
@@ -149,13 +153,19 @@ class ChannelGroup:
         assert taken is not None
         if taken.indices.size == 0:
             raise BlockedError("blocked by an empty Slice")
-        positions = np.argsort(order)[taken.indices]
+        position = {channel: index for index, channel in enumerate(order.tolist())}
+        kept = [channel for channel in taken.indices.tolist() if channel in position]
+        if not kept:
+            raise BlockedError("blocked by Slice")
+        positions = np.array([position[channel] for channel in kept])
         first = int(positions.min())
         if int(positions.max()) - first + 1 != len(positions):
             raise BlockedError("blocked by Slice")
         self.slices[node] = first
-        inner = self.slice_orders[node] = np.argsort(positions)
-        if not _is_identity(inner):
+        of_output = {channel: index for index, channel in enumerate(taken.indices.tolist())}
+        chosen = order[first : first + len(kept)].tolist()
+        inner = self.slice_orders[node] = np.array([of_output[channel] for channel in chosen])
+        if not _is_identity(inner, len(taken.indices)):
             self._assign(node.outputs[0], inner)
 
     def _absorbs(self, node: ir.Node, index: int, value: ir.Value) -> bool:
@@ -163,12 +173,15 @@ class ChannelGroup:
         rank = editing.rank(value)
         if rank is None or index != 0 or not editing.is_op(node, *_REDUCES):
             return False
-        return 1 in (reduced_axes(node, rank) or ())
+        absorbs = 1 in (reduced_axes(node, rank) or ())
+        if absorbs:
+            self.reductions[node] = None
+        return absorbs
 
     def _pass_through(self, node: ir.Node, order: np.ndarray, value: ir.Value) -> bool:
-        """Permute all that `node` reads and writes; False if it does not keep channels apart."""
-        rank = editing.rank(value)
-        if rank is None or not _keeps_channels(node, rank, len(order)):
+        """Reorder all that `node` reads and writes; False if it does not keep channels apart."""
+        rank, count = editing.rank(value), editing.dimension(value, 1)
+        if rank is None or count is None or not _keeps_channels(node, rank, count):
             return False
         others = range(1, len(node.inputs))
         if editing.is_op(node, *BINARY):
@@ -176,16 +189,18 @@ class ChannelGroup:
         else:
             self._assign(node.inputs[0], order)
         for index in others:
-            self._pass_input(node, index, order, rank)
+            self._pass_input(node, index, order, rank, count)
         self._assign(node.outputs[0], order)
         return True
 
-    def _pass_input(self, node: ir.Node, index: int, order: np.ndarray, rank: int) -> None:
+    def _pass_input(
+        self, node: ir.Node, index: int, order: np.ndarray, rank: int, count: int
+    ) -> None:
         other = node.inputs[index]
         if other is None:
             return
         if editing.is_op(node, "BatchNormalization"):
-            self._permute_weight(node, index, 0, order)
+            self._permute_weight(node, index, 0, order, count)
             return
         if not editing.is_op(node, *BINARY):
             return
@@ -195,18 +210,20 @@ class ChannelGroup:
         size = None if axis is None else editing.dimension(other, axis)
         if axis is None or size == 1:
             return
-        if size != len(order):
+        if size != count:
             raise BlockedError("shapes are unknown")
         if editing.constant(other) is not None:
-            self._permute_weight(node, index, axis, order)
+            self._permute_weight(node, index, axis, order, count)
         elif axis == 1 and editing.rank(other) == rank:
             self._assign(other, order)
         else:
             raise BlockedError(f"blocked by {node.op_type}")
 
-    def _permute_weight(self, node: ir.Node, index: int, axis: int, order: np.ndarray) -> None:
+    def _permute_weight(
+        self, node: ir.Node, index: int, axis: int, order: np.ndarray, count: int
+    ) -> None:
         array = editing.constant(editing.input_at(node, index))
-        if array is None or array.ndim <= axis or array.shape[axis] != len(order):
+        if array is None or array.ndim <= axis or array.shape[axis] != count:
             raise BlockedError(f"blocked by {node.op_type} without constant weights")
         known = self.weights.setdefault((node, index), {}).setdefault(axis, order)
         if not np.array_equal(known, order):
@@ -214,7 +231,7 @@ class ChannelGroup:
 
     def _join(self, node: ir.Node) -> None:
         order = self._joined_order(node)
-        if not _is_identity(order):
+        if not _is_identity(order, editing.dimension(node.outputs[0], 1)):
             self._assign(node.outputs[0], order)
 
     def _joined_order(self, node: ir.Node) -> np.ndarray:
@@ -230,17 +247,23 @@ class ChannelGroup:
     def _split(self, node: ir.Node, order: np.ndarray) -> None:
         if editing.attribute(node, "axis") not in (1, 1 - (editing.rank(node.outputs[0]) or 0)):
             raise BlockedError("blocked by Concat")
-        offset = 0
+        offset, parts = 0, []
         for value in node.inputs:
             count = editing.dimension(value, 1)
-            if count is None:
+            if value is None or count is None:
                 raise BlockedError("channel count is unknown")
-            part = order[offset : offset + count] - offset
-            if part.min(initial=0) < 0 or part.max(initial=0) >= count:
-                raise BlockedError("blocked by Concat")
-            if not _is_identity(part) or value in self.of:
-                self._assign(value, part)
+            here = order[(order >= offset) & (order < offset + count)]
+            parts.append((value, here - offset, count))
             offset += count
+            if here.size == 0:
+                raise BlockedError("blocked by Concat")
+        starts = np.cumsum([0] + [count for _, _, count in parts[:-1]])
+        whole = [part + start for (_, part, _), start in zip(parts, starts, strict=True)]
+        if not np.array_equal(np.concatenate(whole), order):
+            raise BlockedError("blocked by Concat")
+        for value, part, count in parts:
+            if not _is_identity(part, count) or value in self.of:
+                self._assign(value, part)
 
     def _check(self) -> None:
         """What was permuted after its Concat or Slice was visited must agree with it."""
@@ -249,15 +272,16 @@ class ChannelGroup:
             node: self._joined_order(node) for node in concats if editing.is_op(node, "Concat")
         }
         for node, order in (wanted | self.slice_orders).items():
-            known = self.of.get(node.outputs[0], np.arange(len(order)))
+            count = editing.dimension(node.outputs[0], 1) or 0
+            known = self.of.get(node.outputs[0], np.arange(count))
             if not np.array_equal(known, order):
                 raise BlockedError(f"blocked by {node.op_type}")
 
 
 def apply(group: ChannelGroup, make_weight: Callable[[ir.Value, np.ndarray], ir.Value]) -> None:
-    """Permute the constants of all nodes in `group`; `make_weight` registers a permuted one.
+    """Reorder the constants of all nodes in `group`; `make_weight` registers a reordered one.
 
-    Nodes that share a constant and permute it alike go on sharing one.
+    Nodes that share a constant and reorder it alike go on sharing one. Shapes follow.
     """
     made: dict[tuple[ir.Value, tuple[tuple[int, bytes], ...]], ir.Value] = {}
     for (node, index), axes in group.weights.items():
@@ -271,10 +295,23 @@ def apply(group: ChannelGroup, make_weight: Callable[[ir.Value, np.ndarray], ir.
                 array = np.take(array, order, axis=axis)
             made[key] = make_weight(value, array)
         node.replace_input_with(index, made[key])
+        reordered = editing.constant(made[key])
+        assert reordered is not None
         if value.producer() is not None:
             editing.remove_dead([value.producer()])
         else:
             editing.remove_dead_initializer(value)
+        if _is_depthwise_before(node, reordered):
+            node.attributes["group"] = ir.AttrInt64("group", int(reordered.shape[0]))
+    for value, order in group.of.items():
+        if value.shape is not None and value.shape[1] != len(order):
+            value.shape = ir.Shape([*value.shape[:1], len(order), *value.shape[2:]])
+
+
+def _is_depthwise_before(node: ir.Node, weight: np.ndarray) -> bool:
+    """Whether `node` is a depthwise Conv whose channels have become fewer."""
+    group = editing.attribute(node, "group", 1) if editing.is_op(node, "Conv") else 1
+    return group > 1 and weight.ndim > 2 and group != weight.shape[0]
 
 
 def _keeps_channels(node: ir.Node, rank: int, count: int) -> bool:
@@ -318,8 +355,8 @@ def _is_depthwise(node: ir.Node) -> bool:
     )
 
 
-def _is_identity(order: np.ndarray) -> bool:
-    return bool(np.array_equal(order, np.arange(len(order))))
+def _is_identity(order: np.ndarray, count: int | None) -> bool:
+    return count is not None and bool(np.array_equal(order, np.arange(count)))
 
 
 def _name(value: ir.Value) -> str:

@@ -102,3 +102,31 @@ def aligned_axis(value: ir.Value, rank: int, axis: int = 1) -> int | None:
     own = editing.rank(value)
     assert own is not None
     return axis - (rank - own) if axis >= rank - own else None
+
+
+def make_contiguous(node: ir.Node, first: int, count: int) -> ir.Value:
+    """Let a Slice take the channels from `first` on, its other axes as before; its new output."""
+    graph = node.graph
+    assert isinstance(graph, ir.Graph)
+    source = node.inputs[0]
+    rank = editing.rank(source)
+    assert rank is not None
+    old = [editing.constant(editing.input_at(node, index)) for index in range(1, 5)]
+    assert old[0] is not None
+    size = old[0].size
+    starts, ends = (np.array(array, dtype=np.int64) for array in old[:2])
+    axes = np.arange(size) if old[2] is None else np.array(old[2], dtype=np.int64) % rank
+    steps = np.ones(size, np.int64) if old[3] is None else np.array(old[3], dtype=np.int64)
+    here = axes == 1
+    starts[here], ends[here], steps[here] = first, first + count, 1
+    inputs = [source]
+    named = [("starts", starts), ("ends", ends), ("axes", axes)]
+    if (steps != 1).any():
+        named.append(("steps", steps))
+    inputs += [editing.add_initializer(graph, f"{node.name}_{word}", a) for word, a in named]
+    sliced = editing.new_node(
+        "Slice", inputs, before=node, sources=[node], name=node.name, shape=node.outputs[0].shape
+    )
+    editing.replace_value(node.outputs[0], sliced, before=node)
+    editing.remove_dead([node])
+    return sliced

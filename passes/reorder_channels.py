@@ -11,7 +11,7 @@ from lprc.core import editing
 from lprc.core.contract import exact
 from lprc.core.pass_base import Pass, PassContext
 from lprc.passes._channel_group import BlockedError, ChannelGroup, apply
-from lprc.passes._channels import BINARY, POOLS, UNARY, channel_slice
+from lprc.passes._channels import BINARY, POOLS, UNARY, channel_slice, make_contiguous
 
 
 @dataclass(frozen=True)
@@ -135,36 +135,6 @@ def _rewrite(group: ChannelGroup) -> None:
         assert isinstance(graph, ir.Graph)
         return editing.add_initializer(graph, f"{value.name}_reordered", array)
 
-    taken = {node: channel_slice(node) for node in group.slices}
     apply(group, make_weight)
     for node, first in group.slices.items():
-        found = taken[node]
-        assert found is not None
-        _make_contiguous(node, first, len(found.indices))
-
-
-def _make_contiguous(node: ir.Node, first: int, count: int) -> None:
-    """Let a Slice take the channels from `first` on, and its other axes as before."""
-    graph = node.graph
-    assert isinstance(graph, ir.Graph)
-    source = node.inputs[0]
-    rank = editing.rank(source)
-    assert rank is not None
-    old = [editing.constant(editing.input_at(node, index)) for index in range(1, 5)]
-    assert old[0] is not None
-    size = old[0].size
-    starts, ends = (np.array(array, dtype=np.int64) for array in old[:2])
-    axes = np.arange(size) if old[2] is None else np.array(old[2], dtype=np.int64) % rank
-    steps = np.ones(size, np.int64) if old[3] is None else np.array(old[3], dtype=np.int64)
-    here = axes == 1
-    starts[here], ends[here], steps[here] = first, first + count, 1
-    inputs = [source]
-    named = [("starts", starts), ("ends", ends), ("axes", axes)]
-    if (steps != 1).any():
-        named.append(("steps", steps))
-    inputs += [editing.add_initializer(graph, f"{node.name}_{word}", a) for word, a in named]
-    sliced = editing.new_node(
-        "Slice", inputs, before=node, sources=[node], name=node.name, shape=node.outputs[0].shape
-    )
-    editing.replace_value(node.outputs[0], sliced, before=node)
-    editing.remove_dead([node])
+        make_contiguous(node, first, len(group.slice_orders[node]))

@@ -1,0 +1,170 @@
+"""Channels that a network has stopped using."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from lprc.core import editing
+from lprc.core.contract import exact
+from lprc.core.pass_base import Pass, PassContext
+from lprc.passes._channel_group import BlockedError, ChannelGroup, apply
+from lprc.passes._channel_levels import Levels, constant_rows, conv_levels, in_order, levels_of
+from lprc.passes._channels import make_contiguous
+from lprc.passes._constant_absorption import Absorption, CannotAbsorbError, absorb, plan_absorption
+
+Order = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class EliminateConstantChannels(Pass):
+    """Remove channels that do not depend on the input, and let their consumers absorb them.
+
+    Weight decay drives the scale of unused BatchNormalization channels to zero ("Network Slimming",
+    Liu et al., ICCV 2017, does it on purpose). Once folded, such a channel is its bias everywhere.
+    A channel that is zero behind the activation goes from every consumer; another constant goes
+    into the biases of the Convs that read it. Where a consumer can take no bias (a padded Conv, a
+    statistic over channels), all constant channels are merged into one, exactly.
+
+    Works through channelwise operators, Slices, Concats and means over channels. Enters subgraphs.
+    """
+
+    name = "eliminate-constant-channels"
+    contract = exact
+
+    def run(self, model: ir.Model, context: PassContext) -> None:
+        """Remove channels; see the class."""
+        for graph in editing.graphs(model):
+            candidates = [node for node in graph if _candidate(node)]
+            if not candidates:
+                continue
+            levels: dict[ir.Value, Levels] = {}
+            _update(list(graph), levels)
+            for node in candidates:
+                _eliminate(node, levels, context)
+
+
+def _candidate(node: ir.Node) -> bool:
+    if not editing.is_op(node, "Conv") or editing.attribute(node, "group", 1) != 1:
+        return False
+    rows = constant_rows(node)
+    return rows is not None and len(rows) > 1 and bool(rows.any())
+
+
+def _update(nodes: list[ir.Node], levels: dict[ir.Value, Levels]) -> None:
+    for node in nodes:
+        found = levels_of(node, levels) if node.outputs else None
+        if found is not None:
+            levels[node.outputs[0]] = found
+        elif node.outputs:
+            levels.pop(node.outputs[0], None)
+
+
+def _eliminate(node: ir.Node, levels: dict[ir.Value, Levels], context: PassContext) -> None:
+    rows, own = constant_rows(node), conv_levels(node)
+    if rows is None or own is None or not rows.any():
+        return
+    if rows.all():
+        context.skip(node, "every channel is constant")
+        return
+    reasons = []
+    for absorption in _choices(rows, own):
+        try:
+            group = _group(node, absorption, levels)
+            if absorption.kept.all():
+                continue
+            _check_representative(node, group, absorption, levels)
+            plan_absorption(node, group, absorption, levels)
+        except (BlockedError, CannotAbsorbError) as error:
+            reasons.append(str(error))
+            continue
+        gone = int((~absorption.kept).sum())
+        if context.rewrite(node, f"{gone} of {len(rows)} channels"):
+            _rewrite(node, group, absorption, levels)
+        return
+    context.skip(node, reasons[0] if reasons else "a coupled channel is not constant")
+
+
+def _choices(rows: NDArray[np.bool_], own: Levels) -> list[Absorption]:
+    """What to try, the best first: remove all, merge into one, remove those that are zero."""
+    positive = rows & (np.maximum(own.level, 0.0) > 0)
+    found = [Absorption(kept=~rows)]
+    if positive.sum() > 1:
+        merged = np.flatnonzero(positive)
+        sums = (
+            float(np.sqrt(np.square(own.level[merged]).sum())),
+            float(own.level[merged].sum()),
+        )
+        kept = ~rows
+        kept[merged[0]] = True
+        found += [
+            Absorption(kept=kept.copy(), merged=merged, representative=int(merged[0]), level=level)
+            for level in sums
+        ]
+    # Which levels are zero behind the activation shows only there.
+    found.append(Absorption(kept=~rows | positive))
+    return found
+
+
+def _group(node: ir.Node, absorption: Absorption, levels: dict[ir.Value, Levels]) -> ChannelGroup:
+    """The coupled values; what is not constant in one of them is kept in all, at most 3 times."""
+    value = node.outputs[0]
+    for _ in range(3):
+        group = ChannelGroup()
+        group.assign(value, np.flatnonzero(absorption.kept))
+        moving = np.zeros(len(absorption.kept), bool)
+        for each, order in group.of.items():
+            known = levels.get(each)
+            count = editing.dimension(each, 1)
+            gone = np.ones(count or 0, bool)
+            gone[order] = False
+            bad = gone if known is None else gone & np.isnan(known.level)
+            if bad.any() and count != len(moving):
+                raise BlockedError("a coupled channel is not constant")
+            if bad.any():
+                moving |= bad
+        if not moving.any():
+            return group
+        if absorption.merged is not None:
+            raise BlockedError("a coupled channel is not constant")
+        absorption.kept |= moving
+    raise BlockedError("a coupled channel is not constant")
+
+
+def _check_representative(
+    node: ir.Node, group: ChannelGroup, absorption: Absorption, levels: dict[ir.Value, Levels]
+) -> None:
+    """Make sure that whatever reads the representative is in the group, and reads a constant."""
+    if absorption.merged is None:
+        return
+    kept = absorption.kept.copy()
+    kept[absorption.representative] = False
+    without = Absorption(kept=kept.copy())
+    touched = _group(node, without, levels)
+    if not np.array_equal(without.kept, kept) or touched.of.keys() != group.of.keys():
+        raise BlockedError("a coupled channel is not constant")
+
+
+def _rewrite(
+    node: ir.Node, group: ChannelGroup, absorption: Absorption, levels: dict[ir.Value, Levels]
+) -> None:
+    graph = node.graph
+    assert isinstance(graph, ir.Graph)
+    touched = {value: levels[value] for value in group.of if value in levels}
+    absorb(node, group, absorption)
+
+    def make_weight(value: ir.Value, array: NDArray[np.float32]) -> ir.Value:
+        return editing.add_initializer(graph, str(value.name), array)
+
+    apply(group, make_weight)
+    sliced = [
+        make_contiguous(each, first, len(group.slice_orders[each]))
+        for each, first in group.slices.items()
+    ]
+    for value, known in touched.items():
+        levels[value] = known.take(group.of[value])
+    behind = [use.node for value in [*group.of, *sliced] for use in value.uses()]
+    _update(in_order([node, *behind]), levels)
