@@ -1,0 +1,72 @@
+"""Why a node must stay in float32 because of the nodes around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx_ir as ir
+
+from lprc.core import editing
+from lprc.passes._float16_operands import is_square
+from lprc.passes._float16_operators import CARRIES, MOVES, REDUCES
+from lprc.passes._float16_ports import is_float
+from lprc.passes._float16_rules import NO_RANGE, SMALL_OPERAND
+
+
+def add_dequantised(nodes: Sequence[ir.Node], reasons: dict[ir.Node, str]) -> None:
+    """Give a reason to what reads an activation that a float32 DequantizeLinear puts out.
+
+    A Cast between the two would keep a runtime from computing in integers.
+
+    Args:
+        nodes: Of one graph.
+        reasons: Why nodes stay in float32; nodes are added.
+    """
+    for node in nodes:
+        for value in node.inputs:
+            producer = value.producer() if value is not None else None
+            if producer in reasons and editing.is_op(producer, "DequantizeLinear"):
+                assert producer is not None
+                if editing.constant(producer.inputs[0]) is None:
+                    reasons.setdefault(node, "reads a dequantised float32")
+
+
+def add_statistics(nodes: Sequence[ir.Node], reasons: dict[ir.Node, str]) -> None:
+    """Give a reason to every node around a reduction that has one.
+
+    Such reductions make statistics that normalise activations, as LPRNet's mean(f²). The nodes
+    are the squares that a reduction sums, what makes another statistic of its result (epsilons,
+    roots), and the first operator that applies the result to an activation.
+
+    Args:
+        nodes: Of one graph, in topological order.
+        reasons: Why nodes stay in float32; nodes are added.
+    """
+    statistics: set[ir.Value] = set()
+    for node in nodes:
+        if node in reasons and editing.is_op(node, *REDUCES):
+            statistics.update(node.outputs)
+            square = node.inputs[0].producer() if node.inputs[0] is not None else None
+            if square is not None and square.graph is node.graph and is_square(square):
+                _give(square, "square for a statistic", reasons)
+        elif any(value in statistics for value in node.inputs if value is not None):
+            _follow(node, statistics, reasons)
+
+
+def _follow(node: ir.Node, statistics: set[ir.Value], reasons: dict[ir.Node, str]) -> None:
+    if not editing.is_op(node, *CARRIES):
+        return
+    if all(
+        value in statistics or not is_float(value) or editing.constant(value) is not None
+        for value in node.inputs
+    ):
+        statistics.update(node.outputs)
+        if node.op_type not in MOVES:
+            _give(node, "computes a statistic", reasons)
+    elif node.op_type not in MOVES:
+        _give(node, "applies a statistic", reasons)
+
+
+def _give(node: ir.Node, reason: str, reasons: dict[ir.Node, str]) -> None:
+    if reasons.get(node) in (None, NO_RANGE, SMALL_OPERAND):
+        reasons[node] = reason
