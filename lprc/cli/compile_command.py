@@ -21,6 +21,7 @@ from lprc.cli.common import (
 
 if TYPE_CHECKING:
     from lprc.compiler.compile import Compiled
+    from lprc.compiler.sensitivity import Search
 
 
 @click.command("compile")
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 @click.option("--target", required=True, help="What for; `lprc targets` lists them.")
 @click.option("-o", "--out", required=True, type=PathArgument, help="The folder to write.")
 @click.option("--passes", help="Pipeline text instead of the target's own.")
-@click.option("--calib", type=PathArgument, help="Images to verify with; labels not needed.")
+@click.option(
+    "--calib", type=PathArgument, help="Images to calibrate and verify with; labels not needed."
+)
 @click.option(
     "--data", type=PathArgument, help="Labelled plates: measure accuracy before and after."
 )
@@ -39,6 +42,17 @@ if TYPE_CHECKING:
     default="engine",
     show_default=True,
     help="onnx stops at the lowered ONNX and needs no SDK.",
+)
+@click.option(
+    "--max-accuracy-drop",
+    type=click.FloatRange(min=0, max=1),
+    help="Leave layers in float until accuracy on --data (or agreement with the float graph on "
+    "--calib) drops by no more than this.",
+)
+@click.option(
+    "--guard",
+    is_flag=True,
+    help="Compare with the float32 artefact of the same runtime; refuse one not worth shipping.",
 )
 @verify_option("final")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of random inputs.")
@@ -61,6 +75,8 @@ def command(
     data: Path | None,
     measure: bool,
     emit: Any,
+    max_accuracy_drop: float | None,
+    guard: bool,
     verify: str,
     seed: int,
     dump_dir: Path | None,
@@ -75,22 +91,35 @@ def command(
     from lprc.cli.compare_table import compare_document, measured, print_comparison
     from lprc.cli.pass_table import print_records, records_document
     from lprc.cli.progress import reporter
-    from lprc.cli.settings import plate_inputs, verify_mode
+    from lprc.cli.settings import VERIFY_IMAGES, plate_samples, verify_mode
     from lprc.compiler.compile import compile_model
+    from lprc.compiler.demands import Demands
     from lprc.compiler.optimize import Settings
+    from lprc.models.plate_config import PlateConfig
 
     silent = quiet or as_json
+    samples = plate_samples(calib, plates, model)
     with reporter("passes", quiet=silent) as progress:
         settings = Settings(
             verify=verify_mode(verify),
-            inputs=plate_inputs(calib, plates, model),
+            inputs=None if samples is None else samples[:VERIFY_IMAGES],
+            calibration=samples or (),
             seed=seed,
             dump_dir=dump_dir,
             reproducer=out.with_name(f"{out.name}.broken"),
             check_passes=check_passes,
             progress=progress,
         )
-        compiled = compile_model(model, target, out, passes=passes, emit=emit, settings=settings)
+        demands = Demands(
+            max_drop=max_accuracy_drop,
+            guard=guard,
+            data=data,
+            config=PlateConfig.named(plates) if plates else None,
+            progress=progress,
+        )
+        compiled = compile_model(
+            model, target, out, passes=passes, emit=emit, settings=settings, demands=demands
+        )
     rows = measured(
         [model, out], data=data, latency=measure, plates=plates, threads=threads, quiet=silent
     )
@@ -100,6 +129,10 @@ def command(
         print_records(compiled.optimized, verbose=verbose)
         click.echo()
         print_comparison(rows)
+        if compiled.search is not None:
+            click.echo(f"\n{_search_text(compiled.search)}")
+        if compiled.guarded is not None:
+            click.echo(f"\nguard: {compiled.guarded}")
         click.echo(f"\n{_summary(compiled)}")
 
 
@@ -109,7 +142,19 @@ def _document(compiled: Compiled, rows: Any, records: Any, comparison: Any) -> d
         "bytes": compiled.artifact.size_bytes,
         **records(compiled.optimized),
         "comparison": comparison(rows),
+        "accuracy_search": compiled.search.document() if compiled.search else None,
+        "guard": compiled.guarded.document() if compiled.guarded else None,
     }
+
+
+def _search_text(found: Search) -> str:
+    """What was tried, and which layers stay in float."""
+    lines = [
+        f"{found.metric}: {found.reference:.4f} in float, {found.wanted:.4f} wanted",
+        *(f"  {trial.score:.4f} with {len(trial.excluded)} in float" for trial in found.trials),
+        f"in float: {', '.join(found.excluded) or 'none'} ({found.score:.4f})",
+    ]
+    return "\n".join(lines)
 
 
 def _summary(compiled: Compiled) -> str:

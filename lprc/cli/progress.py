@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[float, int], None]
 """Called with the number of steps done and the number in all."""
 
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "export": "Export trained LPRNet weights to ONNX.",
     "eval": "Measure the plate accuracy of a model or artefact.",
     "bench": "Measure latencies, interleaved.",
+    "sensitivity": "Show which layers suffer from quantisation.",
     "passes": "List the passes, or document one.",
     "targets": "List the targets, or document one.",
 }

@@ -5,12 +5,15 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from lprc.compiler.optimize import VerifyMode
 from lprc.core.errors import DataError
+
+if TYPE_CHECKING:
+    from lprc.compiler.calibration import ImageSamples
 
 
 def verify_mode(text: str) -> VerifyMode:
@@ -33,7 +36,11 @@ def read_inputs(path: Path | None) -> Sequence[dict[str, Any]] | None:
         raise DataError(f"not an .npz file of arrays: {error}", where=str(path)) from error
 
 
-def plate_inputs(folder: Path | None, plates: str | None, model: Path) -> Any:
+VERIFY_IMAGES = 32
+"""Images that are enough to verify with."""
+
+
+def plate_samples(folder: Path | None, plates: str | None, model: Path) -> ImageSamples | None:
     """Images of `folder`, preprocessed, one set of inputs an image; None for no folder.
 
     Raises:
@@ -41,6 +48,7 @@ def plate_inputs(folder: Path | None, plates: str | None, model: Path) -> Any:
     """
     if folder is None:
         return None
-    from lprc.compiler.calibration import read_calibration
+    from lprc.compiler.calibration import ImageSamples
+    from lprc.core.model_io import load
 
-    return read_calibration(folder, plates, model)
+    return ImageSamples(folder, plates, load(model), str(model))

@@ -9,9 +9,8 @@ from typing import Any
 from lprc.compiler.manifest import FILE, read_manifest
 from lprc.compiler.runners import Runner, make_runner
 from lprc.core.errors import InvalidModelError
+from lprc.core.runtimes import RUNTIMES
 
-_MODEL_FILES = {"onnxruntime": "model.onnx", "openvino": "model.xml"}
-_BACKENDS = {"onnxruntime": "ort", "openvino": "openvino"}
 LOWERED = "lowered.onnx"
 
 
@@ -75,15 +74,16 @@ def _from_folder(folder: Path, backend: str) -> Artifact:
     if any(Path(name).name != name for name in names):
         raise InvalidModelError("it names a file outside its folder", where=str(folder / FILE))
     deployed = [folder / name for name in names if not name.startswith(LOWERED)]
-    runtime = manifest.get("runtime")
+    name = manifest.get("runtime")
     if not deployed:
         lowered = folder / LOWERED
         return Artifact(folder, lowered, backend or "ort", _existing((lowered,), folder), manifest)
-    if not isinstance(runtime, str) or runtime not in _MODEL_FILES:
-        raise InvalidModelError(f"unknown runtime '{runtime}'", where=str(folder / FILE))
+    runtime = RUNTIMES.get(name) if isinstance(name, str) else None
+    if runtime is None:
+        raise InvalidModelError(f"unknown runtime '{name}'", where=str(folder / FILE))
     files = _existing(tuple(deployed), folder)
-    model = folder / _MODEL_FILES[runtime]
-    return Artifact(folder, model, backend or _BACKENDS[runtime], files, manifest)
+    model = folder / runtime.file
+    return Artifact(folder, model, backend or runtime.backend, files, manifest)
 
 
 def _existing(files: tuple[Path, ...], where: Path) -> tuple[Path, ...]:

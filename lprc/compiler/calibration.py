@@ -1,52 +1,72 @@
-"""Real images as inputs of a model."""
+"""Real images as inputs of a model, read when they are looked at."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
+import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core import editing
 from lprc.core.errors import DataError
-from lprc.core.model_io import load
 from lprc.models.images import load_image
 from lprc.models.labels import list_images
 from lprc.models.plate_config import BUILTIN, PlateConfig
 
-LIMIT = 32
-"""Images that are enough to verify with."""
+Sample = dict[str, NDArray[Any]]
 
 
-def read_calibration(
-    folder: Path, plates: str | None, model: Path
-) -> list[dict[str, NDArray[Any]]]:
-    """The first images of `folder`, preprocessed, each a set of inputs of batch 1.
+class ImageSamples(Sequence[Sample]):
+    """A folder of images as samples of a model with one image input; nothing is kept in memory.
 
     Args:
         folder: Images; labels are not needed.
         plates: Name or file of the plates' configuration; None takes the first built-in one.
-        model: Whose one input takes them.
+        model: Its one input takes the images. A fixed batch is filled with one image.
+        where: What to call the model in errors.
 
     Raises:
-        DataError: Unreadable images, or a model with other than one input.
+        DataError: No images, or a model with other than one input, or one of another size.
     """
-    graph = load(model).graph
-    inputs = [value for value in graph.inputs if not value.is_initializer()]
-    if len(inputs) != 1 or inputs[0].name is None:
-        raise DataError(
-            f"has {len(inputs)} inputs, and --calib gives one image",
-            where=str(model),
-            hint="leave --calib out, and random inputs are used",
-        )
-    config = PlateConfig.named(plates or BUILTIN[0])
-    _check_size(inputs[0], config, model)
-    images = list_images(folder)[:LIMIT]
-    return [{inputs[0].name: load_image(path, config)[None]} for path in images]
+
+    def __init__(self, folder: Path, plates: str | None, model: ir.Model, where: str) -> None:
+        inputs = [value for value in model.graph.inputs if not value.is_initializer()]
+        if len(inputs) != 1 or inputs[0].name is None:
+            raise DataError(
+                f"has {len(inputs)} inputs, and --calib gives one image",
+                where=where,
+                hint="leave --calib out, and random inputs are used to verify",
+            )
+        self._config = PlateConfig.named(plates or BUILTIN[0])
+        _check_size(inputs[0], self._config, where)
+        self._name = inputs[0].name
+        self._batch = editing.dimension(inputs[0], 0) or 1
+        self._images = list_images(folder)
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self._images)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Sample]: ...
+    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
+        """One image, preprocessed, as float32 [batch, 3, height, width].
+
+        Raises:
+            DataError: It can't be read.
+        """
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        image = load_image(self._images[index], self._config)[None]
+        return {self._name: np.repeat(image, self._batch, axis=0)}
 
 
-def _check_size(value: ir.Value, config: PlateConfig, model: Path) -> None:
+def _check_size(value: ir.Value, config: PlateConfig, where: str) -> None:
     wanted = (3, config.height, config.width)
     found = [editing.dimension(value, axis) for axis in (1, 2, 3)]
     if editing.rank(value) != 4 or any(
@@ -54,6 +74,6 @@ def _check_size(value: ir.Value, config: PlateConfig, model: Path) -> None:
     ):
         raise DataError(
             f"input '{value.name}' does not take images of {list(wanted)}",
-            where=str(model),
+            where=where,
             hint=f"--plates names plates of another size than '{config.name}'",
         )

@@ -13,11 +13,15 @@ import onnx_ir as ir
 
 from lprc import __version__
 from lprc.compiler.artifact import LOWERED, Artifact, open_artifact
+from lprc.compiler.demands import Demands, check_artefact, find_layers
+from lprc.compiler.guard import Guarded, guard
 from lprc.compiler.manifest import is_artefact, manifest, write_manifest
 from lprc.compiler.optimize import Optimized, Settings, optimize
 from lprc.compiler.runners import make_runner
+from lprc.compiler.sensitivity import Search
 from lprc.core.atomic import atomic_folder
 from lprc.core.errors import (
+    AccuracyError,
     IllegalForTargetError,
     MissingDependencyError,
     PromiseBrokenError,
@@ -28,21 +32,31 @@ from lprc.core.model_io import load, save
 from lprc.core.numerics import OutputDelta, Session, compare, rounding
 from lprc.core.pipeline import Pipeline
 from lprc.core.random_inputs import random_inputs
+from lprc.core.runtimes import RUNTIMES
 from lprc.core.target import Target
 from lprc.core.target import target as find_target
 
 Emit = Literal["onnx", "engine"]
 Emitter = Callable[[Path, Path], list[Path]]
-_BACKENDS = {"onnxruntime": "ort", "openvino": "openvino"}
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """An artefact, and what the passes did to get there."""
+    """An artefact, and what was done to get there.
+
+    Attributes:
+        artifact: What was written.
+        optimized: What the passes did.
+        emitted: How far the artefact's outputs are from the lowered graph's.
+        search: Which layers stay in float, where `Demands.max_drop` was given.
+        guarded: The comparison with float32, where `Demands.guard` was given.
+    """
 
     artifact: Artifact
     optimized: Optimized
     emitted: list[OutputDelta]
+    search: Search | None = None
+    guarded: Guarded | None = None
 
 
 def compile_model(
@@ -53,6 +67,7 @@ def compile_model(
     passes: str | None = None,
     emit: Emit = "engine",
     settings: Settings | None = None,
+    demands: Demands | None = None,
 ) -> Compiled:
     """Compile `source` for `target` into the folder `out`, which appears whole or not at all.
 
@@ -63,30 +78,84 @@ def compile_model(
         passes: Pipeline text instead of the target's own.
         emit: ``onnx`` stops at the lowered ONNX and needs no SDK.
         settings: How to run and verify the passes.
+        demands: What else to ask of the artefact.
 
     Raises:
+        AccuracyError: The demands can't be met; nothing is written.
         MissingDependencyError: The target's SDK is not installed.
         IllegalForTargetError: The lowered graph breaks a rule of the target.
-        UsageError: An unknown target, or one whose emitter can't be loaded.
+        UsageError: An unknown target, or one whose emitter is missing or can't be loaded.
         PromiseBrokenError: A pass or the emitter changed the outputs by more than it may.
         OutputError: `out` can't be written, or is a folder that lprc did not write.
     """
-    settings = settings or Settings()
+    settings, demands = settings or Settings(), demands or Demands()
     goal = find_target(target)
-    pipeline = Pipeline.parse(goal.pipeline if passes is None else passes)
+    _check_demands(demands, goal, emit)
     if emit == "engine":
         _require(goal)
+    pipeline = Pipeline.parse(goal.pipeline if passes is None else passes)
+    search = None
+    if demands.max_drop is not None:
+        search, pipeline = find_layers(source, pipeline, settings.calibration, demands)
     model = load(source)
+    guarded = None
     with atomic_folder(out, may_replace=is_artefact) as folder:
         optimized = optimize(model, pipeline, settings)
         _check_legality(model, goal, source)
         files, emitted = _write(model, goal, folder, emit, settings)
         document = manifest(source, goal, optimized, folder, files, emitted)
+        if search is not None:
+            document["accuracy_search"] = search.document()
         write_manifest(document, folder)
-    return Compiled(open_artifact(out), optimized, emitted)
+        if search is not None and emit == "engine":
+            check_artefact(folder, search, demands)
+        if demands.guard:
+            guarded = _guard(source, goal, folder, settings, demands)
+    return Compiled(open_artifact(out), optimized, emitted, search, guarded)
+
+
+def _check_demands(demands: Demands, goal: Target, emit: Emit) -> None:
+    if not demands.guard:
+        return
+    if emit != "engine":
+        raise UsageError(
+            "there is nothing to measure without an engine", where="--guard", hint="drop --emit"
+        )
+    if not goal.reference:
+        raise UsageError(
+            f"target '{goal.name}' has no float32 counterpart", where="--guard", hint="drop it"
+        )
+
+
+def _guard(
+    source: Path, goal: Target, folder: Path, settings: Settings, demands: Demands
+) -> Guarded:
+    """Compare with the float32 target.
+
+    Raises:
+        AccuracyError: That one is the one to ship.
+    """
+    plain = replace(settings, verify="off", calibration=(), dump_dir=None, progress=None)
+    found = guard(
+        folder,
+        goal.name,
+        goal.reference,
+        lambda other: compile_model(source, goal.reference, other, settings=plain),
+        data=demands.data,
+        config=demands.config,
+        max_drop=demands.max_drop,
+        progress=demands.progress,
+    )
+    if found.objections:
+        raise AccuracyError(
+            str(found), where="--guard", hint=f"compile with --target {goal.reference}"
+        )
+    return found
 
 
 def _require(goal: Target) -> None:
+    if not goal.emitter:
+        raise UsageError(f"target '{goal.name}' has no emitter", hint="--emit onnx")
     install = f"{goal.install}; or " if goal.install else ""
     for module in goal.requires:
         if not _installed(module):
@@ -150,7 +219,9 @@ def _compare(
     """
     inputs = settings.inputs or [random_inputs(model, seed=settings.seed, batch=1)]
     reference = Session(model)
-    runner = make_runner(artefact, _BACKENDS[goal.runtime])
+    runtime = RUNTIMES[goal.runtime]
+    assert runtime is not None  # as of Target: where there is an emitter, there is a runtime
+    runner = make_runner(artefact, runtime.backend)
     deltas = _over_all([compare(reference.run(each), runner.run(each)) for each in inputs])
     tolerance = max(goal.tolerance, rounding(model))
     bad = [delta for delta in deltas if not delta.within(tolerance)]

@@ -20,7 +20,7 @@ from lprc.core.numerics import Arrays, OutputDelta
 from lprc.core.pipeline import Pipeline
 
 VerifyMode = Literal["off", "final", "each"]
-Report = Callable[[int, int], None]
+Report = Callable[[float, int], None]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Settings:
     Attributes:
         verify: When graphs are run and compared: never, once at the end, after each change.
         inputs: Real inputs to verify with; None makes random ones from `seed`.
+        calibration: Samples for data-driven passes.
         seed: Of the random inputs.
         dump_dir: Where to write the model after each change; None for nowhere.
         reproducer: Where to write the evidence of a broken promise; None for nowhere.
@@ -39,6 +40,7 @@ class Settings:
 
     verify: VerifyMode = "final"
     inputs: Sequence[Arrays] | None = None
+    calibration: Sequence[Arrays] = ()
     seed: int = 0
     dump_dir: Path | None = None
     reproducer: Path | None = None
@@ -82,7 +84,10 @@ def optimize(model: ir.Model, pipeline: Pipeline, settings: Settings | None = No
             reproducer=settings.reproducer,
         )
     )
-    records = PassManager(pipeline, list(_instruments(settings, verify))).run(model)
+    manager = PassManager(
+        pipeline, list(_instruments(settings, verify)), calibration=settings.calibration
+    )
+    records = manager.run(model)
     return Optimized(
         pipeline=str(pipeline),
         verify=settings.verify,

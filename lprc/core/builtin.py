@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 PASSES: dict[str, str] = {
+    "adaround": "lprc.passes.adaround:AdaRound",
+    "average-pool-to-conv": "lprc.passes.average_pool_to_conv:AveragePoolToConv",
+    "calibrate": "lprc.passes.calibrate:Calibrate",
     "commute-mean-conv": "lprc.passes.commute_mean_conv:CommuteMeanConv",
+    "convert-fp16": "lprc.passes.convert_fp16:ConvertFloat16",
     "convert-opset": "lprc.passes.convert_opset:ConvertOpset",
+    "correct-bias": "lprc.passes.correct_bias:CorrectBias",
     "deduplicate-initializers": "lprc.passes.deduplicate_initializers:DeduplicateInitializers",
     "eliminate-common-subexpressions": (
         "lprc.passes.eliminate_common_subexpressions:EliminateCommonSubexpressions"
     ),
+    "eliminate-constant-channels": (
+        "lprc.passes.eliminate_constant_channels:EliminateConstantChannels"
+    ),
     "eliminate-dead-code": "lprc.passes.eliminate_dead_code:EliminateDeadCode",
     "eliminate-identity": "lprc.passes.eliminate_identity:EliminateIdentity",
+    "equalize": "lprc.passes.equalize:Equalize",
     "factor-average-pool": "lprc.passes.factor_average_pool:FactorAveragePool",
     "fold-affine": "lprc.passes.fold_affine:FoldAffine",
     "fold-bn": "lprc.passes.fold_bn:FoldBatchNorm",
@@ -19,15 +28,18 @@ PASSES: dict[str, str] = {
     "hoist-slices": "lprc.passes.hoist_slices:HoistSlices",
     "infer-shapes": "lprc.passes.infer_shapes:InferShapes",
     "inline-functions": "lprc.passes.inline_functions:InlineFunctions",
+    "insert-qdq": "lprc.passes.insert_qdq:InsertQDQ",
     "legalize": "lprc.passes.legalize:Legalize",
     "lift-constants": "lprc.passes.lift_constants:LiftConstants",
     "lower-cast-like": "lprc.passes.lower_cast_like:LowerCastLike",
     "onnx-optimizer": "lprc.passes.onnx_optimizer:OnnxOptimizer",
     "per-sample-mean": "lprc.passes.per_sample_mean:PerSampleMean",
     "pow-to-mul": "lprc.passes.pow_to_mul:PowToMul",
+    "quantize-weights": "lprc.passes.quantize_weights:QuantizeWeights",
     "reorder-channels": "lprc.passes.reorder_channels:ReorderChannels",
     "set-batch": "lprc.passes.set_batch:SetBatch",
     "simplify": "lprc.passes.simplify:Simplify",
+    "smooth-quant": "lprc.passes.smooth_quant:SmoothQuant",
     "split-channels": "lprc.passes.split_channels:SplitChannels",
     "simplify-activations": "lprc.passes.simplify_activations:SimplifyActivations",
 }
@@ -35,14 +47,26 @@ PASSES: dict[str, str] = {
 
 TARGETS: dict[str, str] = {
     "onnx": "lprc.targets.onnx_file:ONNX",
+    "onnx-qdq": "lprc.targets.onnx_file:ONNX_QDQ",
     "openvino-fp16": "lprc.targets.openvino_ir:OPENVINO_FP16",
     "openvino-fp32": "lprc.targets.openvino_ir:OPENVINO_FP32",
+    "openvino-int8": "lprc.targets.openvino_ir:OPENVINO_INT8",
+    "openvino-int8-fp16": "lprc.targets.openvino_ir:OPENVINO_INT8_FP16",
     "ort-fp32": "lprc.targets.onnx_file:ORT_FP32",
+    "ort-int8": "lprc.targets.onnx_file:ORT_INT8",
+    "tensorrt-fp16": "lprc.targets.tensorrt:TENSORRT_FP16",
+    "tensorrt-fp32": "lprc.targets.tensorrt:TENSORRT_FP32",
+    "tensorrt-int8": "lprc.targets.tensorrt:TENSORRT_INT8",
 }
 """Target name to ``module:ATTRIBUTE``."""
 
 TARGET_ALIASES: dict[str, str] = {
     "ov-fp16": "openvino-fp16",
     "ov-fp32": "openvino-fp32",
+    "ov-int8": "openvino-int8",
+    "ov-int8-fp16": "openvino-int8-fp16",
+    "trt-fp16": "tensorrt-fp16",
+    "trt-fp32": "tensorrt-fp32",
+    "trt-int8": "tensorrt-int8",
 }
 """Short names."""

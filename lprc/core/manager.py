@@ -12,6 +12,7 @@ from lprc.core import editing, provenance
 from lprc.core.collector import collector_paused
 from lprc.core.contract import Contract
 from lprc.core.instruments.base import Instrument
+from lprc.core.numerics import Arrays
 from lprc.core.pass_base import Pass, PassContext, Rewrite, Skip
 from lprc.core.pipeline import Pipeline, pass_text
 
@@ -50,11 +51,19 @@ class PassManager:
     Args:
         pipeline: The passes.
         instruments: What to do around each pass. They see the passes in the order given.
+        calibration: Inputs for data-driven passes.
     """
 
-    def __init__(self, pipeline: Pipeline, instruments: Sequence[Instrument] = ()) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        instruments: Sequence[Instrument] = (),
+        *,
+        calibration: Sequence[Arrays] = (),
+    ) -> None:
         self.pipeline = pipeline
         self.instruments = tuple(instruments)
+        self._calibration = calibration
 
     def run(self, model: ir.Model) -> list[PassRecord]:
         """Rewrite `model` in place and say what each pass did.
@@ -78,8 +87,15 @@ class PassManager:
             instrument.finish(model, records)
         return records
 
+    def _step(self, position: int, done: int, total: int) -> None:
+        for instrument in self.instruments:
+            instrument.during_pass(position, done, total)
+
     def _run_one(self, model: ir.Model, item: Pass, position: int) -> PassRecord:
-        context = PassContext()
+        context = PassContext(
+            calibration=self._calibration,
+            progress=lambda done, total: self._step(position, done, total),
+        )
         with collector_paused():
             editing.share_names(model)
         started = time.perf_counter()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from lprc.core.contract import Contract
 from lprc.core.provenance import origins
@@ -34,6 +34,10 @@ class Skip:
     reason: str
 
 
+def _silent(done: int, total: int) -> None:
+    """Nobody listens."""
+
+
 @dataclass
 class PassContext:
     """What a pass may know besides the model, and where it says what it did.
@@ -41,13 +45,16 @@ class PassContext:
     Attributes:
         rewrite_limit: The number of rewrites that may still be made; None means no limit.
             Bisection lowers it to find the one rewrite that breaks a model.
-        calibration: Batches of inputs by name, for data-driven passes; may be empty.
+        calibration: Samples for data-driven passes, each a set of inputs by name; may be empty, and
+            may be longer than memory is large: iterate over it, never make a list of it.
+        progress: Called with the steps done and their number by passes that take long.
         rewrites: What was rewritten, in order.
         skips: What was left alone, in order.
     """
 
     rewrite_limit: int | None = None
-    calibration: Sequence[dict[str, np.ndarray]] = ()
+    calibration: Sequence[Mapping[str, NDArray[Any]]] = ()
+    progress: Callable[[int, int], None] = _silent
     rewrites: list[Rewrite] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
 

@@ -14,6 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from lprc.core.provenance import origins
+from lprc.core.quantization.annotations import range_of
 
 INLINE_ELEMENTS = 8
 """Tensors of at most this many elements print their values."""
@@ -189,7 +190,12 @@ def _quoted(text: str) -> str:
 
 
 def _typed(value: ir.Value) -> str:
-    return f"{_name(value)}: {_type(value)}"
+    return f"{_name(value)}: {_type(value)}{_range(value)}"
+
+
+def _range(value: ir.Value) -> str:
+    found = range_of(value)
+    return "" if found is None else f" in [{found.low:.9g}, {found.high:.9g}]"
 
 
 def _type(value: ir.Value) -> str:

@@ -21,6 +21,9 @@ class Instrument:
     def before_pass(self, model: ir.Model, item: Pass, position: int) -> None:
         """Called before the pass at `position` runs."""
 
+    def during_pass(self, position: int, done: int, total: int) -> None:
+        """Called by a pass that takes long, with the steps that it has done and their number."""
+
     def after_pass(self, model: ir.Model, item: Pass, record: PassRecord) -> None:
         """Called after each pass, whether it changed something or not."""
 

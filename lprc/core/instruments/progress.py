@@ -13,19 +13,23 @@ from lprc.core.pipeline import Pipeline
 
 
 class Progress(Instrument):
-    """Calls `report(done, total)` after each pass.
+    """Calls `report(done, total)` after each pass, and with fractions within a long one.
 
     Args:
         report: For instance one that moves a bar.
     """
 
-    def __init__(self, report: Callable[[int, int], None]) -> None:
+    def __init__(self, report: Callable[[float, int], None]) -> None:
         self._report = report
         self._total = 0
 
     def start(self, model: ir.Model, pipeline: Pipeline) -> None:
         """Learn how many passes there will be."""
         self._total = len(pipeline.passes)
+
+    def during_pass(self, position: int, done: int, total: int) -> None:
+        """Report a fraction of a pass."""
+        self._report(position + done / max(1, total), self._total)
 
     def after_pass(self, model: ir.Model, item: Pass, record: PassRecord) -> None:
         """Report one more."""

@@ -290,11 +290,24 @@ def _batch(inputs: Arrays) -> int | None:
 
 
 def _accepts(model: ir.Model, inputs: Arrays) -> bool:
-    """Whether `inputs` have the shapes that the graph's inputs say."""
+    """Whether `inputs` have the shapes and types that the graph's inputs say."""
     return all(
-        value.shape is None or _matches(value.shape, inputs[value.name].shape)
+        (value.shape is None or _matches(value.shape, inputs[value.name].shape))
+        and _same_type(value, inputs[value.name])
         for value in model.graph.inputs
         if value.name is not None and value.name in inputs
+    )
+
+
+def _same_type(value: ir.Value, array: Any) -> bool:
+    """Whether an array has the element type of a graph input; other kinds are not looked at."""
+    if not isinstance(value.type, ir.TensorType) or not isinstance(array, np.ndarray):
+        return True
+    return (
+        array.dtype == object
+        or array.dtype.kind in "US"
+        or value.dtype is None
+        or (value.dtype.numpy() == array.dtype)
     )
 
 

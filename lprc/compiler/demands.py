@@ -1,0 +1,86 @@
+"""What a user asks of a quantised artefact besides being right: accuracy, and to be worth it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lprc.compiler.evaluate import evaluate
+from lprc.compiler.fidelity import AgreementJudge, Judge, PlateJudge
+from lprc.compiler.sensitivity import Quantizable, Search, search
+from lprc.core import editing
+from lprc.core.errors import AccuracyError, DataError
+from lprc.core.model_io import load
+from lprc.core.numerics import Arrays
+from lprc.core.pipeline import Pipeline
+from lprc.models.plate_config import BUILTIN, PlateConfig
+
+
+@dataclass(frozen=True)
+class Demands:
+    """What a user asks of an artefact besides being right.
+
+    Attributes:
+        max_drop: How much the score may fall through quantisation; layers stay in float until it
+            does not. None asks for nothing.
+        guard: Whether to refuse an artefact that is slower or less accurate than the float32 one.
+        data: Labelled plates that give the score; without them it is the agreement with the float
+            graph on the calibration data.
+        config: Of the plates; None chooses it by the model.
+        progress: Called with the steps done and their number.
+    """
+
+    max_drop: float | None = None
+    guard: bool = False
+    data: Path | None = None
+    config: PlateConfig | None = None
+    progress: Callable[[float, int], None] | None = None
+
+
+def find_layers(
+    source: Path, pipeline: Pipeline, calibration: Sequence[Arrays], demands: Demands
+) -> tuple[Search, Pipeline]:
+    """The layers that must stay in float, and the pipeline that leaves them there.
+
+    Raises:
+        AccuracyError: The demands can't be met.
+        DataError: Neither labelled nor calibration data.
+    """
+    if demands.data is None and not calibration:
+        raise DataError(
+            "there is nothing to measure accuracy on",
+            where="--max-accuracy-drop",
+            hint="--data DIR names labelled plates; --calib DIR images without labels",
+        )
+    assert demands.max_drop is not None
+    model = load(source)
+    batch = editing.dimension(model.graph.inputs[0], 0) or 1
+    graph = Quantizable(model, pipeline, calibration)
+    judge: Judge
+    if demands.data is None:
+        judge = AgreementJudge(graph.reference, calibration)
+        samples = calibration
+    else:
+        judge = PlateJudge(demands.data, demands.config or PlateConfig.named(BUILTIN[0]), batch)
+        samples = calibration or judge.samples(graph.reference.input_names[0])
+    found = search(graph, judge, samples, demands.max_drop, progress=demands.progress)
+    return found, graph.pipeline(found.excluded)
+
+
+def check_artefact(folder: Path, found: Search, demands: Demands) -> None:
+    """Whether the artefact itself, in its own runtime, keeps what the search found.
+
+    Raises:
+        AccuracyError: It does not.
+    """
+    if demands.data is None:
+        return
+    accuracy = evaluate(folder, demands.data, config=demands.config).accuracy
+    if accuracy < found.wanted - 1e-9:
+        raise AccuracyError(
+            f"{found.metric} of the artefact is {accuracy:.4f}, and {found.wanted:.4f} is wanted; "
+            f"the lowered graph has {found.score:.4f}",
+            where="--max-accuracy-drop",
+            hint="ask for less, or leave more layers in float with insert-qdq{exclude=…}",
+        )

@@ -1,0 +1,78 @@
+"""What is remembered of an activation over any number of samples: extremes and a histogram."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BINS = 4096
+"""Bins from ``-reach`` to ``reach``; half of them serve an activation behind ReLU."""
+
+
+class ActivationStatistics:
+    """Extremes and a histogram, updated sample by sample in constant memory.
+
+    The histogram spans ``-reach`` to ``reach``. A sample beyond that doubles `reach` and merges
+    bins in pairs, so that no second run over the data is needed and the result does not depend on
+    how samples are batched.
+
+    Attributes:
+        samples: How many there were.
+        low: The smallest value of all.
+        high: The largest value of all.
+        mean_low: The mean over samples of the smallest value of each.
+        mean_high: The mean over samples of the largest value of each.
+        counts: int64 [BINS].
+        reach: Half the span of the histogram; 0 until a value other than zero comes.
+    """
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self.low = np.inf
+        self.high = -np.inf
+        self.mean_low = 0.0
+        self.mean_high = 0.0
+        self.counts = np.zeros(BINS, np.int64)
+        self.reach = 0.0
+        self._zeros = 0
+
+    def update(self, array: NDArray[Any]) -> None:
+        """Take in one sample's values; finite floats of any shape."""
+        if array.size == 0:
+            return
+        low, high = float(array.min()), float(array.max())
+        self.samples += 1
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        self.mean_low += (low - self.mean_low) / self.samples
+        self.mean_high += (high - self.mean_high) / self.samples
+        self._grow(max(-low, high))
+        if self.reach == 0.0:
+            self._zeros += array.size
+            return
+        # Offset by one half of the bins: truncation then rounds down for every value.
+        scaled = array.reshape(-1) * np.float32(BINS / 2 / self.reach) + np.float32(BINS / 2)
+        index = np.minimum(scaled.astype(np.int32), BINS - 1)
+        self.counts += np.bincount(index, minlength=BINS)
+
+    def _grow(self, magnitude: float) -> None:
+        if magnitude <= self.reach:
+            return
+        if self.reach == 0.0:
+            self.reach = magnitude
+            self.counts[BINS // 2] += self._zeros
+            return
+        while self.reach < magnitude:
+            merged = self.counts.reshape(-1, 2).sum(axis=1)
+            self.counts = np.zeros(BINS, np.int64)
+            self.counts[BINS // 4 : BINS // 4 + BINS // 2] = merged
+            self.reach *= 2
+
+    def centres(self) -> NDArray[np.float64]:
+        """The values that stand for the bins; that of the bin of zero is zero itself."""
+        width = 2 * self.reach / BINS
+        centres = np.asarray((np.arange(BINS) + 0.5) * width - self.reach, np.float64)
+        # A ReLU's zeros are exact, and quantise without any error.
+        centres[BINS // 2] = 0.0
+        return centres

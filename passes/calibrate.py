@@ -1,0 +1,132 @@
+"""The range of each activation, from calibration data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+import onnx_ir as ir
+
+from lprc.core.contract import exact
+from lprc.core.errors import DataError
+from lprc.core.options import option
+from lprc.core.pass_base import Pass, PassContext
+from lprc.core.quantization.affine import Scheme
+from lprc.core.quantization.annotations import set_range
+from lprc.core.quantization.estimators import Method, estimate
+from lprc.core.quantization.histogram import ActivationStatistics
+from lprc.core.quantization.observe import no_samples, observe
+from lprc.core.quantization.placement import Rules, plan
+from lprc.core.quantization.task_ranges import task_ranges
+
+FEWEST = 8
+"""Samples below which a range is an accident."""
+
+
+@dataclass(frozen=True)
+class Calibrate(Pass):
+    """Run calibration data through the graph and record the range of every float32 activation.
+
+    Samples are looked at one at a time, and what is kept of them does not grow with their number.
+    ``task`` starts from the best single method and lets each activation that a linear operator
+    reads take another one where that lowers the error of the graph's outputs.
+    Ranges stand in the graph, as ``metadata_props["lprc.range"]`` of the values, and in its text.
+    Enters no subgraphs: their values can't be looked at from outside.
+    """
+
+    name = "calibrate"
+    contract = exact
+    method: Method | Literal["task"] = option(
+        "mse", "how a range follows from what was seen; task: from the error of the outputs"
+    )
+    percentile: float = option(99.99, "of method percentile: how much lies inside, in percent")
+    scheme: Scheme = option("symmetric", "how it will be quantised; for entropy and mse")
+    samples: int = option(0, "how many samples to use; 0 for all")
+
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises:
+            ValueError: A percentile outside 50 to 100, or a negative number of samples.
+        """
+        if not 50 <= self.percentile <= 100:
+            raise ValueError(f"percentile must be 50 to 100, not {self.percentile:g}")
+        if self.samples < 0:
+            raise ValueError("samples must not be negative")
+
+    def run(self, model: ir.Model, context: PassContext) -> None:
+        """Record ranges.
+
+        Raises:
+            DataError: No calibration data, too few, or activations that are NaN or infinite.
+            RunError: The graph does not run, or does not take the data.
+        """
+        values = activations(model)
+        if not values:
+            return
+        count = len(context.calibration)
+        count = min(count, self.samples) if self.samples else count
+        _check_count(count)
+        statistics = {value.name or "": ActivationStatistics() for value in values}
+        samples = islice(iter(context.calibration), count)
+        for done, found in enumerate(observe(model, values, samples), 1):
+            context.progress(done, count)
+            for name, array in found.items():
+                statistics[name].update(array)
+        if not context.rewrite(None, f"{len(values)} ranges from {count} samples, {self.method}"):
+            return
+        for value in values:
+            known = statistics[value.name or ""]
+            if known.samples:
+                method: Method = "mse" if self.method == "task" else self.method
+                set_range(value, estimate(known, method, self.scheme, percentile=self.percentile))
+            if known.reach == 0.0:
+                node = value.producer()
+                context.skip(node, "zero on every sample; it will quantise with scale 1")
+        if self.method == "task":
+            self._choose(model, statistics, context)
+
+    def _choose(
+        self,
+        model: ir.Model,
+        statistics: dict[str, ActivationStatistics],
+        context: PassContext,
+    ) -> None:
+        found = plan(model, Rules())
+        carriers = set(found.carriers)
+        read = [node.inputs[index] for node, index in found.inputs if node not in carriers]
+        values = [value for value in dict.fromkeys(read) if value is not None]
+        ranges = task_ranges(
+            model, values, statistics, context.calibration, self.scheme, context.progress
+        )
+        for value in values:
+            set_range(value, ranges[value.name or ""])
+
+
+def activations(model: ir.Model) -> Sequence[ir.Value]:
+    """The float32 values of the main graph that depend on an input, in graph order."""
+    moving: dict[ir.Value, None] = {}
+    for value in model.graph.inputs:
+        if not value.is_initializer():
+            moving[value] = None
+    for node in model.graph:
+        if any(value in moving for value in node.inputs if value is not None):
+            moving.update(dict.fromkeys(value for value in node.outputs if value.name))
+    return [
+        value
+        for value in moving
+        if isinstance(value.type, ir.TensorType) and value.dtype == ir.DataType.FLOAT
+    ]
+
+
+def _check_count(count: int) -> None:
+    if count == 0:
+        raise no_samples()
+    if count < FEWEST:
+        raise DataError(
+            f"{count} calibration samples are too few",
+            where="pass 'calibrate'",
+            hint=f"give at least {FEWEST}; a few hundred, as varied as what will come, are better",
+        )

@@ -1,0 +1,254 @@
+"""QuantizeLinear and DequantizeLinear pairs where a target wants them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import onnx_ir as ir
+
+from lprc.core import editing
+from lprc.core.contract import lossy
+from lprc.core.errors import UsageError
+from lprc.core.options import option
+from lprc.core.pass_base import Pass, PassContext
+from lprc.core.provenance import origins
+from lprc.core.quantization.affine import QuantParams, Scheme, activation_params
+from lprc.core.quantization.annotations import range_of
+from lprc.core.quantization.placement import (
+    CARRIERS,
+    LINEAR,
+    Plan,
+    Residual,
+    Rules,
+    plan,
+    weight_index,
+)
+from lprc.passes._weight_grid import (
+    QuantizedWeight,
+    channel_axis,
+    dequantized,
+    quantized_bias,
+    quantized_dequantized,
+    quantized_weight,
+)
+
+
+@dataclass(frozen=True)
+class InsertQDQ(Pass):
+    """Insert QuantizeLinear and DequantizeLinear: int8 or uint8 arithmetic, visible in the graph.
+
+    The inputs of linear operators are quantised behind their activation (never between a Conv and
+    its activation), per tensor; weights per channel. Operators that only move or choose elements
+    carry quantised values with one scale for all they touch. Everything else stays float32: pools
+    that average, statistics, normalisations, the outputs of the last operators.
+
+    Which operators, which number types and where exactly is the target's business: its pipeline
+    gives the options. Ranges come from ``calibrate``. Enters no subgraphs.
+    """
+
+    name = "insert-qdq"
+    contract = lossy("accuracy")
+    scheme: Scheme = option("symmetric", "number type and zero-point of activations")
+    operators: tuple[str, ...] = option(LINEAR, "operators that take quantised inputs")
+    carriers: tuple[str, ...] = option(CARRIERS, "operators that pass quantised values on")
+    carry: Literal["explicit", "through"] = option(
+        "explicit", "whether a carrier has Q/DQ behind it too, or only in front"
+    )
+    residual: Residual = option("float", "which inputs of an Add of two activations to quantise")
+    share: bool = option(False, "whether operators that stay float read dequantised values too")
+    outputs: bool = option(
+        False, "whether to quantise what quantised operators put out though only float ops read it"
+    )
+    weights: Literal["integer", "float"] = option(
+        "integer", "store weights as int8 with DequantizeLinear, or as float with Q and DQ"
+    )
+    per_channel: bool = option(True, "one weight scale a channel, or one a tensor")
+    bias: Literal["float", "int32"] = option("float", "how to store biases of quantised operators")
+    exclude: tuple[str, ...] = option((), "nodes that keep float inputs, by name or source name")
+
+    def run(self, model: ir.Model, context: PassContext) -> None:
+        """Insert pairs.
+
+        Raises:
+            UsageError: No ranges are recorded, or `exclude` names no node.
+        """
+        if editing.opset_version(model) < 13:
+            context.skip(None, "opset below 13")
+            return
+        self._check_excluded(model)
+        rules = Rules(
+            self.operators, self.carriers, self.residual, self.share, self.outputs, self.exclude
+        )
+        found = plan(model, rules)
+        for node, reason in found.skips:
+            context.skip(node, reason)
+        if not found.inputs:
+            if any("range" in reason for _, reason in found.skips) and not _has_ranges(model):
+                raise UsageError(
+                    "no activation has a range",
+                    where="pass 'insert-qdq'",
+                    hint="put calibrate in front of it, and give it data with --calib DIR",
+                )
+            return
+        scales = self._activations(model, found, context)
+        self._weights(found, scales, context)
+
+    def _check_excluded(self, model: ir.Model) -> None:
+        known = {name for node in model.graph for name in (node.name, *origins(node))}
+        for name in self.exclude:
+            if name not in known:
+                raise UsageError(
+                    f"no node is called '{name}'",
+                    where="insert-qdq{exclude}",
+                    hint="`lprc passes`-style names come from the graph: see `lprc opt -v`",
+                )
+
+    def _activations(
+        self, model: ir.Model, found: Plan, context: PassContext
+    ) -> dict[ir.Value, QuantParams]:
+        """Q/DQ behind the planned values; the parameters of each quantised one."""
+        readers: dict[ir.Value, list[tuple[ir.Node, int]]] = {}
+        for node, index in found.inputs:
+            value = node.inputs[index]
+            assert value is not None
+            readers.setdefault(value, []).append((node, index))
+        carriers = set(found.carriers)
+        following = dict(pairwise(model.graph))
+        made: dict[ir.Value, QuantParams] = {}
+        for value, known in found.ranges.items():
+            params = activation_params(known, self.scheme)
+            producer = value.producer()
+            if producer in carriers and self.carry == "through":
+                made[value] = params
+                continue
+            # Right behind the producer: with `share`, everything else reads the pair too.
+            behind = model.graph[0] if producer is None else following[producer]
+            note = f"{_type_name(params)}, scale {float(params.scale):.6g}"
+            if not context.rewrite(producer or behind, f"{value.name}: {note}"):
+                continue
+            output = _pair(value, params, before=behind)
+            made[value] = made[output] = params
+            _redirect(value, output, readers.get(value, []), share=value in found.shared)
+        return made
+
+    def _weights(
+        self, found: Plan, scales: dict[ir.Value, QuantParams], context: PassContext
+    ) -> None:
+        done: dict[tuple[ir.Value, int | None], tuple[ir.Value, QuantizedWeight]] = {}
+        for node in dict.fromkeys(node for node, _ in found.inputs):
+            index = weight_index(node)
+            if index is None:
+                continue
+            value = node.inputs[index]
+            array = editing.constant(value)
+            assert value is not None
+            assert array is not None
+            axis = channel_axis(node, array) if self.per_channel and index == 1 else None
+            if (value, axis) not in done:
+                weight = quantized_weight(value, axis)
+                if isinstance(weight, str):
+                    context.skip(node, weight)
+                    continue
+                if not context.rewrite(node, f"{value.name}: {weight.describe()}"):
+                    continue
+                write = dequantized if self.weights == "integer" else quantized_dequantized
+                done[value, axis] = (write(node, value, weight), weight)
+            output, weight = done[value, axis]
+            node.replace_input_with(index, output)
+            editing.remove_dead_initializer(value)
+            if self.bias == "int32":
+                _quantize_bias(node, scales.get(_input(node)), weight, context)
+
+
+def _redirect(
+    value: ir.Value, output: ir.Value, readers: list[tuple[ir.Node, int]], *, share: bool
+) -> None:
+    """Let the readers of `value` read `output`; with `share` all in its graph but the Q itself."""
+    uses = readers
+    if share:
+        quantizer = output.producer()
+        assert quantizer is not None
+        own = (quantizer, quantizer.inputs[0].producer() if quantizer.inputs[0] else None)
+        uses = [
+            (use.node, use.idx)
+            for use in value.uses()
+            if use.node.graph is value.graph and use.node not in own
+        ]
+    for node, index in uses:
+        node.replace_input_with(index, output)
+
+
+def _input(node: ir.Node) -> ir.Value:
+    value = node.inputs[0]
+    assert value is not None
+    return value
+
+
+def _has_ranges(model: ir.Model) -> bool:
+    return any(range_of(value) is not None for node in model.graph for value in node.outputs)
+
+
+def _type_name(params: QuantParams) -> str:
+    zero = int(params.zero_point)
+    return f"{params.zero_point.dtype}{f', zero-point {zero}' if zero else ''}"
+
+
+def _pair(value: ir.Value, params: QuantParams, *, before: ir.Node) -> ir.Value:
+    """QuantizeLinear and DequantizeLinear behind `value`; the output of the latter."""
+    graph = before.graph
+    assert isinstance(graph, ir.Graph)
+    producer = value.producer()
+    sources = [before if producer is None else producer]
+    hint = str(value.name)
+    scale = editing.add_initializer(graph, f"{hint}_scale", params.scale)
+    zero = editing.add_initializer(graph, f"{hint}_zero_point", params.zero_point)
+    quantized = editing.new_node(
+        "QuantizeLinear", [value, scale, zero], before=before, sources=sources,
+        name=f"{hint}_quantize", dtype=ir.DataType(ir.DataType.from_numpy(params.zero_point.dtype)),
+        shape=value.shape,
+    )  # fmt: skip
+    return editing.new_node(
+        "DequantizeLinear", [quantized, scale, zero], before=before, sources=sources,
+        name=f"{hint}_dequantize", dtype=ir.DataType.FLOAT, shape=value.shape,
+    )  # fmt: skip
+
+
+def _quantize_bias(
+    node: ir.Node, params: QuantParams | None, weight: QuantizedWeight, context: PassContext
+) -> None:
+    value = editing.input_at(node, 2)
+    bias = editing.constant(value)
+    if value is None or params is None:
+        return
+    if bias is None or bias.ndim != 1 or bias.dtype != np.float32:
+        context.skip(node, "its bias is not a constant float32 vector")
+        return
+    if editing.attribute(node, "beta", 1.0) != 1.0:
+        context.skip(node, "beta is not 1")
+        return
+    found = quantized_bias(bias, float(params.scale), weight)
+    if found is None:
+        context.skip(node, "its bias does not fit int32")
+        return
+    graph = node.graph
+    assert isinstance(graph, ir.Graph)
+    integers, scale = found
+    hint = str(value.name)
+    output = editing.new_node(
+        "DequantizeLinear",
+        [
+            editing.add_initializer(graph, f"{hint}_quantized", integers),
+            editing.add_initializer(graph, f"{hint}_scale", scale),
+        ],
+        before=node,
+        sources=[node],
+        attributes={"axis": 0},
+        name=f"{hint}_dequantize",
+        dtype=ir.DataType.FLOAT,
+        shape=bias.shape,
+    )
+    node.replace_input_with(2, output)
+    editing.remove_dead_initializer(value)

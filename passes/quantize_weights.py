@@ -1,0 +1,100 @@
+"""Weights as integers, arithmetic in float."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import onnx_ir as ir
+
+from lprc.core import editing
+from lprc.core.contract import lossy
+from lprc.core.errors import UsageError
+from lprc.core.options import option
+from lprc.core.pass_base import Pass, PassContext
+from lprc.core.quantization.placement import LINEAR, weight_index
+from lprc.passes._weight_grid import (
+    QuantizedWeight,
+    channel_axis,
+    dequantized,
+    input_axis,
+    quantized_weight,
+)
+
+
+@dataclass(frozen=True)
+class QuantizeWeights(Pass):
+    """Store weights as int8 or int4 behind DequantizeLinear; activations stay float.
+
+    Weight-only quantisation: a file of a quarter or an eighth of the size, no calibration data,
+    and no speed to expect from it on a CPU. ``adaround`` in front of it chooses the roundings;
+    without it each weight goes to the nearest integer of its scale. Int4 and blocks need opset 21.
+    """
+
+    name = "quantize-weights"
+    contract = lossy("accuracy")
+    bits: Literal[8, 4] = option(8, "bits of an integer")
+    block: int = option(0, "weights that share a scale, along the inputs; 0: a scale a channel")
+    operators: tuple[str, ...] = option(LINEAR, "operators whose weights to quantise")
+    min_elements: int = option(256, "leave smaller weights alone: their scales would outweigh them")
+
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises:
+            ValueError: A negative number.
+        """
+        if self.block < 0 or self.min_elements < 0:
+            raise ValueError("block and min-elements must not be negative")
+
+    def run(self, model: ir.Model, context: PassContext) -> None:
+        """Quantise weights; see the class.
+
+        Raises:
+            UsageError: The opset has no DequantizeLinear of that kind.
+        """
+        needed = 21 if self.bits == 4 or self.block else 13
+        if editing.opset_version(model) < needed:
+            raise UsageError(
+                f"opset {editing.opset_version(model)} has no such DequantizeLinear",
+                where="pass 'quantize-weights'",
+                hint=f"run convert-opset{{version={needed},minimum={needed}}} in front of it",
+            )
+        done: dict[tuple[ir.Value, int], tuple[ir.Value, QuantizedWeight]] = {}
+        for graph in editing.graphs(model):
+            for node in list(graph):
+                if editing.is_op(node, *self.operators):
+                    self._quantize(node, done, context)
+
+    def _quantize(
+        self,
+        node: ir.Node,
+        done: dict[tuple[ir.Value, int], tuple[ir.Value, QuantizedWeight]],
+        context: PassContext,
+    ) -> None:
+        index = weight_index(node)
+        value = None if index is None else node.inputs[index]
+        array = editing.constant(value)
+        if index is None or value is None or array is None:
+            context.skip(node, "its weight is not constant")
+            return
+        if array.size < self.min_elements:
+            context.skip(node, "its weight is small")
+            return
+        axis = (input_axis if self.block else channel_axis)(node, array)
+        if self.block and array.shape[axis] % self.block:
+            context.skip(node, "its inputs are not a multiple of the block")
+            return
+        if (value, axis) not in done:
+            weight = quantized_weight(value, axis, bits=self.bits, block=self.block)
+            if isinstance(weight, str):
+                context.skip(node, weight)
+                return
+            if value.graph is not node.graph:
+                context.skip(node, "its weight belongs to an outer graph")
+                return
+            if not context.rewrite(node, f"{value.name}: {weight.describe()}"):
+                return
+            done[value, axis] = (dequantized(node, value, weight), weight)
+        node.replace_input_with(index, done[value, axis][0])
+        editing.remove_dead_initializer(value)
