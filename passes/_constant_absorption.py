@@ -207,10 +207,8 @@ def _absorb_in_mean(
 ) -> None:
     if not editing.is_op(reduction, "ReduceMean", "ReduceSum"):
         raise CannotAbsorbError(f"blocked by {reduction.op_type}")
-    if old is None or len(group.of[value]) == len(old.level):
+    if old is None:
         return
-    if reduction.outputs[0].dtype is None:
-        raise CannotAbsorbError("a type is unknown")
     gone = _gone(value, group, old)
     changed = gone | (new[value].level != old.level)
     moved = changed & ~np.isnan(old.level) & (old.level != 0)
@@ -218,7 +216,9 @@ def _absorb_in_mean(
     after = np.nansum(new[value].level[~gone])
     if old.factor[moved].any() or not np.isclose(before, after, 1e-12, 0):
         raise CannotAbsorbError("a statistic over channels reads the constant")
-    if editing.is_op(reduction, "ReduceMean"):
+    if editing.is_op(reduction, "ReduceMean") and gone.any():
+        if reduction.outputs[0].dtype is None:
+            raise CannotAbsorbError("a type is unknown")
         absorption.factors[reduction] = float((~gone).sum() / len(gone))
 
 
@@ -227,9 +227,12 @@ def _replace(node: ir.Node, index: int, array: NDArray[np.float32]) -> None:
     old = node.inputs[index]
     assert isinstance(graph, ir.Graph)
     assert old is not None
-    node.replace_input_with(index, editing.add_initializer(graph, str(old.name), array))
+    new = editing.add_initializer(graph, str(old.name), array)
+    node.replace_input_with(index, new)
     editing.remove_dead([old.producer()])
     editing.remove_dead_initializer(old)
+    if old.producer() is None:
+        editing.inherit_name(new, old)
 
 
 def _add_bias(node: ir.Node, added: NDArray[np.float64], order: NDArray[np.int64] | None) -> None:

@@ -41,22 +41,29 @@ class QuantizedWeight:
         return f"int{self.bits}, {self.scale.size} scale{'s' if self.scale.size > 1 else ''}"
 
 
-def channel_axis(node: ir.Node, weight: NDArray[Any]) -> int:
-    """The axis of a linear operator's weight along which a runtime takes one scale a channel."""
+def channel_axis(node: ir.Node, weight: NDArray[Any], index: int = 1) -> int:
+    """The axis of a linear operator's weight that has the output channels.
+
+    Args:
+        node: The operator.
+        weight: Its weight.
+        index: Which input the weight is; 0 for the left one of a Gemm or MatMul.
+    """
     if editing.is_op(node, "Conv"):
         return 0
-    if editing.is_op(node, "Gemm"):
-        return 0 if editing.attribute(node, "transB", 0) else 1
-    return 1 if editing.is_op(node, "ConvTranspose") else weight.ndim - 1
-
-
-def input_axis(node: ir.Node, weight: NDArray[Any]) -> int:
-    """The axis of the weight that is summed over, along which blocks lie."""
     if editing.is_op(node, "ConvTranspose"):
-        return 0
+        return 1
+    if editing.is_op(node, "Gemm"):
+        transposed = editing.attribute(node, "transB" if index else "transA", 0)
+        return int(bool(index) != bool(transposed))
+    return weight.ndim - 1 if index else weight.ndim - 2
+
+
+def input_axis(node: ir.Node, weight: NDArray[Any], index: int = 1) -> int:
+    """The axis of the weight that is summed over, along which blocks lie; see `channel_axis`."""
     if editing.is_op(node, "MatMul"):
-        return weight.ndim - 2
-    return 1 - channel_axis(node, weight)
+        return weight.ndim - 2 if index else weight.ndim - 1
+    return 1 - channel_axis(node, weight, index)
 
 
 def quantized_weight(
@@ -139,8 +146,12 @@ def quantized_dequantized(node: ir.Node, value: ir.Value, weight: QuantizedWeigh
 def quantized_bias(
     bias: NDArray[Any], input_scale: float, weight: QuantizedWeight
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]] | None:
-    """The bias as int32 in units of input scale times weight scale, and these; None if too big."""
-    scale = floored(np.broadcast_to(weight.scale * np.float32(input_scale), bias.shape))
+    """The bias as int32 in units of input scale times weight scale, and these; None if too big.
+
+    The scales of a ConvTranspose's weight are for the channels of one group, and repeat.
+    """
+    repeats = bias.size // weight.scale.size
+    scale = floored(np.tile(weight.scale.reshape(-1) * np.float32(input_scale), repeats))
     whole = np.rint(bias.astype(np.float64) / scale)
     if np.abs(whole).max(initial=0.0) > np.iinfo(np.int32).max:
         return None

@@ -156,10 +156,16 @@ def _rewrite(
     touched = {value: levels[value] for value in group.of if value in levels}
     absorb(node, group, absorption)
 
+    made: list[tuple[ir.Value, ir.Value]] = []
+
     def make_weight(value: ir.Value, array: NDArray[np.float32]) -> ir.Value:
-        return editing.add_initializer(graph, str(value.name), array)
+        made.append((editing.add_initializer(graph, str(value.name), array), value))
+        return made[-1][0]
 
     apply(group, make_weight)
+    for new, old in made:
+        if old.producer() is None:
+            editing.inherit_name(new, old)
     sliced = [
         make_contiguous(each, first, len(group.slice_orders[each]))
         for each, first in group.slices.items()

@@ -16,6 +16,7 @@ from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
 from lprc.core.provenance import origins
 from lprc.core.quantization.affine import QuantParams, Scheme, activation_params
+from lprc.core.quantization.already import is_quantized
 from lprc.core.quantization.annotations import range_of
 from lprc.core.quantization.placement import (
     CARRIERS,
@@ -54,6 +55,9 @@ class InsertQDQ(Pass):
     scheme: Scheme = option("symmetric", "number type and zero-point of activations")
     operators: tuple[str, ...] = option(LINEAR, "operators that take quantised inputs")
     carriers: tuple[str, ...] = option(CARRIERS, "operators that pass quantised values on")
+    rescalers: tuple[str, ...] = option(
+        (), "carriers whose inputs and outputs each keep a scale of their own"
+    )
     carry: Literal["explicit", "through"] = option(
         "explicit", "whether a carrier has Q/DQ behind it too, or only in front"
     )
@@ -69,19 +73,27 @@ class InsertQDQ(Pass):
     bias: Literal["float", "int32"] = option("float", "how to store biases of quantised operators")
     exclude: tuple[str, ...] = option((), "nodes that keep float inputs, by name or source name")
 
+    quantized: Literal["refuse", "keep"] = option(
+        "refuse", "whether a model that is quantised already is an error, or is left as it is"
+    )
+
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Insert pairs.
 
         Raises:
             UsageError: No ranges are recorded, or `exclude` names no node.
+            InvalidModelError: The model is quantised already.
         """
+        if is_quantized(model, self.quantized, context):
+            return
         if editing.opset_version(model) < 13:
             context.skip(None, "opset below 13")
             return
         self._check_excluded(model)
         rules = Rules(
-            self.operators, self.carriers, self.residual, self.share, self.outputs, self.exclude
-        )
+            self.operators, self.carriers, self.residual, self.share, self.outputs, self.exclude,
+            self.rescalers,
+        )  # fmt: skip
         found = plan(model, rules)
         for node, reason in found.skips:
             context.skip(node, reason)
@@ -103,7 +115,7 @@ class InsertQDQ(Pass):
                 raise UsageError(
                     f"no node is called '{name}'",
                     where="insert-qdq{exclude}",
-                    hint="`lprc passes`-style names come from the graph: see `lprc opt -v`",
+                    hint="give names of nodes: of this graph, or of the model that it came from",
                 )
 
     def _activations(
@@ -115,7 +127,7 @@ class InsertQDQ(Pass):
             value = node.inputs[index]
             assert value is not None
             readers.setdefault(value, []).append((node, index))
-        carriers = set(found.carriers)
+        carriers = {node for node in found.carriers if not editing.is_op(node, *self.rescalers)}
         following = dict(pairwise(model.graph))
         made: dict[ir.Value, QuantParams] = {}
         for value, known in found.ranges.items():
@@ -160,7 +172,9 @@ class InsertQDQ(Pass):
             node.replace_input_with(index, output)
             editing.remove_dead_initializer(value)
             if self.bias == "int32":
-                _quantize_bias(node, scales.get(_input(node)), weight, context)
+                moving = node.inputs[1 - index if editing.is_op(node, "Gemm") else 0]
+                params = None if moving is None else scales.get(moving)
+                _quantize_bias(node, params, weight, context)
 
 
 def _redirect(
@@ -179,12 +193,6 @@ def _redirect(
         ]
     for node, index in uses:
         node.replace_input_with(index, output)
-
-
-def _input(node: ir.Node) -> ir.Value:
-    value = node.inputs[0]
-    assert value is not None
-    return value
 
 
 def _has_ranges(model: ir.Model) -> bool:
@@ -216,6 +224,15 @@ def _pair(value: ir.Value, params: QuantParams, *, before: ir.Node) -> ir.Value:
     )  # fmt: skip
 
 
+def _channels(node: ir.Node, weight: QuantizedWeight) -> int:
+    if editing.is_op(node, "Gemm"):
+        transposed = editing.attribute(node, "transB", 0)
+        return editing.dimension(node.inputs[1], 0 if transposed else 1) or -1
+    if editing.is_op(node, "ConvTranspose"):
+        return int(weight.integers.shape[1] * editing.attribute(node, "group", 1))
+    return int(weight.integers.shape[0])
+
+
 def _quantize_bias(
     node: ir.Node, params: QuantParams | None, weight: QuantizedWeight, context: PassContext
 ) -> None:
@@ -226,8 +243,11 @@ def _quantize_bias(
     if bias is None or bias.ndim != 1 or bias.dtype != np.float32:
         context.skip(node, "its bias is not a constant float32 vector")
         return
-    if editing.attribute(node, "beta", 1.0) != 1.0:
-        context.skip(node, "beta is not 1")
+    if editing.attribute(node, "alpha", 1.0) != 1.0 or editing.attribute(node, "beta", 1.0) != 1.0:
+        context.skip(node, "alpha or beta is not 1")
+        return
+    if bias.size != _channels(node, weight):
+        context.skip(node, "its bias is not one value a channel")
         return
     found = quantized_bias(bias, float(params.scale), weight)
     if found is None:

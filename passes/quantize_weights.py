@@ -12,6 +12,7 @@ from lprc.core.contract import lossy
 from lprc.core.errors import UsageError
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
+from lprc.core.quantization.already import is_quantized
 from lprc.core.quantization.placement import LINEAR, weight_index
 from lprc.passes._weight_grid import (
     QuantizedWeight,
@@ -34,9 +35,15 @@ class QuantizeWeights(Pass):
     name = "quantize-weights"
     contract = lossy("accuracy")
     bits: Literal[8, 4] = option(8, "bits of an integer")
-    block: int = option(0, "weights that share a scale, along the inputs; 0: a scale a channel")
+    block: int = option(
+        0, "weights along the inputs that share a scale, the last ones maybe fewer; 0: a channel's"
+    )
     operators: tuple[str, ...] = option(LINEAR, "operators whose weights to quantise")
     min_elements: int = option(256, "leave smaller weights alone: their scales would outweigh them")
+
+    quantized: Literal["refuse", "keep"] = option(
+        "refuse", "whether a model that is quantised already is an error, or is left as it is"
+    )
 
     def __post_init__(self) -> None:
         """Check the options.
@@ -52,7 +59,10 @@ class QuantizeWeights(Pass):
 
         Raises:
             UsageError: The opset has no DequantizeLinear of that kind.
+            InvalidModelError: The model is quantised already.
         """
+        if is_quantized(model, self.quantized, context):
+            return
         needed = 21 if self.bits == 4 or self.block else 13
         if editing.opset_version(model) < needed:
             raise UsageError(
@@ -81,17 +91,14 @@ class QuantizeWeights(Pass):
         if array.size < self.min_elements:
             context.skip(node, "its weight is small")
             return
-        axis = (input_axis if self.block else channel_axis)(node, array)
-        if self.block and array.shape[axis] % self.block:
-            context.skip(node, "its inputs are not a multiple of the block")
+        if value.graph is not node.graph:
+            context.skip(node, "its weight belongs to an outer graph")
             return
+        axis = (input_axis if self.block else channel_axis)(node, array, index)
         if (value, axis) not in done:
             weight = quantized_weight(value, axis, bits=self.bits, block=self.block)
             if isinstance(weight, str):
                 context.skip(node, weight)
-                return
-            if value.graph is not node.graph:
-                context.skip(node, "its weight belongs to an outer graph")
                 return
             if not context.rewrite(node, f"{value.name}: {weight.describe()}"):
                 return

@@ -83,7 +83,8 @@ def _shorten(xml: Path) -> None:
 
     Where and with what it was converted goes too: the bytes must not depend on it. A reader infers
     the shapes and types of inputs from the outputs that they are connected to, and the names of
-    inner tensors are ONNX's, which the layers' names repeat.
+    inner tensors are ONNX's, which the layers' names repeat. Bodies of control flow stay as they
+    are.
     """
     tree = ElementTree.parse(xml)  # noqa: S314 - OpenVINO has just written it
     root = tree.getroot()
@@ -94,9 +95,13 @@ def _shorten(xml: Path) -> None:
         if parent.text is not None and not parent.text.strip():
             parent.text = None
         parent.tail = None
-    for layer in root.iter("layer"):
+    public = _public_ports(root)
+    for layer in root.iterfind("layers/layer"):
         for port in layer.iterfind("input/port"):
             _strip(port)
+        for port in layer.iterfind("output/port"):
+            if (layer.attrib["id"], port.attrib["id"]) not in public:
+                port.attrib.pop("names", None)
     tree.write(xml, encoding="utf-8", xml_declaration=True)
 
 
@@ -104,3 +109,13 @@ def _strip(port: ElementTree.Element) -> None:
     number = port.attrib["id"]
     port.clear()
     port.attrib["id"] = number
+
+
+def _public_ports(root: ElementTree.Element) -> set[tuple[str, str]]:
+    """The layer and port of each input and output of the network: their names are its interface."""
+    kinds = {layer.attrib["id"]: layer.attrib["type"] for layer in root.iterfind("layers/layer")}
+    ports = {(layer, "0") for layer, kind in kinds.items() if kind == "Parameter"}
+    for edge in root.iterfind("edges/edge"):
+        if kinds.get(edge.attrib["to-layer"]) == "Result":
+            ports.add((edge.attrib["from-layer"], edge.attrib["from-port"]))
+    return ports

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--target", required=True, help="What for; `lprc targets` lists them.")
 @click.option("-o", "--out", required=True, type=PathArgument, help="The folder to write.")
 @click.option("--passes", help="Pipeline text instead of the target's own.")
+@click.option("--then", help="Pipeline text to run behind it, for instance quantize-weights.")
 @click.option(
     "--calib", type=PathArgument, help="Images to calibrate and verify with; labels not needed."
 )
@@ -54,6 +55,13 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Compare with the float32 artefact of the same runtime; refuse one not worth shipping.",
 )
+@click.option(
+    "--quantized",
+    type=click.Choice(["refuse", "keep"]),
+    default="refuse",
+    show_default=True,
+    help="What to do with a MODEL that is quantised already.",
+)
 @verify_option("final")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of random inputs.")
 @click.option("--dump-dir", type=PathArgument, help="Write the model after each change here.")
@@ -71,12 +79,14 @@ def command(
     target: str,
     out: Path,
     passes: str | None,
+    then: str | None,
     calib: Path | None,
     data: Path | None,
     measure: bool,
     emit: Any,
     max_accuracy_drop: float | None,
     guard: bool,
+    quantized: Any,
     verify: str,
     seed: int,
     dump_dir: Path | None,
@@ -118,7 +128,15 @@ def command(
             progress=progress,
         )
         compiled = compile_model(
-            model, target, out, passes=passes, emit=emit, settings=settings, demands=demands
+            model,
+            target,
+            out,
+            passes=passes,
+            then=then,
+            emit=emit,
+            settings=settings,
+            demands=demands,
+            quantized=quantized,
         )
     rows = measured(
         [model, out], data=data, latency=measure, plates=plates, threads=threads, quiet=silent

@@ -31,6 +31,8 @@ from lprc.core.legality import check
 from lprc.core.model_io import load, save
 from lprc.core.numerics import OutputDelta, Session, compare, rounding
 from lprc.core.pipeline import Pipeline
+from lprc.core.quantization.already import Choice, refused
+from lprc.core.quantization.recognise import quantized_form
 from lprc.core.random_inputs import random_inputs
 from lprc.core.runtimes import RUNTIMES
 from lprc.core.target import Target
@@ -65,9 +67,11 @@ def compile_model(
     out: Path,
     *,
     passes: str | None = None,
+    then: str | None = None,
     emit: Emit = "engine",
     settings: Settings | None = None,
     demands: Demands | None = None,
+    quantized: Choice = "refuse",
 ) -> Compiled:
     """Compile `source` for `target` into the folder `out`, which appears whole or not at all.
 
@@ -76,9 +80,12 @@ def compile_model(
         target: The target's name.
         out: The folder for the artefact; an earlier artefact there is replaced.
         passes: Pipeline text instead of the target's own.
+        then: Pipeline text to run behind it.
         emit: ``onnx`` stops at the lowered ONNX and needs no SDK.
         settings: How to run and verify the passes.
         demands: What else to ask of the artefact.
+        quantized: What to do with a quantised model where the pipeline would quantise: refuse
+            it, or keep its Q/DQ and leave those passes out.
 
     Raises:
         AccuracyError: The demands can't be met; nothing is written.
@@ -94,6 +101,9 @@ def compile_model(
     if emit == "engine":
         _require(goal)
     pipeline = Pipeline.parse(goal.pipeline if passes is None else passes)
+    if then is not None:
+        pipeline = Pipeline((*pipeline.passes, *Pipeline.parse(then).passes))
+    pipeline = _for_quantized(source, pipeline, quantized)
     search = None
     if demands.max_drop is not None:
         search, pipeline = find_layers(source, pipeline, settings.calibration, demands)
@@ -112,6 +122,26 @@ def compile_model(
         if demands.guard:
             guarded = _guard(source, goal, folder, settings, demands)
     return Compiled(open_artifact(out), optimized, emitted, search, guarded)
+
+
+_QUANTIZING = ("adaround", "calibrate", "correct-bias", "insert-qdq", "quantize-weights")
+
+
+def _for_quantized(source: Path, pipeline: Pipeline, quantized: Choice) -> Pipeline:
+    """The pipeline without what quantises, where `source` is quantised already.
+
+    Raises:
+        InvalidModelError: It is, and that is to be refused.
+    """
+    names = {item.name for item in pipeline.passes}
+    if not names & {"insert-qdq", "quantize-weights"}:
+        return pipeline
+    found = quantized_form(load(source))
+    if found is None:
+        return pipeline
+    if quantized == "refuse":
+        raise refused(found, str(source))
+    return Pipeline(tuple(item for item in pipeline.passes if item.name not in _QUANTIZING))
 
 
 def _check_demands(demands: Demands, goal: Target, emit: Emit) -> None:

@@ -276,6 +276,13 @@ def _is_dead(node: ir.Node) -> bool:
     return not any(output.uses() or output.is_graph_output() for output in node.outputs)
 
 
+def inherit_name(new: ir.Value, old: ir.Value) -> None:
+    """Give the initialiser `new` the name of `old`, which it replaces, once `old` is gone."""
+    graph = new.graph
+    if isinstance(graph, ir.Graph) and old.name is not None and old.name not in graph.initializers:
+        new.name = old.name
+
+
 def remove_dead_initializer(value: ir.Value | None) -> None:
     """Unregister `value` if it is an initialiser that nothing uses or exposes any more."""
     if value is None or value.uses() or value.is_graph_output() or value.is_graph_input():

@@ -4,6 +4,8 @@ A case is a header, a graph, and what becomes of it::
 
     # passes: infer-shapes,fold-bn{option=1}
     # batch: 3                                  (optional: the size of symbolic batches)
+    # ranges: %x [0, 6], %y [-1, 1]             (optional: as calibrate records them)
+    # calibration: 8 samples                    (optional: standard normal, for data-driven passes)
     <ir_version: 9, opset_import: ["" : 20]>
     g (float[N,2] x) => (float[N,2] y) { y = Identity(x) }
     # output
@@ -17,6 +19,7 @@ the one before it. ``pytest tests/passes --regenerate`` writes what stands below
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +35,7 @@ from lprc.core.instruments.verify import Verify
 from lprc.core.manager import PassManager
 from lprc.core.pipeline import Pipeline
 from lprc.core.printer import model_text
+from lprc.core.quantization.annotations import Range, set_range
 from lprc.core.random_inputs import random_inputs
 
 CASES = Path(__file__).parent / "cases"
@@ -42,6 +46,8 @@ FILES = sorted(CASES.rglob("*.txt"))
 class Case:
     passes: str
     batch: int
+    ranges: dict[str, Range]
+    samples: int
     graph: str
     header: str
     expected: str
@@ -55,8 +61,27 @@ def read(path: Path) -> Case:
     assert "passes" in options, f"{path}: its first line must be '# passes: …'"
     graph = "\n".join(line for line in lines if not line.startswith("#"))
     return Case(
-        options["passes"].strip(), int(options.get("batch", "2")), graph, source, expected.strip()
+        options["passes"].strip(),
+        int(options.get("batch", "2")),
+        _ranges(options.get("ranges", "")),
+        int(options.get("calibration", "0 samples").split()[0]),
+        graph,
+        source,
+        expected.strip(),
     )
+
+
+def _ranges(text: str) -> dict[str, Range]:
+    found = re.findall(r"%(\S+) \[(\S+), (\S+)\]", text)
+    assert len(found) == text.count("%"), f"'# ranges: %x [0, 6], %y [-1, 1]', not '{text.strip()}'"
+    return {name: Range(float(low), float(high)) for name, low, high in found}
+
+
+def _record(model: ir.Model, ranges: dict[str, Range]) -> None:
+    values = [*model.graph.inputs, *(value for node in model.graph for value in node.outputs)]
+    by_name = {value.name: value for value in values}
+    for name, found in ranges.items():
+        set_range(by_name[name], found)
 
 
 class Check(Instrument):
@@ -68,9 +93,12 @@ class Check(Instrument):
 
 def run_case(case: Case) -> str:
     model = model_io.from_proto(onnx.parser.parse_model(case.graph))
+    _record(model, case.ranges)
     verify = Verify("each", inputs=[random_inputs(model, seed=1, batch=case.batch)])
     pipeline = Pipeline.parse(case.passes)
-    records = PassManager(pipeline, [ChangeDetection(), Check(), verify]).run(model)
+    calibration = [random_inputs(model, seed=seed, batch=1) for seed in range(case.samples)]
+    instruments = [ChangeDetection(), Check(), verify]
+    records = PassManager(pipeline, instruments, calibration=calibration).run(model)
     assert not verify.warnings
     skips = [f"{skip.node}: {skip.reason}" for record in records for skip in record.skips]
     return model_text(model).strip() + "".join(["\n# skips\n", "\n".join(skips)] if skips else [])

@@ -192,6 +192,9 @@ REPRESENTATIVE_SEEN = {
     " j = Conv(i, half) k = Conv<pads=[1,1,1,1]>(f, padded) y = Add(j, k)",
     "an Add with what is not constant": "a = Conv(x, w, b) f = Relu(a) i = Conv(x, one_dead, b)"
     " j = Add(i, f) k = Conv(j, v) l = Conv<pads=[1,1,1,1]>(f, padded) y = Add(k, l)",
+    "a mean over a Slice without the others": "a = Conv(x, w, b) f = Relu(a)"
+    " i = Slice(f, from1, start, axis1, minus) j = ReduceMean(i, all)"
+    " k = Conv<pads=[1,1,1,1]>(f, padded) y = Mul(j, k)",
     "a Relu of a difference": "a = Conv(x, w, b) f = Relu(a) i = Sub(f, high) j = Relu(i)"
     " k = AveragePool<kernel_shape=[3,3],pads=[1,1,1,1],count_include_pad=1>(j)"
     " l = Conv(k, v) o = Conv<pads=[1,1,1,1]>(f, padded) y = Add(l, o)",

@@ -50,7 +50,8 @@ class Grid:
 
 def set_range(value: ir.Value, found: Range) -> None:
     """Record the range of an activation."""
-    value.metadata_props[RANGE] = json.dumps([found.low, found.high])
+    # Adding zero makes 0 of -0.
+    value.metadata_props[RANGE] = json.dumps([found.low + 0.0, found.high + 0.0])
 
 
 def range_of(value: ir.Value | None) -> Range | None:

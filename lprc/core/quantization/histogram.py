@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-BINS = 4096
+BINS = 8192
 """Bins from ``-reach`` to ``reach``; half of them serve an activation behind ReLU."""
+
+SMALLEST = 2.0**-100
+"""What is smaller is no activation: products with it would underflow."""
 
 
 class ActivationStatistics:
     """Extremes and a histogram, updated sample by sample in constant memory.
 
-    The histogram spans ``-reach`` to ``reach``. A sample beyond that doubles `reach` and merges
-    bins in pairs, so that no second run over the data is needed and the result does not depend on
-    how samples are batched.
+    The histogram spans ``-reach`` to ``reach``, a power of two. A sample beyond that doubles
+    `reach` and merges bins in pairs, so that no second run over the data is needed and neither the
+    order of samples nor how they are batched makes a difference to it.
 
     Attributes:
         samples: How many there were.
@@ -25,7 +29,8 @@ class ActivationStatistics:
         mean_low: The mean over samples of the smallest value of each.
         mean_high: The mean over samples of the largest value of each.
         counts: int64 [BINS].
-        reach: Half the span of the histogram; 0 until a value other than zero comes.
+        reach: Half the span of the histogram; 0 until a value other than zero comes, where
+            magnitudes below `SMALLEST` count as zero.
     """
 
     def __init__(self) -> None:
@@ -51,19 +56,18 @@ class ActivationStatistics:
         if self.reach == 0.0:
             self._zeros += array.size
             return
-        # Offset by one half of the bins: truncation then rounds down for every value.
-        scaled = array.reshape(-1) * np.float32(BINS / 2 / self.reach) + np.float32(BINS / 2)
-        index = np.minimum(scaled.astype(np.int32), BINS - 1)
-        self.counts += np.bincount(index, minlength=BINS)
+        # Powers of two make this exact: a value's bin is the one that merging would bring it to.
+        scaled = np.floor(array.reshape(-1) * np.float32(BINS / 2 / self.reach))
+        self.counts += np.bincount(scaled.astype(np.int32) + BINS // 2, minlength=BINS)
 
     def _grow(self, magnitude: float) -> None:
-        if magnitude <= self.reach:
+        if magnitude < max(self.reach, SMALLEST):
             return
         if self.reach == 0.0:
-            self.reach = magnitude
+            self.reach = math.ldexp(1.0, math.frexp(magnitude)[1])
             self.counts[BINS // 2] += self._zeros
             return
-        while self.reach < magnitude:
+        while self.reach <= magnitude:
             merged = self.counts.reshape(-1, 2).sum(axis=1)
             self.counts = np.zeros(BINS, np.int64)
             self.counts[BINS // 4 : BINS // 4 + BINS // 2] = merged

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -37,6 +37,8 @@ class Rules:
             quantised even where only float operators read it: some runtimes compute in integers
             only between one Q and the next. One whose output leaves the graph stays float.
         exclude: Nodes, by their own or their source's name, that keep float inputs.
+        rescalers: Carriers, such as Concat, whose inputs and output each keep a scale of their own,
+            because the runtime's kernel changes scales on the way.
     """
 
     operators: tuple[str, ...] = LINEAR
@@ -45,6 +47,7 @@ class Rules:
     share: bool = False
     outputs: bool = False
     exclude: tuple[str, ...] = ()
+    rescalers: tuple[str, ...] = ()
 
 
 @dataclass
@@ -89,7 +92,8 @@ def plan(model: ir.Model, rules: Rules) -> Plan:
             if _leaves(output, rules) or range_of(output) is None:
                 found.skips.append((node, "its output leaves the graph in float"))
                 continue
-            found.outputs.append(output)
+            if output.uses():
+                found.outputs.append(output)
         found.inputs += wanted
         for _, index in wanted:
             _carry(node.inputs[index], rules, carried)
@@ -174,9 +178,13 @@ def _quantized_inputs(node: ir.Node, rules: Rules) -> list[int]:
 
 def _residual_inputs(node: ir.Node, rules: Rules) -> list[int]:
     """The inputs of an Add of two activations of one shape."""
-    if rules.residual == "float" or any(
-        value is None or editing.constant(value) is not None or range_of(value) is None
-        for value in node.inputs
+    if (
+        rules.residual == "float"
+        or _excluded(node, rules)
+        or any(
+            value is None or editing.constant(value) is not None or range_of(value) is None
+            for value in node.inputs
+        )
     ):
         return []
     left, right = node.inputs
@@ -232,8 +240,8 @@ def _set_ranges(found: Plan, rules: Rules) -> None:
     A group's range is that of what its readers read. What a Slice drops, for instance, does not
     count, and neither does the float reader of a value unless it shares the quantised one.
     """
-    groups = _Groups(found.carriers)
-    carriers = set(found.carriers)
+    carriers = {node for node in found.carriers if not editing.is_op(node, *rules.rescalers)}
+    groups = _Groups(carriers)
     wanted: dict[ir.Value, list[Range]] = {}
     for node, index in found.inputs:
         value = _value(node, index)
@@ -251,6 +259,8 @@ def _set_ranges(found: Plan, rules: Rules) -> None:
         read, own = wanted.get(groups.root(value)), range_of(value)
         if read is None or own is None or not rules.share or value.producer() in carriers:
             continue
+        if _is_in_front_of_activation(value):
+            continue
         together = _union([*read, own])
         if together.magnitude <= SHARE_LIMIT * _union(read).magnitude:
             found.shared.add(value)
@@ -258,6 +268,12 @@ def _set_ranges(found: Plan, rules: Rules) -> None:
     for value in values:
         if groups.root(value) in wanted:
             found.ranges[value] = _union(wanted[groups.root(value)])
+
+
+def _is_in_front_of_activation(value: ir.Value) -> bool:
+    return editing.is_op(value.producer(), *LINEAR) and any(
+        editing.is_op(use.node, *ACTIVATIONS) for use in value.uses()
+    )
 
 
 SHARE_LIMIT = 2.0
@@ -270,7 +286,7 @@ That costs them one bit; on LPRNet it saves a whole pass over the largest tensor
 class _Groups:
     """Values that carriers connect (union-find)."""
 
-    def __init__(self, carriers: list[ir.Node]) -> None:
+    def __init__(self, carriers: Iterable[ir.Node]) -> None:
         self._leader: dict[ir.Value, ir.Value] = {}
         for node in carriers:
             output = self.root(node.outputs[0])

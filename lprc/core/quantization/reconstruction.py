@@ -42,12 +42,12 @@ class Problem:
         return np.asarray(np.clip(np.rint(weight / self.scale), -self.limit, self.limit))
 
 
-def corrected_target(weight: Float, second: Float, cross: Float, *, damping: float = 0.1) -> Float:
+def corrected_target(weight: Float, second: Float, cross: Float, *, damping: float = 0.01) -> Float:
     """The weight that comes nearest to ``weight @ x`` where the layer sees `x'` instead of `x`.
 
     ``E|w x - q x'|^2`` is ``(q - t) H (q - t)`` and a constant, with ``H = E[x' x'^T]`` and
-    ``t = w E[x x'^T] H^-1``: asymmetric reconstruction (AdaRound's equation 25 without the
-    activation function) as a symmetric problem.
+    ``t = w E[x x'^T] H^-1``: AdaRound's asymmetric reconstruction, without the
+    activation function, as a symmetric problem.
 
     Args:
         weight: float64 [groups, rows, size].
@@ -71,7 +71,7 @@ def descend(problem: Problem, integers: Float, *, sweeps: int = 10) -> Float:
         integers: Where to start: float64 [groups, rows, size].
         sweeps: Passes over all columns at most.
     """
-    result = integers.copy()
+    result: Float = integers.copy()
     for group in range(len(result)):
         _descend(
             problem.moment[group], problem.scale[group], problem.limit, sweeps,
@@ -220,11 +220,12 @@ def _adaround(
     rest = np.clip(wanted - floor, 0.01, 0.99) + generator.uniform(-0.005, 0.005, wanted.shape)
     logit = -np.log((_HIGH - _LOW) / (rest - _LOW) - 1)
     # In units of each row's error when rounded to nearest, float32 is wide enough.
-    nearest = (np.clip(np.rint(wanted), -limit, limit) - wanted) * scale
-    unit = np.einsum("rk,rk->r", nearest @ moment, nearest)
+    nearest = np.clip(np.rint(wanted), -limit, limit)
+    delta = (nearest - wanted) * scale
+    unit = np.einsum("rk,rk->r", delta @ moment, delta)
     top = float(unit.max(initial=0.0))
     if top <= 0:
-        return np.asarray(floor + (rest > 0.5))
+        return np.asarray(nearest)
     unit = np.maximum(unit, top * 1e-6)
     weight = (wanted.shape[1] / unit)[:, None]
     v = logit.astype(np.float32)
@@ -248,4 +249,5 @@ def _adaround(
         second += np.float32(0.001) * (slope * slope - second)
         correction = math.sqrt(1 - 0.999 ** (index + 1)) / (1 - 0.9 ** (index + 1))
         v -= np.float32(rate * correction) * first / (np.sqrt(second) + np.float32(1e-8))
-    return np.asarray(floor + (v > 0))
+    # What meets only zeros has no say in the error.
+    return np.asarray(np.where(np.diag(moment) > 0, floor + (v > 0), nearest))

@@ -15,6 +15,7 @@ from lprc.core.numerics import Arrays
 from lprc.core.quantization.affine import Scheme, activation_params
 from lprc.core.quantization.annotations import range_of
 from lprc.core.quantization.observe import observe
+from lprc.core.quantization.unfold import Unfolded
 
 
 class Shadow:
@@ -38,6 +39,11 @@ class Shadow:
     def twin(self, node: ir.Node) -> ir.Node:
         """The copy of a node."""
         return self._nodes[node]
+
+    def inputs(self, layers: Iterable[Unfolded]) -> list[ir.Value]:
+        """The activations that the copies of `layers` read."""
+        values = [self.twin(layer.node).inputs[0] for layer in layers]
+        return [value for value in values if value is not None]
 
     def set_constant(self, node: ir.Node, index: int, array: NDArray[Any]) -> None:
         """Let the copy of `node` read `array`."""
@@ -82,18 +88,31 @@ class Shadow:
 
 
 def observed(
-    model: ir.Model, nodes: Sequence[ir.Node], samples: Iterable[Arrays]
+    model: ir.Model, values: Sequence[ir.Value], samples: Iterable[Arrays]
 ) -> Iterator[list[NDArray[Any]]]:
-    """The first inputs of `nodes` for each sample, in their order; errors as of `observe`."""
-    values = [value for node in nodes if (value := node.inputs[0]) is not None]
+    """`values` for each sample, in their order, running no more than they need; see `observe`."""
+    names = [str(value.name) for value in values]
+    part = _ancestors(model, set(names))
+    by_name = {str(value.name): value for value in part.graph.inputs}
+    by_name |= {str(value.name): value for node in part.graph for value in node.outputs}
+    for found in observe(part, [by_name[name] for name in names], samples):
+        yield [found[name] for name in names]
+
+
+def _ancestors(model: ir.Model, names: set[str]) -> ir.Model:
+    """A copy with only what the named values need: ONNX Runtime would run everything."""
+    part = model_io.from_proto(model_io.to_proto(model))
+    part.graph.outputs.clear()
+    nodes = list(part.graph)
     # ONNX Runtime wants at least one output that is no graph input.
-    wanted = [*values, *nodes[0].outputs[:1]]
-    for found in observe(model, values if _computed(values) else wanted, samples):
-        yield [found[value.name or ""] for value in values]
-
-
-def _computed(values: Iterable[ir.Value]) -> bool:
-    return any(not value.is_graph_input() for value in values)
+    if names <= {str(value.name) for value in part.graph.inputs} and nodes:
+        names = names | {str(nodes[0].outputs[0].name)}
+    for node in reversed(nodes):
+        if not any(output.uses() or output.name in names for output in node.outputs):
+            part.graph.remove(node, safe=True)
+    for value in list(part.graph.initializers.values()):
+        editing.remove_dead_initializer(value)
+    return part
 
 
 def no_data(where: str) -> DataError:

@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+
+from lprc.core import editing, model_io, provenance
+from lprc.core.quantization.annotations import RANGE, Range, set_range
+from lprc.core.quantization.placement import SHARE_LIMIT, Plan, Rules, plan
+
+WEIGHTS = {
+    "w": (4, 4, 1, 1), "wt": (4, 2, 1, 1), "w8": (4, 8, 1, 1), "d": (4, 1, 1), "g": (6, 4),
+    "gt": (4, 6),
+}  # fmt: skip
+CONSTANTS = (
+    "float zero = {0.0}, float six = {6.0}, int64[1] from0 = {0}, int64[1] to2 = {2},"
+    " int64[1] axis1 = {1}, int64[2] flat = {1,-1}, float[4] scales = {1.0,1.0,2.0,2.0}"
+)
+
+
+def network(body: str, outputs: str = "y", **ranges: tuple[float, float]) -> ir.Model:
+    """A graph with the range [-1, 1] on every activation that `ranges` does not name."""
+    declared = ", ".join(f"float[] {name}" for name in outputs.split(", "))
+    text = f"""<ir_version: 9, opset_import: ["" : 20]>
+    g (float[1,4,4,4] x, float[1,4,4,4] x2, float[1,4] m, bool flag) => ({declared})
+    <{CONSTANTS}> {{ {body} }}"""
+    proto = onnx.parser.parse_model(text)
+    for name, shape in WEIGHTS.items():
+        array = np.linspace(0.5, 1, math.prod(shape), dtype=np.float32).reshape(shape)
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    for output in proto.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    model = ir.from_proto(onnx.shape_inference.infer_shapes(proto))
+    provenance.stamp(model)
+    for value in [*model.graph.inputs, *(value for node in model.graph for value in node.outputs)]:
+        if value.dtype == ir.DataType.FLOAT:
+            set_range(value, Range(*ranges.get(value.name, (-1.0, 1.0))))
+    return model
+
+
+def inputs(found: Plan) -> list[str]:
+    """What is quantised, as ``reader<-value``."""
+    return [f"{node.outputs[0].name}<-{node.inputs[index].name}" for node, index in found.inputs]
+
+
+def ranges(found: Plan) -> dict[str, tuple[float, float]]:
+    return {value.name: (known.low, known.high) for value, known in found.ranges.items()}
+
+
+def carriers(found: Plan) -> list[str]:
+    return [node.op_type for node in found.carriers]
+
+
+def reasons(found: Plan) -> list[str]:
+    return [reason for _, reason in found.skips]
+
+
+@pytest.mark.parametrize(
+    "activation", ["Relu(a)", "LeakyRelu(a)", "Sigmoid(a)", "Clip(a, zero, six)"]
+)
+def test_never_between_a_conv_and_its_activation(activation):
+    found = plan(network(f"a = Conv(x, w) r = {activation} y = Conv(r, w)"), Rules())
+    assert inputs(found) == ["a<-x", "y<-r"]
+
+
+def test_sharing_does_not_put_a_pair_between_a_conv_and_its_activation():
+    found = plan(
+        network("a = Conv(x, w) r = Relu(a) i = Conv(a, w) y = Add(r, i)"), Rules(share=True)
+    )
+    assert inputs(found) == ["a<-x", "i<-a"]
+    assert {value.name for value in found.shared} == {"x"}
+
+
+def test_linear_operators():
+    body = "a = ConvTranspose(x, w) i = Gemm(m, gt) j = Gemm<transB=1>(m, g) y = MatMul(m, gt)"
+    assert inputs(plan(network(body), Rules())) == ["a<-x", "i<-m", "j<-m", "y<-m"]
+
+
+def test_a_constant_on_the_left():
+    found = plan(network("i = Transpose(m) a = MatMul(g, i) y = Gemm(g, i)"), Rules(carriers=()))
+    assert inputs(found) == ["a<-i", "y<-i"]
+
+
+def test_matmul_of_two_activations():
+    found = plan(network("i = Transpose(m) y = MatMul(m, i)"), Rules(carriers=()))
+    assert inputs(found) == ["y<-m", "y<-i"]
+
+
+def test_only_the_operators_of_the_rules():
+    body = "a = Conv(x, w) i = GlobalAveragePool(a) y = MatMul(m, gt)"
+    assert inputs(plan(network(body), Rules(operators=("GlobalAveragePool",)))) == ["i<-a"]
+
+
+CARRIED = {
+    "MaxPool": "MaxPool<kernel_shape=[2,2]>(i)",
+    "Reshape": "Reshape(i, flat)",
+    "Slice": "Slice(i, from0, to2, axis1)",
+    "Transpose": "Transpose<perm=[0,1,3,2]>(i)",
+    "Resize": 'Resize<mode="nearest">(i,,scales)',
+    "Split": "Split<axis=2, num_outputs=2>(i)",
+}
+
+
+@pytest.mark.parametrize("op", CARRIED)
+def test_what_moves_elements_carries(op):
+    reader = {"Slice": "Conv(c, wt)", "Reshape": "MatMul(c, gt)"}.get(op, "Conv(c, w)")
+    made = "c, rest" if op == "Split" else "c"
+    body = f"i = Relu({'m' if op == 'Reshape' else 'x'}) {made} = {CARRIED[op]} y = {reader}"
+    found = plan(network(body, i=(-4.0, 4.0), c=(0.0, 2.0)), Rules())
+    assert carriers(found) == [op]
+    assert inputs(found) == ["y<-c", "c<-i"]
+    # What a reader of the float tensor would need does not count.
+    assert ranges(found) == {"c": (0.0, 2.0), "i": (0.0, 2.0)}
+
+
+def test_carriers_that_a_target_does_not_have():
+    found = plan(
+        network("i = Relu(x) c = MaxPool<kernel_shape=[2,2]>(i) y = Conv(c, w)"), Rules(carriers=())
+    )
+    assert inputs(found) == ["y<-c"]
+
+
+NOT_CARRIED = {
+    "linear Resize": 'c = Resize<mode="linear">(i,,scales)',
+    "MaxPool with Indices": "c, n = MaxPool<kernel_shape=[2,2]>(i) o = Cast<to=1>(n)",
+    "AveragePool": "c = AveragePool<kernel_shape=[2,2]>(i)",
+}
+
+
+@pytest.mark.parametrize("form", NOT_CARRIED)
+def test_what_makes_new_elements_does_not_carry(form):
+    outputs = "y, o" if "o =" in NOT_CARRIED[form] else "y"
+    found = plan(network(f"i = Relu(x) {NOT_CARRIED[form]} y = Conv(c, w)", outputs), Rules())
+    assert inputs(found) == ["y<-c"]
+
+
+def test_max_pool_with_indices_that_nobody_reads_carries():
+    found = plan(
+        network("i = Relu(x) c, n = MaxPool<kernel_shape=[2,2]>(i) y = Conv(c, w)"), Rules()
+    )
+    assert carriers(found) == ["MaxPool"]
+
+
+def test_branches_of_a_concat_share_one_range():
+    # As in a U-Net: the skip is also read at its own level.
+    body = (
+        "a = Conv(x, w) r = Relu(a) p = MaxPool<kernel_shape=[2,2],strides=[2,2]>(r) i = Conv(p, w)"
+        ' j = Resize<mode="nearest">(i,,scales) c = Concat<axis=1>(r, j) y = Conv(c, w8)'
+    )
+    known = {"r": (0.0, 3.0), "p": (0.0, 3.0), "i": (-2.0, 5.0), "j": (-2.0, 5.0), "c": (-2.0, 5.0)}
+    found = plan(network(body, **known), Rules())
+    assert carriers(found) == ["MaxPool", "Resize", "Concat"]
+    assert len({ranges(found)[name] for name in ("r", "p", "i", "j", "c")}) == 1
+    assert ranges(found)["c"] == (-2.0, 5.0)
+
+
+def test_a_concat_with_an_input_that_has_no_range_does_not_carry():
+    model = network("c = Concat<axis=1>(x, x2) y = Conv(c, w8)")
+    del model.graph.inputs[1].metadata_props[RANGE]
+    assert inputs(plan(model, Rules())) == ["y<-c"]
+
+
+ADD = "a = Conv(x, w) i = Relu(x) j = Add(a, i) y = Relu(j)"
+
+
+def test_residual():
+    assert inputs(plan(network(ADD), Rules())) == ["a<-x"]
+    assert inputs(plan(network(ADD), Rules(residual="skip"))) == ["a<-x", "j<-i"]
+    assert inputs(plan(network(ADD), Rules(residual="both"))) == ["a<-x", "j<-a", "j<-i"]
+    assert inputs(plan(network(ADD.replace("(a, i)", "(i, a)")), Rules(residual="skip"))) == [
+        "a<-x", "j<-i",
+    ]  # fmt: skip
+
+
+def test_with_linear_operators_on_both_sides_the_earlier_one_is_the_skip():
+    body = "a = Conv(x, w) i = Conv(x2, w) y = Add(a, i)"
+    assert inputs(plan(network(body), Rules(residual="skip"))) == ["a<-x", "i<-x2", "y<-a"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["a = Conv(x, w) y = Add(a, d)", "a = Conv(x, w) i = GlobalAveragePool(x) y = Add(a, i)"],
+    ids=["of a constant", "that broadcasts"],
+)
+def test_an_add_that_is_no_residual(body):
+    assert inputs(plan(network(body), Rules(residual="both"))) == ["a<-x"]
+
+
+def test_an_excluded_residual():
+    body = "[conv] a = Conv(x, w) [sum] y = Add(a, x2)"
+    assert inputs(plan(network(body), Rules(residual="both", exclude=("sum",)))) == ["a<-x"]
+
+
+def test_share():
+    body = "i = Relu(x) a = Conv(i, w) j = Sigmoid(i) y = Mul(a, j)"
+    assert plan(network(body), Rules()).shared == set()
+    found = plan(network(body), Rules(share=True))
+    assert {value.name for value in found.shared} == {"i"}
+
+
+@pytest.mark.parametrize(("reach", "shared"), [(SHARE_LIMIT, True), (SHARE_LIMIT * 1.01, False)])
+def test_a_range_is_shared_up_to_a_limit(reach, shared):
+    # The Slice reads all of i, the Conv behind it only what the Slice leaves.
+    body = "i = Relu(x) c = Slice(i, from0, to2, axis1) a = Conv(c, wt) j = Sigmoid(i) y = Neg(j)"
+    found = plan(network(body, "y, a", i=(0.0, reach), c=(0.0, 1.0)), Rules(share=True))
+    assert {value.name for value in found.shared} == ({"i"} if shared else set())
+    high = reach if shared else 1.0
+    assert ranges(found) == {"c": (0.0, high), "i": (0.0, high)}
+
+
+def test_outputs():
+    body = "a = Conv(x, w) r = Relu(a) i = Conv(r, w) j = Sigmoid(i) k = GlobalAveragePool(j) y = Conv(k, w)"
+    found = plan(network(body), Rules(outputs=True))
+    # The last Conv's output leaves the graph, so that it stays float.
+    assert reasons(found) == ["its output leaves the graph in float"]
+    assert inputs(found) == ["a<-x", "i<-r"]
+    assert [value.name for value in found.outputs] == ["r", "j"]
+    assert set(ranges(found)) == {"x", "r", "j"}
+
+
+def test_an_output_that_leaves_through_a_carrier():
+    found = plan(network("a = Conv(x, w) y = Transpose(a)"), Rules(outputs=True))
+    assert reasons(found) == ["its output leaves the graph in float"]
+
+
+def test_an_output_that_nobody_reads():
+    found = plan(network("y = Relu(x) a = Conv(x, w)"), Rules(outputs=True))
+    assert inputs(found) == ["a<-x"]
+    assert not found.outputs
+
+
+def test_excluded_by_its_own_name_and_by_its_source():
+    body = "[one] a = Conv(x, w) [two] i = Conv(a, w) [three] y = Conv(i, w)"
+    model = network(body)
+    model.graph[1].name = "renamed"
+    found = plan(model, Rules(exclude=("two", "three")))
+    assert inputs(found) == ["a<-x"]
+    assert reasons(found) == ["excluded", "excluded"]
+
+
+def test_a_float16_graph_is_left_alone():
+    text = """<ir_version: 9, opset_import: ["" : 20]>
+    g (float16[1,1,2,2] x) => (float16[1,1,2,2] y) <float16[1,1,1,1] w = {1}> { y = Conv(x, w) }"""
+    model = model_io.from_proto(onnx.parser.parse_model(text))
+    set_range(model.graph.inputs[0], Range(-1, 1))
+    found = plan(model, Rules())
+    assert not found.inputs
+    assert reasons(found) == ["its input is not float32"]
+
+
+def test_a_weight_that_is_computed():
+    found = plan(network("i = Relu(x2) y = Conv(x, i)"), Rules())
+    assert not found.inputs
+    assert reasons(found) == ["its weight is not constant"]
+
+
+def test_no_range():
+    model = network("a = Conv(x, w) y = Conv(a, w)")
+    del model.graph.inputs[0].metadata_props[RANGE]
+    found = plan(model, Rules())
+    assert inputs(found) == ["y<-a"]
+    assert reasons(found) == ["no range is recorded for its input"]
+
+
+def test_subgraphs_are_left_alone():
+    body = (
+        "a = Conv(x, w) y = If(flag) <then_branch = t1 () => (float[1,4,4,4] j) { j = Conv(a, w) },"
+        " else_branch = t2 () => (float[1,4,4,4] k) { k = Neg(a) }>"
+    )
+    assert inputs(plan(network(body), Rules(share=True))) == ["a<-x"]
+
+
+def test_recurrent_operators_are_left_alone():
+    text = """<ir_version: 9, opset_import: ["" : 20]>
+    g (float[2,1,3] x, float[1,8,3] w, float[1,8,2] r) => (float[2,1,1,2] y) {
+        y = LSTM<hidden_size=2>(x, w, r)
+    }"""
+    model = model_io.from_proto(onnx.parser.parse_model(text))
+    set_range(model.graph.inputs[0], Range(-1, 1))
+    assert plan(model, Rules()) == Plan()
+
+
+def test_a_group_covers_all_that_its_readers_read():
+    body = (
+        "i = Relu(x) c = Transpose<perm=[0,1,3,2]>(i) a = Conv(c, w) j = Conv(i, w) y = Add(a, j)"
+    )
+    found = plan(network(body, i=(0.0, 5.0), c=(-1.0, 2.0)), Rules())
+    assert ranges(found) == {"c": (-1.0, 5.0), "i": (-1.0, 5.0)}
+
+
+def test_ranges_that_make_no_sense_count_as_none():
+    model = network("y = Conv(x, w)")
+    for text in ("[1, 0]", "[0, Infinity]", "[NaN, 1]", "nonsense", "[1]", "null"):
+        model.graph.inputs[0].metadata_props[RANGE] = text
+        assert reasons(plan(model, Rules())) == ["no range is recorded for its input"]
+
+
+def test_a_plan_is_the_same_twice():
+    body = "i = Relu(x) c = Concat<axis=1>(i, x2) a = Conv(c, w8) j = Conv(i, w) y = Add(a, j)"
+    first, second = (plan(network(body), Rules(residual="both", share=True)) for _ in range(2))
+    assert inputs(first) == inputs(second)
+    assert list(ranges(first).items()) == list(ranges(second).items())
+    assert editing.is_op(first.carriers[0], "Concat")
+
+
+def test_a_rescaler_keeps_a_scale_of_its_own_for_each_input_and_output():
+    model = network(
+        "a = Relu(x) c = Concat<axis = 1>(a, x2) y = Conv(c, w8)",
+        a=(0.0, 1.0),
+        x2=(-4.0, 2.0),
+        c=(-4.0, 2.0),
+    )
+    found = plan(model, Rules(rescalers=("Concat",)))
+    assert ranges(found) == {"c": (-4.0, 2.0), "a": (0.0, 1.0), "x2": (-4.0, 2.0)}
+    together = plan(model, Rules())
+    assert set(ranges(together).values()) == {(-4.0, 2.0)}
