@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from lprc.core import editing
 from lprc.core.contract import lossy
+from lprc.core.errors import UsageError
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
+from lprc.core.provenance import origins
 from lprc.core.quantization import reconstruction
 from lprc.core.quantization.affine import Scheme, expand, floored, weight_scale
 from lprc.core.quantization.annotations import Grid, grid_of, set_grid
@@ -61,6 +63,7 @@ class AdaRound(Pass):
         "symmetric", "how activations with a recorded range will be rounded; none: they will not"
     )
     min_elements: int = option(0, "leave smaller weights alone")
+    exclude: tuple[str, ...] = option((), "nodes to leave alone, by name or source name")
     seed: int = option(0, "of the noise that breaks ties, for adaround")
 
     def __post_init__(self) -> None:
@@ -78,7 +81,9 @@ class AdaRound(Pass):
         Raises:
             DataError: No calibration data, or activations that are NaN or infinite.
             RunError: The graph does not run, or does not take the data.
+            UsageError: `exclude` names no node.
         """
+        self._check_excluded(model)
         jobs = list(self._jobs(model, context))
         if not jobs:
             return
@@ -99,6 +104,16 @@ class AdaRound(Pass):
             for layer in job:
                 shadow.set_constant(layer.node, 1, weight)
             _store(job, weight, grid)
+
+    def _check_excluded(self, model: ir.Model) -> None:
+        known = {name for node in model.graph for name in (node.name, *origins(node))}
+        for name in self.exclude:
+            if name not in known:
+                raise UsageError(
+                    f"no node is called '{name}'",
+                    where="adaround{exclude}",
+                    hint="names are those of the graph: see `lprc opt -v`",
+                )
 
     def _jobs(self, model: ir.Model, context: PassContext) -> Iterator[list[Unfolded]]:
         """Each weight to round, with all layers that read it."""
@@ -129,6 +144,8 @@ class AdaRound(Pass):
             return "the weight has other uses"
         if any(not np.array_equal(layer.order, first.order) for layer in job):
             return "the weight is shared by layers that read it differently"
+        if any({layer.node.name, *origins(layer.node)} & set(self.exclude) for layer in job):
+            return "excluded"
         if first.array.size < self.min_elements:
             return "the weight is small"
         if first.size > LARGEST:

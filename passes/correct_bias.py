@@ -94,8 +94,6 @@ class CorrectBias(Pass):
             bits, axis, block, scale = grid.bits, grid.axis, grid.block, grid.scale
         else:
             bits, block = self.bits, self.block
-            if block and layer.array.shape[layer.in_axis] % block:
-                block = 0
             axis = layer.in_axis if block else layer.out_axis
             scale = weight_scale(layer.array, axis, bits=bits, block=block)
         integers = quantize_weight(layer.array, scale, axis, bits=bits, block=block)

@@ -13,6 +13,7 @@ from lprc.core.errors import UsageError
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
 from lprc.core.quantization.already import is_quantized
+from lprc.core.quantization.annotations import grid_of
 from lprc.core.quantization.placement import LINEAR, weight_index
 from lprc.passes._weight_grid import (
     QuantizedWeight,
@@ -29,7 +30,8 @@ class QuantizeWeights(Pass):
 
     Weight-only quantisation: a file of a quarter or an eighth of the size, no calibration data,
     and no speed to expect from it on a CPU. ``adaround`` in front of it chooses the roundings;
-    without it each weight goes to the nearest integer of its scale. Int4 and blocks need opset 21.
+    its bits and scales are kept. Without it each weight goes to the nearest integer of its scale.
+    Int4 and blocks need opset 21.
     """
 
     name = "quantize-weights"
@@ -63,22 +65,18 @@ class QuantizeWeights(Pass):
         """
         if is_quantized(model, self.quantized, context):
             return
-        needed = 21 if self.bits == 4 or self.block else 13
-        if editing.opset_version(model) < needed:
-            raise UsageError(
-                f"opset {editing.opset_version(model)} has no such DequantizeLinear",
-                where="pass 'quantize-weights'",
-                hint=f"run convert-opset{{version={needed},minimum={needed}}} in front of it",
-            )
+        opset = editing.opset_version(model)
         done: dict[tuple[ir.Value, int], tuple[ir.Value, QuantizedWeight]] = {}
+        _check_opset(opset, self.bits, self.block)
         for graph in editing.graphs(model):
             for node in list(graph):
                 if editing.is_op(node, *self.operators):
-                    self._quantize(node, done, context)
+                    self._quantize(node, opset, done, context)
 
     def _quantize(
         self,
         node: ir.Node,
+        opset: int,
         done: dict[tuple[ir.Value, int], tuple[ir.Value, QuantizedWeight]],
         context: PassContext,
     ) -> None:
@@ -94,9 +92,15 @@ class QuantizeWeights(Pass):
         if value.graph is not node.graph:
             context.skip(node, "its weight belongs to an outer graph")
             return
-        axis = (input_axis if self.block else channel_axis)(node, array, index)
+        grid = grid_of(value)
+        bits, block = (grid.bits, grid.block) if grid is not None else (self.bits, self.block)
+        axis = (input_axis if block else channel_axis)(node, array, index)
+        if grid is not None and grid.axis != axis:
+            context.skip(node, "its recorded grid lies along another axis")
+            return
+        _check_opset(opset, bits, block)
         if (value, axis) not in done:
-            weight = quantized_weight(value, axis, bits=self.bits, block=self.block)
+            weight = quantized_weight(value, axis, bits=bits, block=block)
             if isinstance(weight, str):
                 context.skip(node, weight)
                 return
@@ -105,3 +109,13 @@ class QuantizeWeights(Pass):
             done[value, axis] = (dequantized(node, value, weight), weight)
         node.replace_input_with(index, done[value, axis][0])
         editing.remove_dead_initializer(value)
+
+
+def _check_opset(opset: int, bits: int, block: int) -> None:
+    needed = 21 if bits == 4 or block else 13
+    if opset < needed:
+        raise UsageError(
+            f"opset {opset} has no such DequantizeLinear",
+            where="pass 'quantize-weights'",
+            hint=f"run convert-opset{{version={needed},minimum={needed}}} in front of it",
+        )

@@ -106,7 +106,12 @@ class _OpenVinoRunner:
             ) from error
         self._tensor = ov.Tensor
         # Some CPUs compute in bfloat16 by default; the IR says float32.
-        config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        # And by default activations of weight-only graphs are quantised, which the IR does not say.
+        config: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
+        }
         if threads is not None:
             config["INFERENCE_NUM_THREADS"] = threads
         try:

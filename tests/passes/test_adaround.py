@@ -282,9 +282,17 @@ def test_automatic_padding_of_a_transposed_conv():
     )
 
 
-def test_a_block_that_does_not_fit():
-    source = layer_model("conv")
-    assert_left_alone(source, AdaRound(block=3), "its inputs are not a multiple of the block")
+def test_the_last_block_may_be_smaller():
+    source, changed = layer_model("conv"), layer_model("conv")
+    samples = correlated_samples(source)
+    apply_pass(changed, AdaRound(bits=4, block=3, method="gptq"), calibration=samples)
+    layer = the_layer(changed)
+    grid, integers, steps = on_grid(layer.weight)
+    assert grid.scale.shape == (6, 2, 3, 3)
+    assert np.array_equal((integers * steps).astype(np.float32), layer.array)
+    assert output_error(source, changed, samples) <= 1.0001 * output_error(
+        source, nearest(source, block=3), samples
+    )
 
 
 def test_small_weights():
@@ -292,6 +300,16 @@ def test_small_weights():
     changed = layer_model("gemm")
     samples = correlated_samples(changed)
     assert apply_pass(changed, AdaRound(min_elements=40), calibration=samples).rewrites
+
+
+def test_excluded_nodes():
+    changed = two()
+    samples = correlated_samples(changed)
+    context = apply_pass(changed, AdaRound(exclude=("second",)), calibration=samples)
+    assert [(skip.node, skip.reason) for skip in context.skips] == [("second", "excluded")]
+    assert [rewrite.node for rewrite in context.rewrites] == ["first"]
+    with pytest.raises(UsageError, match="third"):
+        apply_pass(two(), AdaRound(exclude=("third",)), calibration=samples)
 
 
 def test_rows_that_are_too_long(monkeypatch):

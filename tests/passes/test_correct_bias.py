@@ -170,7 +170,7 @@ def test_weights_on_a_grid_are_taken_as_they_are():
     assert not context.skips
 
 
-def test_blocks_where_they_fit():
+def test_blocks():
     source, changed = layer_model("gemm transposed"), layer_model("gemm transposed")
     samples = correlated_samples(source)
     apply_pass(changed, CorrectBias(bits=4, block=4), calibration=samples)

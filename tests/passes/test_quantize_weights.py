@@ -116,7 +116,6 @@ def test_about_a_quarter_of_the_size():
 SKIPPED = {
     "its weight is not constant": ("i = Add(x, x) y = Conv(x, i)", {}),
     "its weight is small": ("y = Conv(x, w)", {"min_elements": 289}),
-    "its inputs are not a multiple of the block": ("y = Conv(x, w)", {"block": 3}),
 }
 
 
@@ -189,3 +188,24 @@ def test_bisection():
     context = apply_pass(model, QuantizeWeights(**ALL), limit=1)
     assert len(context.rewrites) == 1
     assert dequantizer(model).name == "w_dequantize"
+
+
+def test_a_recorded_grid_decides_bits_blocks_and_scales():
+    from lprc.core.quantization.annotations import Grid, set_grid
+
+    source = network("y = Conv(x, w)")
+    value = source.graph.initializers["w"]
+    scale = np.full((8, 2, 3, 3), 0.5, np.float32)
+    set_grid(value, Grid(4, 1, 2, scale))
+    after, _ = quantised(source, bits=8)
+    assert after.graph.initializers["w_quantized"].dtype == ir.DataType.INT4
+    assert np.array_equal(after.graph.initializers["w_scale"].const_value.numpy(), scale)
+
+
+def test_a_grid_along_another_axis_is_left_alone():
+    from lprc.core.quantization.annotations import Grid, set_grid
+
+    source = network("y = Conv(x, w)")
+    set_grid(source.graph.initializers["w"], Grid(8, 1, 0, np.ones(4, np.float32)))
+    _, reasons = quantised(source)
+    assert reasons == ["its recorded grid lies along another axis"]

@@ -1,0 +1,60 @@
+"""The benchmark's own arithmetic and drawings; the tools that it compares are not run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("nncf")
+pytest.importorskip("openvino")
+pytest.importorskip("torch")
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+import _quantization_networks as networks
+import quantization
+
+
+def test_drawings_repeat_and_name_what_is_in_them():
+    images, labels, masks = networks.drawn(6, 5, several=True)
+    again = networks.drawn(6, 5, several=True)
+    assert all(np.array_equal(a, b) for a, b in zip((images, labels, masks), again, strict=True))
+    assert images.shape == (6, 3, networks.SIDE, networks.SIDE)
+    assert images.dtype == np.float32
+    assert 0 < masks.max() < networks.THINGS
+
+
+@pytest.mark.parametrize("name", networks.NETWORKS)
+def test_networks_give_a_score_for_each_class(name):
+    import torch
+
+    network = networks.NETWORKS[name]
+    images, classes = network.task(2, seed=1)
+    logits = network.module().eval()(torch.from_numpy(images)).detach().numpy()
+    assert logits.argmax(1).shape == classes.shape
+    assert logits.shape[1] > classes.max()
+
+
+def test_agreement():
+    expected = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
+    classes = np.array([0, 0])
+    same = quantization.agreement(expected, expected, classes)
+    assert same["top-1 agreement"] == same["cosine"] == 1
+    assert same["SNR dB"] > 100
+    assert same["accuracy"] == 0.5
+    wrong = quantization.agreement(expected[::-1], expected, classes)
+    assert wrong["top-1 agreement"] == wrong["cosine"] == 0
+    assert wrong["SNR dB"] == pytest.approx(-10 * np.log10(2))
+
+
+def test_mean_iou_of_pixels():
+    expected = np.zeros((1, 2, 1, 4), np.float32)
+    expected[0, 1, 0, 2:] = 1
+    found = np.zeros_like(expected)
+    found[0, 1, 0, 3:] = 1
+    quality = quantization.agreement(found, expected, np.zeros((1, 1, 4), np.int64))
+    assert quality["mean IoU"] == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert quality["top-1 agreement"] == 0.75
