@@ -41,7 +41,9 @@ def test_it_builds_an_engine(bundled, calib, tmp_path, target):
 
 
 def test_lprnets_pools_and_convolutions_run_in_int8_end_to_end(lprnet_onnx, lprnet_data, tmp_path):
-    layers = built(lprnet_onnx, "trt-int8", tmp_path / "out", lprnet_data / "calib", "lprnet")["layers"]
+    layers = built(lprnet_onnx, "trt-int8", tmp_path / "out", lprnet_data / "calib", "lprnet")[
+        "layers"
+    ]
     pools = [layer for layer in layers if layer["type"] == "maxpool"]
     convolutions = [layer for layer in layers if layer["type"] == "correlation"]
     assert len(pools) == 3
