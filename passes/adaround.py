@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lprc.core import editing
 from lprc.core.contract import lossy
-from lprc.core.errors import UsageError
+from lprc.core.node_names import check_names
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
 from lprc.core.provenance import origins
@@ -83,7 +83,7 @@ class AdaRound(Pass):
             RunError: The graph does not run, or does not take the data.
             UsageError: `exclude` names no node.
         """
-        self._check_excluded(model)
+        check_names(model.graph, self.exclude, "adaround{exclude}")
         jobs = list(self._jobs(model, context))
         if not jobs:
             return
@@ -92,7 +92,8 @@ class AdaRound(Pass):
         users = [layer.node for job in jobs for layer in job]
         shadow = Shadow(model, users if self.asymmetric else (), self.scheme)
         float_model = Shadow(model, (), None) if self.asymmetric else None
-        for job in jobs:
+        for done, job in enumerate(jobs):
+            context.progress(done, len(jobs))
             first = job[0]
             note = f"{first.weight.name}: int{self.bits} by {self.method}"
             if not context.rewrite(first.node, note):
@@ -104,16 +105,6 @@ class AdaRound(Pass):
             for layer in job:
                 shadow.set_constant(layer.node, 1, weight)
             _store(job, weight, grid)
-
-    def _check_excluded(self, model: ir.Model) -> None:
-        known = {name for node in model.graph for name in (node.name, *origins(node))}
-        for name in self.exclude:
-            if name not in known:
-                raise UsageError(
-                    f"no node is called '{name}'",
-                    where="adaround{exclude}",
-                    hint="names are those of the graph: see `lprc opt -v`",
-                )
 
     def _jobs(self, model: ir.Model, context: PassContext) -> Iterator[list[Unfolded]]:
         """Each weight to round, with all layers that read it."""

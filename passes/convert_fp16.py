@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,10 +9,9 @@ import onnx_ir as ir
 
 from lprc.core import editing
 from lprc.core.contract import approximate
-from lprc.core.errors import UsageError
+from lprc.core.node_names import check_names
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
-from lprc.core.provenance import origins
 from lprc.core.quantization.annotations import range_of
 from lprc.passes._float16_fits import range_misfit
 from lprc.passes._float16_neighbours import add_dequantised, add_statistics
@@ -68,7 +66,7 @@ class ConvertFloat16(Pass):
         if opset < 13:
             context.skip(None, "opset is older than 13")
             return
-        self._check_names(graph)
+        check_names(graph, self.keep_nodes, "convert-fp16{keep-nodes}")
         kept = Kept(
             frozenset(self.keep_ops), frozenset(self.keep_nodes), self.margin, self.max_reduced
         )
@@ -97,21 +95,6 @@ class ConvertFloat16(Pass):
                 yield value
             else:
                 context.skip(value.producer(), f"graph input or output: {reason}")
-
-    def _check_names(self, graph: ir.Graph) -> None:
-        if not self.keep_nodes:
-            return
-        known = {name for node in graph for name in (node.name, *origins(node)) if name is not None}
-        for name in self.keep_nodes:
-            if name not in known:
-                close = difflib.get_close_matches(name, known, n=1)
-                raise UsageError(
-                    f"no node is called '{name}'",
-                    where=f"{type(self).name}{{keep-nodes}}",
-                    hint=f"did you mean '{close[0]}'?"
-                    if close
-                    else "give names of nodes here or in the source graph",
-                )
 
 
 def _announced(

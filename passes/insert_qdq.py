@@ -12,9 +12,9 @@ import onnx_ir as ir
 from lprc.core import editing
 from lprc.core.contract import lossy
 from lprc.core.errors import UsageError
+from lprc.core.node_names import check_names
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
-from lprc.core.provenance import origins
 from lprc.core.quantization.affine import QuantParams, Scheme, activation_params
 from lprc.core.quantization.already import is_quantized
 from lprc.core.quantization.annotations import range_of
@@ -89,7 +89,7 @@ class InsertQDQ(Pass):
         if editing.opset_version(model) < 13:
             context.skip(None, "opset below 13")
             return
-        self._check_excluded(model)
+        check_names(model.graph, self.exclude, "insert-qdq{exclude}")
         rules = Rules(
             self.operators, self.carriers, self.residual, self.share, self.outputs, self.exclude,
             self.rescalers,
@@ -107,16 +107,6 @@ class InsertQDQ(Pass):
             return
         scales = self._activations(model, found, context)
         self._weights(found, scales, context)
-
-    def _check_excluded(self, model: ir.Model) -> None:
-        known = {name for node in model.graph for name in (node.name, *origins(node))}
-        for name in self.exclude:
-            if name not in known:
-                raise UsageError(
-                    f"no node is called '{name}'",
-                    where="insert-qdq{exclude}",
-                    hint="give names of nodes: of this graph, or of the model that it came from",
-                )
 
     def _activations(
         self, model: ir.Model, found: Plan, context: PassContext
