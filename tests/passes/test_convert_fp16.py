@@ -434,7 +434,7 @@ def test_inputs_and_outputs_that_do_not_fit_stay(rewrite):
 QDQ = "q = QuantizeLinear(x, {0}, q_zero) d = DequantizeLinear(q, {0}, q_zero) y = MatMul(d, w)"
 
 
-@pytest.mark.parametrize("opset", [19, 21, 23])
+@pytest.mark.parametrize("opset", [19, 21])  # 23 is not in every supported ONNX Runtime
 def test_quantisation_moves_to_float16_where_the_scale_fits(rewrite, opset):
     found = rewrite(graph(QDQ.format("q_scale"), opset=opset), ConvertFloat16())
     assert not found.reasons
