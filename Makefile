@@ -11,6 +11,7 @@ DEMO := build/demo
 demo: $(VENV)/.demo-installed
 	$(BIN)/lprc compile models/lprnet_synthetic.onnx --target ov-fp32 -o $(DEMO)/ov-fp32 --data models/synthetic_plates/test --bench --verify each
 	$(BIN)/lprc compile models/lprnet_synthetic.onnx --target ort-fp32 -o $(DEMO)/ort-fp32 --data models/synthetic_plates/test --bench --verify each
+	$(BIN)/lprc compile models/lprnet_synthetic.onnx --target ov-int8 -o $(DEMO)/ov-int8 --calib models/synthetic_plates/calib --plates synthetic --data models/synthetic_plates/test --bench
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal

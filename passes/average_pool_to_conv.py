@@ -70,7 +70,7 @@ def _why_not(node: ir.Node) -> str | None:
         pads = True
     if pads and not editing.attribute(node, "count_include_pad", 0):
         return "windows differ in size"
-    # ONNX Runtime 1.23 and 1.24 do not agree on which padding counts.
+    # ONNX Runtime 1.23 and 1.31 do not agree on which padding counts.
     return "it counts padding" if pads else None
 
 

@@ -38,8 +38,7 @@ def print_records(optimized: Optimized, *, verbose: bool = False) -> None:
     if idle:
         out.print(f"{idle} of {len(optimized.records)} passes had nothing to do", style="dim")
     if optimized.verify == "final" and optimized.deltas:
-        moved = _moved([delta for deltas in optimized.deltas.values() for delta in deltas])
-        out.print(f"verified: outputs moved by {moved} of their magnitude")
+        out.print(_verdict(optimized))
     if verbose:
         _print_details(optimized)
     for warning in optimized.warnings:
@@ -54,6 +53,20 @@ def _row(record: PassRecord) -> list[str]:
         f"{record.seconds * 1e3:.1f}",
         console.shorten(skips, 60),
     ]
+
+
+def _verdict(optimized: Optimized) -> str:
+    """How far outputs moved, apart for passes that promise outputs and for those that do not."""
+    lossy = {each.position for each in optimized.records if each.contract.kind == "lossy"}
+    parts = []
+    for what, positions in (
+        ("verified: outputs moved by", set(optimized.deltas) - lossy),
+        ("lossy passes moved them by", set(optimized.deltas) & lossy),
+    ):
+        moved = _moved([delta for each in sorted(positions) for delta in optimized.deltas[each]])
+        if moved:
+            parts.append(f"{what} {moved} of their magnitude")
+    return "; ".join(parts)
 
 
 def _moved(deltas: list[OutputDelta]) -> str:

@@ -63,7 +63,9 @@ def _bias_scale_detail(node: ir.Node, bias: Qdq, data: Qdq, weight: Qdq) -> str 
     scales = [editing.constant(each.scale) for each in (bias, data, weight)]
     if any(scale is None for scale in scales):
         return "has a scale that can't be checked: one of the three is not constant"
-    own, left, right = (np.float64(scale).reshape(-1) for scale in scales if scale is not None)
+    own, left, right = (
+        np.asarray(scale, np.float64).reshape(-1) for scale in scales if scale is not None
+    )
     if editing.is_op(node, "ConvTranspose") and right.size > 1:
         right = np.tile(right, editing.attribute(node, "group", 1))
     if len({own.size, left.size, right.size} - {1}) > 1:
