@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lprc.core.errors import InvalidModelError, MissingDependencyError, UsageError
 from lprc.core.numerics import Arrays, RunError
+from lprc.core.ort_limits import disabled_optimizers
 
 BACKENDS = ("openvino", "ort")
 
@@ -68,7 +69,10 @@ class _OrtRunner:
             options.intra_op_num_threads = threads
         try:
             self._session = ort.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
+                str(path),
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=disabled_optimizers(path),
             )
         except Exception as error:  # ORT's exceptions share no base of their own
             raise _load_error("ONNX Runtime", path, error) from error

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lprc.core.errors import LprcError
 from lprc.core.model_io import to_bytes
+from lprc.core.ort_limits import disabled_optimizers
 from lprc.core.random_inputs import random_inputs
 
 __all__ = ["OutputDelta", "RunError", "Session", "compare", "random_inputs", "rounding", "run"]
@@ -202,7 +203,12 @@ class Session:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         data = to_bytes(model) if isinstance(model, ir.Model) else model
         try:
-            self._session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            self._session = ort.InferenceSession(
+                data,
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=disabled_optimizers(data) if optimize else None,
+            )
         except Exception as error:  # ORT's exceptions share no base of their own
             raise _run_error("ONNX Runtime can't load the graph", error) from error
         self.input_names = [value.name for value in self._session.get_inputs()]
