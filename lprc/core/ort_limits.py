@@ -10,8 +10,8 @@ import onnx
 def disabled_optimizers(model: bytes | Path) -> list[str]:
     """The optimisers of ONNX Runtime that crash the process on `model`.
 
-    ``NchwcTransformer`` of 1.31 does on some float16 graphs with Convs (one in front of an LSTM); it brings
-    nothing to float16 graphs, which the CPU computes in float32.
+    ``NchwcTransformer`` of 1.31 does on some float16 graphs with Convs (one in front of an LSTM).
+    It brings nothing to float16, which the CPU computes in float32.
     """
     if isinstance(model, bytes):
         proto = onnx.ModelProto.FromString(model)
