@@ -52,7 +52,7 @@ def _describe(name: str) -> dict[str, Any]:
         "description": found.description,
         "precision": found.precision,
         "runtime": found.runtime,
-        "installed": "no" if missing else "yes",
+        "installed": _installed(found.emitter, missing),
         "install": found.install,
         "pipeline": found.pipeline,
         "rules": [
@@ -65,6 +65,12 @@ def _describe(name: str) -> dict[str, Any]:
             for rule in found.rules
         ],
     }
+
+
+def _installed(emitter: str, missing: list[str]) -> str:
+    if not emitter:
+        return "--emit onnx only"
+    return "no" if missing else "yes"
 
 
 def _print_one(document: dict[str, Any]) -> None:

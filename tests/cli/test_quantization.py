@@ -146,3 +146,9 @@ def test_the_guard_needs_a_float_counterpart(lprc, bundled, tmp_path):
         done = compile_(lprc, bundled, target, tmp_path / "out", "--guard", *option, check=False)
         assert done.returncode == 2
         assert word in done.stderr
+
+
+def test_a_target_without_emitter_says_so(lprc):
+    found = {row["name"]: row["installed"] for row in json.loads(lprc("targets", "--json").stdout)}
+    assert found["tensorrt-int8"] == "--emit onnx only"
+    assert found["ort-int8"] == "yes"
