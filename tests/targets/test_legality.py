@@ -5,11 +5,9 @@ from __future__ import annotations
 import onnx_ir as ir
 import pytest
 
-from lprc.core import registry
 from lprc.core.errors import UsageError
 from lprc.core.legality import check, rule_from_table
 from lprc.core.provenance import set_origins
-from lprc.core.target import Target, target, target_names
 
 TEXTS = {"message": "what is wrong", "remedy": "what to do"}
 
@@ -99,69 +97,3 @@ def test_unknown_rule():
 def test_rule_without_a_remedy():
     with pytest.raises(UsageError, match="needs a message and a remedy"):
         rule_from_table({"rule": "no-functions", "message": "x"}, "test.toml")
-
-
-TOML = """
-name = "mine"
-description = "Mine."
-precision = "float32"
-runtime = "onnxruntime"
-emitter = "mine:emit"
-tolerance = 1e-4
-pipeline = '''
-fold-bn,
-  eliminate-dead-code
-'''
-rules = []
-"""
-
-
-def test_target_from_toml():
-    mine = Target.from_toml(TOML, where="mine.toml")
-    assert (mine.pipeline, mine.requires, mine.rules) == ("fold-bn,eliminate-dead-code", (), ())
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("rules = []", "rules = []\ncolour = 1", "unknown key 'colour'"),
-        ("tolerance = 1e-4", "", "key 'tolerance' is missing"),
-        ("tolerance = 1e-4", "tolerance = 'x'", "tolerance: must be a positive number"),
-        ("tolerance = 1e-4", "tolerance = -1.0", "tolerance: must be a positive number"),
-        ('"Mine."', "3", "description: must be a string"),
-        ("rules = []", "rules = [1]", "rules: must be tables"),
-        ("rules = []", "rules = []\nrequires = 'x'", "requires: must be a list of strings"),
-        ("rules = []", "rules = [", "not TOML"),
-    ],
-)
-def test_strict_toml(old, new, message):
-    with pytest.raises(UsageError, match=message) as caught:
-        Target.from_toml(TOML.replace(old, new), where="mine.toml")
-    assert "mine.toml" in str(caught.value)
-
-
-@pytest.mark.parametrize("name", target_names())
-def test_every_shipped_target_parses(name):
-    from lprc.core.pipeline import Pipeline
-
-    shipped = target(name)
-    assert shipped.name == name
-    assert Pipeline.parse(shipped.pipeline).passes
-
-
-def test_unknown_target():
-    with pytest.raises(UsageError, match=r"unknown target 'trt-int9'"):
-        target("trt-int9")
-
-
-class _Point:
-    name = value = "mine"
-
-    def load(self):
-        return Target.from_toml(TOML, where="mine.toml")
-
-
-def test_third_party_target(monkeypatch):
-    monkeypatch.setattr(registry, "entry_points", lambda group: [_Point()])
-    assert "mine" in target_names()
-    assert target("mine").description == "Mine."

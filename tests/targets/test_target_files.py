@@ -6,7 +6,7 @@ import pytest
 
 from lprc.core import registry
 from lprc.core.errors import UsageError
-from lprc.core.target import Target, target
+from lprc.core.target import Target, target, target_names
 
 TOML = """
 name = "mine"
@@ -17,6 +17,8 @@ emitter = "mine:emit"
 tolerance = 1e-4
 pipeline = "fold-bn"
 """
+
+WHOLE = TOML.replace('"fold-bn"', "'''\nfold-bn,\n  eliminate-dead-code\n'''") + "rules = []\n"
 
 
 def with_rule(text):
@@ -115,3 +117,47 @@ def test_a_broken_third_party_target(monkeypatch, loaded, message):
 
 def test_an_alias_is_its_target():
     assert target("ov-fp32") is target("openvino-fp32")
+
+
+def test_target_from_toml():
+    mine = read(WHOLE)
+    assert (mine.pipeline, mine.requires, mine.rules) == ("fold-bn,eliminate-dead-code", (), ())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("rules = []", "rules = []\ncolour = 1", "unknown key 'colour'"),
+        ("tolerance = 1e-4", "", "key 'tolerance' is missing"),
+        ("tolerance = 1e-4", "tolerance = 'x'", "tolerance: must be a positive number"),
+        ("tolerance = 1e-4", "tolerance = -1.0", "tolerance: must be a positive number"),
+        ('"Mine."', "3", "description: must be a string"),
+        ("rules = []", "rules = [1]", "rules: must be tables"),
+        ("rules = []", "rules = []\nrequires = 'x'", "requires: must be a list of strings"),
+        ("rules = []", "rules = [", "not TOML"),
+    ],
+)
+def test_strict_toml(old, new, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        read(WHOLE.replace(old, new))
+    assert "mine.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", target_names())
+def test_every_shipped_target_parses(name):
+    from lprc.core.pipeline import Pipeline
+
+    shipped = target(name)
+    assert shipped.name == name
+    assert Pipeline.parse(shipped.pipeline).passes
+
+
+def test_unknown_target():
+    with pytest.raises(UsageError, match=r"unknown target 'trt-int9'"):
+        target("trt-int9")
+
+
+def test_third_party_target(monkeypatch):
+    monkeypatch.setattr(registry, "entry_points", lambda group: [_Point(lambda: read(WHOLE))])
+    assert "mine" in target_names()
+    assert target("mine").description == "Mine."
