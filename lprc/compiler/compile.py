@@ -103,11 +103,13 @@ def compile_model(
     pipeline = Pipeline.parse(goal.pipeline if passes is None else passes)
     if then is not None:
         pipeline = Pipeline((*pipeline.passes, *Pipeline.parse(then).passes))
-    pipeline = _for_quantized(source, pipeline, quantized)
+    model = load(source)
+    pipeline = _for_quantized(model, pipeline, quantized, str(source))
     search = None
     if demands.max_drop is not None:
-        search, pipeline = find_layers(source, pipeline, settings.calibration, demands)
-    model = load(source)
+        search, pipeline = find_layers(
+            model.clone(), pipeline, settings.calibration, demands, str(source)
+        )
     guarded = None
     with atomic_folder(out, may_replace=is_artefact) as folder:
         optimized = optimize(model, pipeline, settings)
@@ -127,8 +129,8 @@ def compile_model(
 _QUANTIZING = ("adaround", "calibrate", "correct-bias", "insert-qdq", "quantize-weights")
 
 
-def _for_quantized(source: Path, pipeline: Pipeline, quantized: Choice) -> Pipeline:
-    """The pipeline without what quantises, where `source` is quantised already.
+def _for_quantized(model: ir.Model, pipeline: Pipeline, quantized: Choice, where: str) -> Pipeline:
+    """The pipeline without what quantises, where `model` is quantised already.
 
     Raises:
         InvalidModelError: It is, and that is to be refused.
@@ -136,11 +138,11 @@ def _for_quantized(source: Path, pipeline: Pipeline, quantized: Choice) -> Pipel
     names = {item.name for item in pipeline.passes}
     if not names & {"insert-qdq", "quantize-weights"}:
         return pipeline
-    found = quantized_form(load(source))
+    found = quantized_form(model)
     if found is None:
         return pipeline
     if quantized == "refuse":
-        raise refused(found, str(source))
+        raise refused(found, where)
     return Pipeline(tuple(item for item in pipeline.passes if item.name not in _QUANTIZING))
 
 

@@ -6,15 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lprc.compiler.evaluate import evaluate
+import onnx_ir as ir
+
+from lprc.compiler.evaluate import config_for, evaluate, image_input
 from lprc.compiler.fidelity import AgreementJudge, Judge, PlateJudge
 from lprc.compiler.sensitivity import Quantizable, Search, search
 from lprc.core import editing
 from lprc.core.errors import AccuracyError, DataError
-from lprc.core.model_io import load
 from lprc.core.numerics import Arrays
 from lprc.core.pipeline import Pipeline
-from lprc.models.plate_config import BUILTIN, PlateConfig
+from lprc.models.plate_config import PlateConfig
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,24 @@ class Demands:
 
 
 def find_layers(
-    source: Path, pipeline: Pipeline, calibration: Sequence[Arrays], demands: Demands
+    model: ir.Model,
+    pipeline: Pipeline,
+    calibration: Sequence[Arrays],
+    demands: Demands,
+    where: str,
 ) -> tuple[Search, Pipeline]:
     """The layers that must stay in float, and the pipeline that leaves them there.
 
+    Args:
+        model: The source graph; it is changed in place.
+        pipeline: With an ``insert-qdq`` in it.
+        calibration: For the data-driven passes.
+        demands: With a `max_drop`.
+        where: What to call the model in errors.
+
     Raises:
         AccuracyError: The demands can't be met.
-        DataError: Neither labelled nor calibration data.
+        DataError: Neither labelled nor calibration data, or none that the model fits.
     """
     if demands.data is None and not calibration:
         raise DataError(
@@ -54,16 +66,28 @@ def find_layers(
             hint="--data DIR names labelled plates; --calib DIR images without labels",
         )
     assert demands.max_drop is not None
-    model = load(source)
-    batch = editing.dimension(model.graph.inputs[0], 0) or 1
+    shapes = {
+        str(value.name): tuple(
+            editing.dimension(value, axis) for axis in range(editing.rank(value) or 0)
+        )
+        for value in model.graph.inputs
+        if not value.is_initializer()
+    }
     graph = Quantizable(model, pipeline, calibration)
     judge: Judge
     if demands.data is None:
         judge = AgreementJudge(graph.reference, calibration)
         samples = calibration
     else:
-        judge = PlateJudge(demands.data, demands.config or PlateConfig.named(BUILTIN[0]), batch)
-        samples = calibration or judge.samples(graph.reference.input_names[0])
+        session = graph.reference
+        name = image_input(shapes, session.output_names, where)
+        config = demands.config or config_for(
+            shapes[name],
+            lambda plates: session.run({name: plates})[session.output_names[0]],
+            where,
+        )
+        judge = PlateJudge(demands.data, config, shapes[name][0] or 1)
+        samples = calibration or judge.samples(name)
     found = search(graph, judge, samples, demands.max_drop, progress=demands.progress)
     return found, graph.pipeline(found.excluded)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lprc.compiler.artifact import open_artifact
 from lprc.compiler.runners import Runner
@@ -79,8 +80,13 @@ def evaluate(
     """
     opened = open_artifact(artefact)
     runner = opened.runner(threads=threads)
-    name = _image_input(runner, str(artefact))
-    chosen = config or _config_for(runner, name, str(artefact))
+    name = image_input(runner.inputs, runner.outputs, str(artefact))
+    _check_type(runner.dtypes[name], name, str(artefact))
+    chosen = config or config_for(
+        runner.inputs[name],
+        lambda image: runner.run({name: image})[runner.outputs[0]],
+        str(artefact),
+    )
     size = _fixed_batch(runner.inputs[name]) or batch
     _check_size(runner.inputs[name], chosen, str(artefact))
     items = read_labelled(data, chosen)
@@ -108,21 +114,37 @@ def _read(
     return greedy_decode(logits, config)[: len(items)]
 
 
-def _image_input(runner: Runner, where: str) -> str:
-    images = [name for name, shape in runner.inputs.items() if len(shape) == 4]
-    if len(images) != 1 or len(runner.inputs) != 1 or len(runner.outputs) != 1:
+Shapes = Mapping[str, tuple[int | None, ...]]
+
+
+def image_input(inputs: Shapes, outputs: Sequence[str], where: str) -> str:
+    """The name of a plate reader's one image input.
+
+    Args:
+        inputs: The shapes of a model's inputs by name; None where a size is symbolic.
+        outputs: The names of its outputs.
+        where: What to call the model in errors.
+
+    Raises:
+        DataError: It is no plate reader.
+    """
+    images = [name for name, shape in inputs.items() if len(shape) == 4]
+    if len(images) != 1 or len(inputs) != 1 or len(outputs) != 1:
         raise DataError(
-            f"has {len(runner.inputs)} inputs and {len(runner.outputs)} outputs",
+            f"has {len(inputs)} inputs and {len(outputs)} outputs",
             where=where,
             hint="a plate reader has one image in and one [N, classes, steps] out",
         )
-    if runner.dtypes[images[0]] != np.float32:
+    return images[0]
+
+
+def _check_type(dtype: np.dtype[Any], name: str, where: str) -> None:
+    if dtype != np.float32:
         raise DataError(
-            f"input '{images[0]}' is {runner.dtypes[images[0]]}, and plates are float32",
+            f"input '{name}' is {dtype}, and plates are float32",
             where=where,
             hint="export the model with a float32 input",
         )
-    return images[0]
 
 
 def _fixed_batch(shape: tuple[int | None, ...]) -> int | None:
@@ -139,9 +161,19 @@ def _check_size(shape: tuple[int | None, ...], config: PlateConfig, where: str) 
         )
 
 
-def _config_for(runner: Runner, name: str, where: str) -> PlateConfig:
-    """The built-in configuration that fits the model's input size and number of classes."""
-    shape = runner.inputs[name]
+def config_for(
+    shape: tuple[int | None, ...], run: Callable[[NDArray[Any]], NDArray[Any]], where: str
+) -> PlateConfig:
+    """The built-in configuration that fits a model's input size and number of classes.
+
+    Args:
+        shape: Of its image input; None where a size is symbolic.
+        run: Gives the logits of images.
+        where: What to call the model in errors.
+
+    Raises:
+        DataError: None fits.
+    """
     candidates = [PlateConfig.named(each) for each in BUILTIN]
     sized = [
         each
@@ -152,7 +184,7 @@ def _config_for(runner: Runner, name: str, where: str) -> PlateConfig:
         probe = sized[0]
         _check_size(shape, probe, where)
         image = np.zeros((shape[0] or 1, 3, probe.height, probe.width), np.float32)
-        logits = runner.run({name: image})[runner.outputs[0]]
+        logits = run(image)
         for each in sized:
             if logits.ndim == 3 and logits.shape[1] == each.num_classes:
                 return each

@@ -152,3 +152,26 @@ def test_a_target_without_emitter_says_so(lprc):
     found = {row["name"]: row["installed"] for row in json.loads(lprc("targets", "--json").stdout)}
     assert found["tensorrt-int8"] == "--emit onnx only"
     assert found["ort-int8"] == "yes"
+
+
+def test_accuracy_on_labels_chooses_the_alphabet_by_the_model(lprc, bundled, plates, tmp_path):
+    out = tmp_path / "out"
+    lprc(
+        "compile", bundled, "--target", "ort-int8", "-o", out, "--calib", CALIB, "--data", plates,
+        "--max-accuracy-drop", "0.05", "--verify", "off",
+    )  # fmt: skip
+    found = json.loads((out / "manifest.json").read_text())["accuracy_search"]
+    assert found["metric"] == "plate accuracy"
+    assert found["reference"] > 0.95
+
+
+def test_accuracy_on_labels_needs_a_plate_reader(lprc, plates, tmp_path):
+    text = """<ir_version: 9, opset_import: ["" : 18]>
+    g (float[N,4] x) => (float[N,2] y) <float[4,2] w = {1,2,3,4,5,6,7,8}> { y = MatMul(x, w) }"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "m.onnx")
+    done = lprc(
+        "compile", tmp_path / "m.onnx", "--target", "onnx-qdq", "-o", tmp_path / "out",
+        "--passes", "insert-qdq", "--data", plates, "--max-accuracy-drop", "0.05", check=False,
+    )  # fmt: skip
+    assert done.returncode == 8
+    assert "a plate reader has one image in" in done.stderr
