@@ -20,9 +20,10 @@ from lprc.core.quantization import reconstruction
 from lprc.core.quantization.affine import Scheme, expand, floored, weight_scale
 from lprc.core.quantization.annotations import Grid, grid_of, set_grid
 from lprc.core.quantization.moments import Moments
+from lprc.core.quantization.observe import no_samples
 from lprc.core.quantization.placement import LINEAR
 from lprc.core.quantization.reconstruction import Factor, Float, Problem
-from lprc.core.quantization.shadow import Shadow, no_data, observed
+from lprc.core.quantization.shadow import Shadow, observed
 from lprc.core.quantization.unfold import Unfolded, unfolded
 
 LARGEST = 4096
@@ -88,7 +89,7 @@ class AdaRound(Pass):
         if not jobs:
             return
         if not len(context.calibration):
-            raise no_data(self.name)
+            raise no_samples(self.name)
         users = [layer.node for job in jobs for layer in job]
         shadow = Shadow(model, users if self.asymmetric else (), self.scheme)
         float_model = Shadow(model, (), None) if self.asymmetric else None

@@ -18,8 +18,9 @@ from lprc.core.pass_base import Pass, PassContext
 from lprc.core.quantization.affine import Scheme, expand, quantize_weight, weight_scale
 from lprc.core.quantization.annotations import grid_of
 from lprc.core.quantization.channel_statistics import channel_statistics, output_mean
+from lprc.core.quantization.observe import no_samples
 from lprc.core.quantization.placement import LINEAR
-from lprc.core.quantization.shadow import Shadow, no_data, observed
+from lprc.core.quantization.shadow import Shadow, observed
 from lprc.core.quantization.unfold import Unfolded, unfolded
 
 Float = NDArray[np.float64]
@@ -76,7 +77,7 @@ class CorrectBias(Pass):
         if self.method == "analytic":
             errors = self._analytic(model, layers, context)
         elif not len(context.calibration):
-            raise no_data(self.name)
+            raise no_samples(self.name)
         elif self.prefix == "float":
             errors = self._side_by_side(model, layers, context.calibration)
         else:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from lprc.core import editing
 from lprc.core.contract import exact
-from lprc.core.errors import DataError
 from lprc.core.linear_inputs import (
     LARGEST_SCALE,
     LINEAR,
@@ -77,8 +76,7 @@ class SmoothQuant(Pass):
         if not inputs:
             return
         if not len(context.calibration):
-            error = no_samples()
-            raise DataError(error.message, where=f"pass '{self.name}'", hint=error.hint)
+            raise no_samples(self.name)
         seen = _look(model, inputs, context)
         for each in inputs:
             _smooth(each, seen, self.alpha, context)

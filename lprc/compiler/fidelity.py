@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lprc.core.numerics import Arrays, Session
+from lprc.core.quantization.observe import spread
 from lprc.models.ctc import greedy_decode
 from lprc.models.images import load_image
 from lprc.models.labels import LabelledImage, read_labelled
@@ -57,18 +58,17 @@ class PlateJudge:
         (name,) = session.input_names
         right = 0
         for item in self._items:
-            image = np.repeat(load_image(item.path, self._config)[None], self._batch, axis=0)
-            logits = session.run({name: image})[session.output_names[0]]
+            logits = session.run(self._inputs(item, name))[session.output_names[0]]
             right += greedy_decode(logits[:1], self._config)[0] == item.label
         return right / len(self._items)
 
     def samples(self, name: str) -> list[Arrays]:
         """A few images as inputs called `name`, to rank layers with."""
-        chosen = self._items[:: max(1, len(self._items) // _FEW)]
-        return [
-            {name: np.repeat(load_image(item.path, self._config)[None], self._batch, axis=0)}
-            for item in chosen
-        ]
+        return [self._inputs(item, name) for item in spread(self._items, _FEW)]
+
+    def _inputs(self, item: LabelledImage, name: str) -> Arrays:
+        image = load_image(item.path, self._config)[None]
+        return {name: np.repeat(image, self._batch, axis=0)}
 
 
 _FEW = 24
@@ -150,10 +150,3 @@ class SignalToNoise:
         if self.noise == 0.0:
             return math.inf
         return 10 * math.log10(self.signal / self.noise) if self.signal > 0 else -math.inf
-
-
-def spread(samples: Sequence[Arrays], count: int) -> Iterator[Arrays]:
-    """`count` of the samples, evenly spread over them; all where there are fewer."""
-    step = max(1, len(samples) // count) if count else 1
-    for index in range(0, min(len(samples), step * count) if count else len(samples), step):
-        yield samples[index]

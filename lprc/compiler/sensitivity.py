@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from lprc.compiler.fidelity import Judge, SignalToNoise, spread
+from lprc.compiler.fidelity import Judge, SignalToNoise
 from lprc.core.errors import AccuracyError, UsageError
 from lprc.core.manager import PassManager
 from lprc.core.model_io import to_bytes
@@ -16,6 +16,7 @@ from lprc.core.numerics import Arrays, Session
 from lprc.core.pass_base import Pass, PassContext
 from lprc.core.pipeline import Pipeline
 from lprc.core.provenance import origins
+from lprc.core.quantization.observe import spread
 from lprc.core.quantization.placement import Rules, plan
 
 Report = Callable[[float, int], None]

@@ -8,11 +8,12 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from lprc.compiler.fidelity import AgreementJudge, SignalToNoise, agreement, spread
+from lprc.compiler.fidelity import AgreementJudge, SignalToNoise, agreement
 from lprc.compiler.sensitivity import Quantizable, rank, search
 from lprc.core.errors import AccuracyError, UsageError
 from lprc.core.numerics import Session
 from lprc.core.pipeline import Pipeline
+from lprc.core.quantization.observe import spread
 
 LAYERS = 8
 PIPELINE = "infer-shapes,calibrate{method=min-max},insert-qdq"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from lprc.core.errors import DataError
 from lprc.core.model_io import to_proto
 from lprc.core.numerics import Arrays, Session
+
+T = TypeVar("T")
 
 
 class Observer:
@@ -83,9 +85,17 @@ def observe(
         raise no_samples()
 
 
-def no_samples() -> DataError:
-    """The error where a pass needs calibration data and there are none."""
+def spread(samples: Sequence[T], count: int) -> Iterator[T]:
+    """`count` of the samples, evenly spread over them; all for 0 or where there are fewer."""
+    step = max(1, len(samples) // count) if count else 1
+    for index in range(0, min(len(samples), step * count) if count else len(samples), step):
+        yield samples[index]
+
+
+def no_samples(name: str | None = None) -> DataError:
+    """The error where a pass, called `name`, needs calibration data and there are none."""
     return DataError(
         "calibration data are needed, and there are none",
+        where=None if name is None else f"pass '{name}'",
         hint="--calib DIR names a folder of images; a few hundred are enough",
     )

@@ -10,7 +10,6 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core import editing, model_io
-from lprc.core.errors import DataError
 from lprc.core.numerics import Arrays
 from lprc.core.quantization.affine import Scheme, activation_params
 from lprc.core.quantization.annotations import range_of
@@ -103,22 +102,9 @@ def _ancestors(model: ir.Model, names: set[str]) -> ir.Model:
     """A copy with only what the named values need: ONNX Runtime would run everything."""
     part = model_io.from_proto(model_io.to_proto(model))
     part.graph.outputs.clear()
-    nodes = list(part.graph)
-    # ONNX Runtime wants at least one output that is no graph input.
-    if names <= {str(value.name) for value in part.graph.inputs} and nodes:
-        names = names | {str(nodes[0].outputs[0].name)}
-    for node in reversed(nodes):
+    for node in reversed(list(part.graph)):
         if not any(output.uses() or output.name in names for output in node.outputs):
             part.graph.remove(node, safe=True)
     for value in list(part.graph.initializers.values()):
         editing.remove_dead_initializer(value)
     return part
-
-
-def no_data(where: str) -> DataError:
-    """The error of a pass that has no calibration data."""
-    return DataError(
-        "needs calibration data and there are none",
-        where=f"pass '{where}'",
-        hint="--calib DIR gives images",
-    )

@@ -35,7 +35,6 @@ class Simulation:
         self._scheme = scheme
         self.names = [value.name or "" for value in values]
         proto = to_proto(model)
-        self.outputs = [value.name for value in proto.graph.output]
         _insert(proto.graph, self.names)
         self._session = Session(proto.SerializeToString(), optimize=True, threads=2)
 

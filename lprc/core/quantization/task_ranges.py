@@ -15,6 +15,7 @@ from lprc.core.quantization.affine import Scheme
 from lprc.core.quantization.annotations import Range
 from lprc.core.quantization.estimators import Method, estimate
 from lprc.core.quantization.histogram import ActivationStatistics
+from lprc.core.quantization.observe import spread
 from lprc.core.quantization.simulate import Simulation
 
 CANDIDATES: tuple[tuple[Method, float], ...] = (
@@ -56,8 +57,7 @@ def task_ranges(
         scheme: How activations will be quantised.
         progress: Called with the candidates tried and their number.
     """
-    step = max(1, len(samples) // SAMPLES)
-    chosen = [samples[index] for index in range(0, len(samples), step)][:SAMPLES]
+    chosen = list(spread(samples, SAMPLES))
     offers = {
         value.name or "": [
             estimate(statistics[value.name or ""], method, scheme, percentile=percentile)
