@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
@@ -10,10 +12,11 @@ from numpy.typing import NDArray
 
 from lprc.core import editing
 from lprc.core.contract import exact
+from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
 from lprc.passes._channel_group import BlockedError, ChannelGroup, apply
 from lprc.passes._channel_levels import Levels, constant_rows, conv_levels, in_order, levels_of
-from lprc.passes._channels import make_contiguous
+from lprc.passes._channels import channel_slice, make_contiguous
 from lprc.passes._constant_absorption import Absorption, CannotAbsorbError, absorb, plan_absorption
 
 Order = NDArray[np.int64]
@@ -29,11 +32,26 @@ class EliminateConstantChannels(Pass):
     into the biases of the Convs that read it. Where a consumer can take no bias (a padded Conv, a
     statistic over channels), all constant channels are merged into one, exactly.
 
+    Runtimes that compute on several channels at once pad what has another number. `multiple`
+    keeps some constant channels, of a Conv and of a Slice of it, so that they need not; where there
+    are too few of them to fill up with, none.
+
     Works through channelwise operators, Slices, Concats and means over channels. Enters subgraphs.
     """
 
     name = "eliminate-constant-channels"
     contract = exact
+
+    multiple: int = option(1, "keep a multiple of this many channels, where there are enough")
+
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises:
+            ValueError: A `multiple` below 1.
+        """
+        if self.multiple < 1:
+            raise ValueError(f"multiple must be at least 1, not {self.multiple}")
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Remove channels; see the class."""
@@ -44,7 +62,7 @@ class EliminateConstantChannels(Pass):
             levels: dict[ir.Value, Levels] = {}
             _update(list(graph), levels)
             for node in candidates:
-                _eliminate(node, levels, context)
+                _eliminate(node, levels, context, self.multiple)
 
 
 def _candidate(node: ir.Node) -> bool:
@@ -63,7 +81,9 @@ def _update(nodes: list[ir.Node], levels: dict[ir.Value, Levels]) -> None:
             levels.pop(node.outputs[0], None)
 
 
-def _eliminate(node: ir.Node, levels: dict[ir.Value, Levels], context: PassContext) -> None:
+def _eliminate(
+    node: ir.Node, levels: dict[ir.Value, Levels], context: PassContext, multiple: int
+) -> None:
     rows, own = constant_rows(node), conv_levels(node)
     if rows is None or own is None or not rows.any():
         return
@@ -71,42 +91,114 @@ def _eliminate(node: ir.Node, levels: dict[ir.Value, Levels], context: PassConte
         context.skip(node, "every channel is constant")
         return
     reasons = []
-    for absorption in _choices(rows, own):
+    for choice in _choices(rows, own):
+        absorption = choice.absorption(own)
         try:
-            group = _group(node, absorption, levels)
-            if absorption.kept.all():
-                continue
-            _check_representative(node, group, absorption, levels)
-            plan_absorption(node, group, absorption, levels)
+            group = _plan(node, absorption, levels)
         except (BlockedError, CannotAbsorbError) as error:
             reasons.append(str(error))
             continue
+        if absorption.kept.all():
+            continue
+        more = choice.keeping(_rounded_up(absorption.kept, group, multiple)).absorption(own)
+        if not np.array_equal(more.kept, absorption.kept):
+            # A channel that stays may block what none did: a Slice that it interleaves.
+            with contextlib.suppress(BlockedError, CannotAbsorbError):
+                group, absorption = _plan(node, more, levels), more
         gone = int((~absorption.kept).sum())
-        if context.rewrite(node, f"{gone} of {len(rows)} channels"):
+        if not gone:
+            context.skip(node, "every channel is kept for the multiple")
+        elif context.rewrite(node, f"{gone} of {len(rows)} channels"):
             _rewrite(node, group, absorption, levels)
         return
     context.skip(node, reasons[0] if reasons else "a coupled channel is not constant")
 
 
-def _choices(rows: NDArray[np.bool_], own: Levels) -> list[Absorption]:
+@dataclass(frozen=True)
+class _Choice:
+    """The channels that stay, and those that are merged into the first of them.
+
+    The channel that they become has the `power`-th root of the sum of their levels to that power.
+    """
+
+    kept: NDArray[np.bool_]
+    merged: Order | None = None
+    power: Literal[1, 2] = 1
+
+    def keeping(self, kept: NDArray[np.bool_]) -> _Choice:
+        """With more channels, which are no longer merged."""
+        if self.merged is None:
+            return _Choice(kept)
+        first = self.merged[:1]
+        rest = self.merged[1:]
+        return _Choice(kept, np.concatenate([first, rest[~kept[rest]]]), self.power)
+
+    def absorption(self, own: Levels) -> Absorption:
+        """What it means for a Conv that has the levels `own`."""
+        if self.merged is None:
+            return Absorption(kept=self.kept.copy())
+        levels = own.level[self.merged]
+        level = levels.sum() if self.power == 1 else np.sqrt(np.square(levels).sum())
+        return Absorption(
+            kept=self.kept.copy(),
+            merged=self.merged,
+            representative=int(self.merged[0]),
+            level=float(level),
+        )
+
+
+def _choices(rows: NDArray[np.bool_], own: Levels) -> list[_Choice]:
     """What to try, the best first: remove all, merge into one, remove those that are zero."""
     positive = rows & (np.maximum(own.level, 0.0) > 0)
-    found = [Absorption(kept=~rows)]
+    found = [_Choice(~rows)]
     if positive.sum() > 1:
         merged = np.flatnonzero(positive)
-        sums = (
-            float(np.sqrt(np.square(own.level[merged]).sum())),
-            float(own.level[merged].sum()),
-        )
         kept = ~rows
         kept[merged[0]] = True
-        found += [
-            Absorption(kept=kept.copy(), merged=merged, representative=int(merged[0]), level=level)
-            for level in sums
-        ]
+        found += [_Choice(kept, merged, 2), _Choice(kept, merged, 1)]
     # Which levels are zero behind the activation shows only there.
-    found.append(Absorption(kept=~rows | positive))
+    found.append(_Choice(~rows | positive))
     return found
+
+
+def _rounded_up(kept: NDArray[np.bool_], group: ChannelGroup, multiple: int) -> NDArray[np.bool_]:
+    """`kept` with more channels: a multiple in each Slice of them, and then in all."""
+    kept = kept.copy()
+    order, settled = np.flatnonzero(kept), np.zeros(len(kept), bool)
+    slices = [channel_slice(each) for each in group.slices if _reads(each, group, order, len(kept))]
+    taken = sorted((each.indices for each in slices if each is not None), key=len)
+    for indices in [*taken, np.arange(len(kept))]:
+        inside = np.zeros(len(kept), bool)
+        inside[indices] = True
+        spare = np.flatnonzero(inside & ~kept & ~settled)
+        missing = -int(kept[inside].sum()) % multiple
+        if missing <= len(spare):
+            kept[spare[:missing]] = True
+            settled |= inside
+    return kept
+
+
+def _reads(node: ir.Node, group: ChannelGroup, order: Order, count: int) -> bool:
+    """Whether the channels of what `node` reads are those of the Conv that the group is made of."""
+    value = node.inputs[0]
+    known = None if value is None else group.of.get(value)
+    return (
+        known is not None and np.array_equal(known, order) and editing.dimension(value, 1) == count
+    )
+
+
+def _plan(node: ir.Node, absorption: Absorption, levels: dict[ir.Value, Levels]) -> ChannelGroup:
+    """Fill in `absorption`, and find the group; it may keep more channels than were asked for.
+
+    Raises:
+        BlockedError: A channel can't go.
+        CannotAbsorbError: A consumer can't do without one.
+    """
+    group = _group(node, absorption, levels)
+    if not absorption.kept.all():
+        _check_representative(node, group, absorption, levels)
+        plan_absorption(node, group, absorption, levels)
+    return group
 
 
 def _group(node: ir.Node, absorption: Absorption, levels: dict[ir.Value, Levels]) -> ChannelGroup:

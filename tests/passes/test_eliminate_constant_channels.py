@@ -5,6 +5,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import numpy_helper
 from random_dead_channels import dead_networks
 
@@ -333,20 +334,20 @@ def test_bisection_stops_in_front_of_a_rewrite():
     ]  # fmt: skip
 
 
-def eliminated(model: onnx.ModelProto) -> tuple[ir.Model, PassContext]:
+def eliminated(model: onnx.ModelProto, multiple: int) -> tuple[ir.Model, PassContext]:
     after, context = model_io.from_proto(model), PassContext()
     editing.share_names(after)
-    EliminateConstantChannels().run(after, context)
+    EliminateConstantChannels(multiple=multiple).run(after, context)
     return after, context
 
 
-@settings(max_examples=150, deadline=None)
-@given(dead_networks())
-def test_random_networks_keep_their_outputs(model):
-    after, context = eliminated(model)
+@settings(max_examples=200, deadline=None)
+@given(dead_networks(), st.sampled_from([1, 1, 2, 3, 4]))
+def test_random_networks_keep_their_outputs(model, multiple):
+    after, context = eliminated(model, multiple)
     if not context.rewrites:
         assert model_io.to_bytes(after) == model_io.to_bytes(model_io.from_proto(model))
-    assert model_io.to_bytes(after) == model_io.to_bytes(eliminated(model)[0])
+    assert model_io.to_bytes(after) == model_io.to_bytes(eliminated(model, multiple)[0])
     onnx.checker.check_model(model_io.to_proto(after), full_check=True)
     before = model_io.from_proto(model)
     inputs = random_inputs(before)
