@@ -9,9 +9,10 @@ from lprc.core.quantization.annotations import Range
 SMALLEST_NORMAL = 2.0**-14
 """Below it float16 loses digits."""
 
-_LARGEST = 65504.0
+LARGEST = 65504.0
+"""The largest float16."""
 
-_ROUNDING = 2.0**-8
+ROUNDING = 2.0**-8
 """A weight may move by this part of its norm: sixteen times what rounding to float16 moves it."""
 
 
@@ -24,7 +25,7 @@ def range_misfit(found: Range | None, margin: float) -> str | None:
     """
     if found is None:
         return None
-    if found.magnitude * margin > _LARGEST:
+    if found.magnitude * margin > LARGEST:
         return "values exceed float16"
     return "values underflow float16" if 0 < found.magnitude < SMALLEST_NORMAL else None
 
@@ -34,17 +35,9 @@ def weight_misfit(array: np.ndarray) -> str | None:
     finite = array[np.isfinite(array)].astype(np.float64)
     if finite.size == 0:
         return None
-    if float(np.abs(finite).max()) > _LARGEST:
+    if float(np.abs(finite).max()) > LARGEST:
         return "a weight exceeds float16"
     moved = finite - finite.astype(np.float16)
     # Not np.linalg.norm: BLAS waits for threads that others use.
-    is_lost = float(np.square(moved).sum()) > _ROUNDING**2 * float(np.square(finite).sum())
+    is_lost = float(np.square(moved).sum()) > ROUNDING**2 * float(np.square(finite).sum())
     return "a weight underflows float16" if is_lost else None
-
-
-def scale_misfit(scale: np.ndarray | None) -> str | None:
-    """Why a quantisation scale does not fit; None stands for one that is not constant."""
-    if scale is None:
-        return "the scale is not constant"
-    fits = (scale >= SMALLEST_NORMAL) & (scale <= _LARGEST)
-    return None if bool(fits.all()) else "the scale does not fit float16"

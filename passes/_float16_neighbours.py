@@ -2,33 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import onnx_ir as ir
 
 from lprc.core import editing
+from lprc.core.quantization.qdq import is_bias
 from lprc.passes._float16_operands import is_square
-from lprc.passes._float16_operators import CARRIES, MOVES, REDUCES
+from lprc.passes._float16_operators import CARRIES, GAINS, MOVES, REDUCES
 from lprc.passes._float16_ports import is_float
 from lprc.passes._float16_rules import NO_RANGE, SMALL_OPERAND
 
 
 def add_dequantised(nodes: Sequence[ir.Node], reasons: dict[ir.Node, str]) -> None:
-    """Give a reason to what reads an activation that a float32 DequantizeLinear puts out.
+    """Keep a DequantizeLinear and the linear operators that read it on one side.
 
-    A Cast between the two would keep a runtime from computing in integers.
+    A Cast between the two would keep a runtime from computing in integers. One behind a constant
+    matters only where the operator's other input is dequantised too, and a bias not at all.
 
     Args:
         nodes: Of one graph.
         reasons: Why nodes stay in float32; nodes are added.
     """
-    for node in nodes:
-        for value in node.inputs:
-            producer = value.producer() if value is not None else None
-            if producer in reasons and editing.is_op(producer, "DequantizeLinear"):
-                assert producer is not None
-                if editing.constant(producer.inputs[0]) is None:
-                    reasons.setdefault(node, "reads a dequantised float32")
+    known = set(nodes)
+    pending = [node for node in nodes if node in reasons]
+    while pending:
+        node = pending.pop()
+        if editing.is_op(node, "DequantizeLinear"):
+            is_weight = editing.constant(node.inputs[0]) is not None
+            found = [
+                use.node
+                for use in node.outputs[0].uses()
+                if not is_weight or (_reads_integers(use.node) and not is_bias(use.node, use.idx))
+            ]
+            reason = "reads a dequantised float32"
+        elif node.op_type in GAINS and _reads_integers(node):
+            found = [maker for index, maker in _dequantised(node) if not is_bias(node, index)]
+            reason = "a float32 operator reads it"
+        else:
+            continue
+        for other in found:
+            if other in known and other not in reasons:
+                reasons[other] = reason
+                pending.append(other)
+
+
+def _reads_integers(node: ir.Node) -> bool:
+    """Whether a runtime may compute `node` in integers: it reads a dequantised activation."""
+    return any(editing.constant(maker.inputs[0]) is None for _, maker in _dequantised(node))
+
+
+def _dequantised(node: ir.Node) -> Iterator[tuple[int, ir.Node]]:
+    for index, value in enumerate(node.inputs):
+        producer = None if value is None else value.producer()
+        if producer is not None and editing.is_op(producer, "DequantizeLinear"):
+            yield index, producer
 
 
 def add_statistics(nodes: Sequence[ir.Node], reasons: dict[ir.Node, str]) -> None:

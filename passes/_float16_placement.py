@@ -13,6 +13,8 @@ from lprc.passes._float16_ports import half_inputs, half_outputs, is_float
 
 _SINGLE, _HALF = 0, 1
 _READERS = ("Cast", "Shape", "Size")
+INDIFFERENT = MOVES | {"QuantizeLinear"}
+"""Operators that gain nothing from float16 but the Casts that they save."""
 
 
 def is_reader(node: ir.Node) -> bool:
@@ -124,7 +126,7 @@ class Placement:
         old = self._side[node]
         for value in self._inputs[node]:
             self._want(value, old, -1)
-        if node.op_type not in MOVES and not self._has_single_neighbour(node):
+        if node.op_type not in INDIFFERENT and not self._has_single_neighbour(node):
             new = _HALF
         else:
             new = _HALF if self._casts(node, _HALF) <= self._casts(node, _SINGLE) else _SINGLE

@@ -11,6 +11,7 @@ import onnx_ir as ir
 from lprc.core import editing
 from lprc.passes._float16_placement import is_widening
 from lprc.passes._float16_ports import half_inputs, half_outputs, is_float
+from lprc.passes._float16_scales import level_pairs, raise_scales
 
 _FLOAT16, _FLOAT = ir.DataType.FLOAT16, ir.DataType.FLOAT
 _TYPE_ATTRIBUTES = {"Cast": "to", "DequantizeLinear": "output_dtype"}
@@ -41,6 +42,7 @@ class Rewriter:
             half_io: Graph inputs, and graph outputs that nodes make.
         """
         nodes, public = list(self.graph), set(half_io)
+        self._stale += raise_scales(self.graph, [node for node in nodes if node in half])
         types = [
             _FLOAT16 if value in public and is_float(value) else value.dtype
             for value in self.graph.outputs
@@ -49,7 +51,7 @@ class Rewriter:
         turned = [value for node in nodes if node in half for value in self._turn(node)]
         for value in self.graph.inputs:
             if value in public:
-                value.dtype = _FLOAT16
+                _make_half_type(value)
                 turned.append(value)
         for node in nodes:
             if node in half:
@@ -59,6 +61,7 @@ class Rewriter:
         self._settle_outputs(types)
         for value in self._made_half:
             editing.remove_dead_initializer(value)
+        self._stale += level_pairs(self.graph)
         editing.remove_dead(self._stale)
 
     def _turn(self, node: ir.Node) -> list[ir.Value]:
@@ -68,7 +71,7 @@ class Rewriter:
         if attribute is not None and editing.attribute(node, attribute, 0) == int(_FLOAT):
             node.attributes[attribute] = ir.AttrInt64(attribute, int(_FLOAT16))
         for value in found:
-            value.dtype = _FLOAT16
+            _make_half_type(value)
         return found
 
     def _feed_half(self, node: ir.Node, inputs: dict[int, ir.Value]) -> None:
@@ -186,6 +189,11 @@ class Rewriter:
             value.name = editing.fresh_name(self.graph, f"{name}_{_short(value.dtype)}")
             other.name = name
             self.graph.outputs[index] = other
+
+
+def _make_half_type(value: ir.Value) -> None:
+    # Not `value.dtype = …`: a copy of the graph, or another value, may share the type's object.
+    value.type = ir.TensorType(_FLOAT16)
 
 
 def _cast_source(value: ir.Value) -> ir.Value:

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from lprc.core import editing
 from lprc.core.provenance import origins
 from lprc.core.quantization.annotations import range_of
-from lprc.passes._float16_fits import range_misfit, scale_misfit, weight_misfit
+from lprc.passes._float16_fits import range_misfit, weight_misfit
 from lprc.passes._float16_operands import (
     is_away_from_zero,
     is_square,
@@ -20,6 +20,7 @@ from lprc.passes._float16_operands import (
 )
 from lprc.passes._float16_operators import KNOWN, NEVER, QUANTIZES, SOFTMAX, STEEP, SUMS
 from lprc.passes._float16_ports import half_inputs, half_outputs, has_unknown_types, is_float
+from lprc.passes._float16_scales import scale_misfit
 
 NO_RANGE = "may overflow: no known range"
 SMALL_OPERAND = "a small operand loses digits"
@@ -39,12 +40,14 @@ class Kept:
         nodes: Names of nodes or of source nodes.
         margin: How many times its recorded range a value may take.
         max_reduced: How many elements a reduction may sum in float16.
+        half_scales: Whether Q/DQ may have float16 scales.
     """
 
     ops: frozenset[str]
     nodes: frozenset[str]
     margin: float
     max_reduced: int
+    half_scales: bool = True
 
 
 @dataclass
@@ -74,6 +77,8 @@ class Rules:
     def _by_option(self, node: ir.Node) -> str | None:
         if node.op_type in self.kept.ops:
             return "kept by keep-ops"
+        if node.op_type in QUANTIZES and not self.kept.half_scales:
+            return "kept by scales=float32"
         names = {node.name, *origins(node)}
         return None if self.kept.nodes.isdisjoint(names) else "kept by keep-nodes"
 
@@ -158,7 +163,7 @@ class Rules:
 
     def _by_weight(self, node: ir.Node) -> str | None:
         if node.op_type in QUANTIZES:
-            return scale_misfit(editing.constant(node.inputs[1]))
+            return scale_misfit(node)
         for index, value in half_inputs(node, self.opset):
             # A bound of Clip may become Inf: it then bounds nothing, and did so before.
             if (node.op_type != "Clip" or index == 0) and (reason := self._weight_misfit(value)):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import onnx_ir as ir
 
 from lprc.core import editing
-from lprc.core.contract import approximate
+from lprc.core.contract import approximate, lossy
 from lprc.core.node_names import check_names
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
 from lprc.core.quantization.annotations import range_of
 from lprc.passes._float16_fits import range_misfit
 from lprc.passes._float16_neighbours import add_dequantised, add_statistics
-from lprc.passes._float16_operators import MOVES
-from lprc.passes._float16_placement import Placement, is_candidate, regions
+from lprc.passes._float16_placement import INDIFFERENT, Placement, is_candidate, regions
 from lprc.passes._float16_ports import half_inputs, half_outputs, is_float
 from lprc.passes._float16_rewrite import Rewriter
 from lprc.passes._float16_rules import Kept, Rules
@@ -32,6 +32,11 @@ class ConvertFloat16(Pass):
     Normalisation, sums over many elements such as LPRNet's mean(f²), and what applies their
     results stay in float32 always. So does control flow; subgraphs are not entered.
 
+    From opset 19 on, QuantizeLinear and DequantizeLinear get float16 scales, and no Cast comes
+    between them and the linear operators that they feed. Weight scales below float16's normal
+    numbers are raised to 2^-14 where that hardly moves the weight. ONNX Runtime before 1.30
+    truncates in a float16 QuantizeLinear; ``scales=float32`` is for it, and for older opsets.
+
     The runtime is taken to add up Conv, Gemm and MatMul in float32, as tensor cores do.
     """
 
@@ -44,6 +49,13 @@ class ConvertFloat16(Pass):
     keep_nodes: tuple[str, ...] = option((), "nodes, or source nodes, that stay in float32")
     margin: float = option(2.0, "how many times its calibrated range a value may take")
     max_reduced: int = option(64, "how many elements a sum, mean or Softmax may take in float16")
+    scales: Literal["float16", "float32"] = option(
+        "float16", "type of Q/DQ scales: float32 ones are exact, and have Casts around them"
+    )
+    promise: Literal["outputs", "accuracy"] = option(
+        "outputs",
+        "what is held to: with Q/DQ in the graph, where rounding flips integers, accuracy",
+    )
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing.
@@ -55,6 +67,8 @@ class ConvertFloat16(Pass):
             raise ValueError("margin is below 1")
         if self.max_reduced < 0:
             raise ValueError("max-reduced is negative")
+        if self.promise == "accuracy":
+            object.__setattr__(self, "contract", lossy("accuracy"))  # of this pass, not the class
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Convert the main graph.
@@ -68,19 +82,24 @@ class ConvertFloat16(Pass):
             return
         check_names(graph, self.keep_nodes, "convert-fp16{keep-nodes}")
         kept = Kept(
-            frozenset(self.keep_ops), frozenset(self.keep_nodes), self.margin, self.max_reduced
+            frozenset(self.keep_ops),
+            frozenset(self.keep_nodes),
+            self.margin,
+            self.max_reduced,
+            self.scales == "float16",
         )
         rules = Rules(kept, opset)
         candidates = [node for node in graph if is_candidate(node)]
         reasons = {node: reason for node in candidates if (reason := rules.reason(node))}
         add_statistics(candidates, reasons)
-        add_dequantised(candidates, reasons)
+        if kept.half_scales:
+            add_dequantised(candidates, reasons)
         half_io = set() if self.keep_io else set(self._convertible_io(graph, context))
         half = Placement(candidates, reasons, half_io, opset).half() if candidates else set()
         for node in candidates:
             if node in reasons:
                 context.skip(node, reasons[node])
-            elif node not in half and node.op_type not in MOVES:
+            elif node not in half and node.op_type not in INDIFFERENT:
                 context.skip(node, "fewer Casts in float32")
         half, half_io = _announced(graph, half, half_io, opset, context)
         if half or half_io:

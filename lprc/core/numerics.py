@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lprc.core.errors import LprcError
 from lprc.core.model_io import to_bytes
-from lprc.core.ort_limits import disabled_optimizers
+from lprc.core.ort_limits import disabled_optimizers, rounded
 from lprc.core.random_inputs import random_inputs
 
 __all__ = ["OutputDelta", "RunError", "Session", "compare", "random_inputs", "rounding", "run"]
@@ -201,7 +201,7 @@ class Session:
         options.log_severity_level = 4
         if not optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        data = to_bytes(model) if isinstance(model, ir.Model) else model
+        data = rounded(to_bytes(model) if isinstance(model, ir.Model) else model)
         try:
             self._session = ort.InferenceSession(
                 data,

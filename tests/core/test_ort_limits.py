@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
+import onnxruntime as ort
 
-from lprc.core.ort_limits import disabled_optimizers
+from lprc.core import ort_limits
+from lprc.core.ort_limits import disabled_optimizers, rounded
 
 TEXT = """<ir_version: 9, opset_import: ["" : 18]>
 g (float16[1,3,8,8] x) => (float16[1,8,8,8] y) <float16[8,3,3,3] w = {ZEROS}> {
@@ -31,3 +34,38 @@ def test_float32_graphs_keep_every_optimiser():
         TEXT.replace("float16", "float").replace("ZEROS", ",".join(["0"] * 216))
     )
     assert disabled_optimizers(plain.SerializeToString()) == []
+
+
+# 14336 is the bits of 0.5, as onnx.parser wants them.
+HALF_SCALE = """<ir_version: 9, opset_import: ["" : 20]>
+g (float16[1,64] x) => (float16[1,64] y) <float16 scale = {14336}, int8 zero = {0}> {
+  q = QuantizeLinear(x, scale, zero)
+  y = DequantizeLinear(q, scale, zero)
+}"""
+
+
+def test_a_truncating_runtime_is_given_casts(monkeypatch):
+    """As ONNX Runtime before 1.30; a later one shows that the Casts change nothing."""
+    monkeypatch.setattr(ort_limits, "_truncates", lambda: True)
+    plain = onnx.parser.parse_model(HALF_SCALE).SerializeToString()
+    cast = rounded(plain)
+    operators = [node.op_type for node in onnx.ModelProto.FromString(cast).graph.node]
+    assert operators == ["Cast", "Cast", "QuantizeLinear", "DequantizeLinear"]
+    assert "QDQPropagationTransformer" in disabled_optimizers(plain)
+    x = np.linspace(-70, 70, 64, dtype=np.float16)[None]
+    session = ort.InferenceSession(cast, providers=["CPUExecutionProvider"])
+    expected = np.clip(np.rint(x.astype(np.float32) / 0.5), -128, 127) * 0.5
+    np.testing.assert_array_equal(session.run(None, {"x": x})[0], expected.astype(np.float16))
+
+
+def test_this_runtime_rounds_with_or_without_help():
+    plain = onnx.parser.parse_model(HALF_SCALE).SerializeToString()
+    session = ort.InferenceSession(rounded(plain), providers=["CPUExecutionProvider"])
+    x = np.full((1, 64), 0.4375, np.float16)
+    assert (session.run(None, {"x": x})[0] == 0.5).all()
+
+
+def test_others_are_left_alone(monkeypatch):
+    monkeypatch.setattr(ort_limits, "_truncates", lambda: True)
+    content = model().SerializeToString()
+    assert rounded(content) is content
