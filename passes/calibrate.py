@@ -44,6 +44,7 @@ class Calibrate(Pass):
     percentile: float = option(99.99, "of method percentile: how much lies inside, in percent")
     scheme: Scheme = option("symmetric", "how it will be quantised; for entropy and mse")
     samples: int = option(0, "how many samples to use; 0 for all")
+    needed: bool = option(True, "whether to refuse to go on without calibration data")
 
     def __post_init__(self) -> None:
         """Check the options.
@@ -67,6 +68,9 @@ class Calibrate(Pass):
         if not values:
             return
         count = len(context.calibration)
+        if not count and not self.needed:
+            context.skip(None, "no calibration data")
+            return
         count = min(count, self.samples) if self.samples else count
         _check_count(count)
         statistics = {value.name or "": ActivationStatistics() for value in values}

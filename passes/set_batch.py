@@ -32,6 +32,7 @@ class SetBatch(Pass):
     contract = exact
     batch: int | str = option(1, "a number, or `dynamic`")
     inputs: tuple[str, ...] = option((), "only these inputs; none means all")
+    symbolic: bool = option(False, "only inputs whose first dimension is symbolic")
 
     def __post_init__(self) -> None:
         """Refuse a batch that is neither."""
@@ -52,6 +53,8 @@ class SetBatch(Pass):
     def _chosen(self, model: ir.Model) -> Iterator[ir.Value]:
         for value in model.graph.inputs:
             named = not self.inputs or value.name in self.inputs
+            if self.symbolic and editing.dimension(value, 0) is not None:
+                continue
             if named and not value.is_initializer() and editing.rank(value):
                 yield value
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
+from lprc.core.emission import EmitJob, Emitted
 from lprc.core.target import Target
 
 ONNX = Target.from_resource("lprc.targets", "onnx.toml")
@@ -13,8 +13,8 @@ ORT_FP32 = Target.from_resource("lprc.targets", "ort-fp32.toml")
 ORT_INT8 = Target.from_resource("lprc.targets", "ort-int8.toml")
 
 
-def emit(lowered: Path, folder: Path) -> list[Path]:
-    """Copy `lowered` to ``model.onnx`` in `folder`, weights beside it too."""
-    model = folder / "model.onnx"
-    shutil.copyfile(lowered, model)
-    return [model]
+def emit(job: EmitJob) -> Emitted:
+    """Copy the lowered graph to ``model.onnx``."""
+    model = job.folder / "model.onnx"
+    shutil.copyfile(job.lowered, model)
+    return Emitted([model])

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+from lprc.core.emission import EmitJob, Emitted
 from lprc.core.errors import LprcError
 from lprc.core.target import Target
 
@@ -27,18 +28,18 @@ class EmitError(LprcError):
     exit_code = 4
 
 
-def emit_fp32(lowered: Path, folder: Path) -> list[Path]:
+def emit_fp32(job: EmitJob) -> Emitted:
     """Write ``model.xml`` and ``model.bin`` with float32 weights."""
-    return _emit(lowered, folder, compress=False)
+    return Emitted(_emit(job.lowered, job.folder, compress=False))
 
 
-def emit_fp16(lowered: Path, folder: Path) -> list[Path]:
+def emit_fp16(job: EmitJob) -> Emitted:
     """Write ``model.xml`` and ``model.bin`` with float32 weights stored as float16.
 
     That is the IR's own storage format (``compress_to_fp16``): the graph computes in the
     precision of the lowered ONNX, and the weights are rounded to float16 once.
     """
-    return _emit(lowered, folder, compress=True)
+    return Emitted(_emit(job.lowered, job.folder, compress=True))
 
 
 def _emit(lowered: Path, folder: Path, *, compress: bool) -> list[Path]:

@@ -16,6 +16,16 @@ if os.environ.get("CI"):
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests marked gpu run where TensorRT engines do."""
+    if item.get_closest_marker("gpu") is not None:
+        from lprc.compiler.runners import unavailable
+
+        obstacle = unavailable("tensorrt")
+        if obstacle is not None:
+            pytest.skip(obstacle)
+
+
 @pytest.fixture(scope="session")
 def lprnet_data() -> Path:
     """The real weights and plates that LPRC_DATA names."""

@@ -39,10 +39,18 @@ if TYPE_CHECKING:
 @click.option("--bench", "measure", is_flag=True, help="Measure latency before and after.")
 @click.option(
     "--emit",
-    type=click.Choice(["onnx", "engine"]),
+    type=click.Choice(["onnx", "engine", "kit"]),
     default="engine",
     show_default=True,
-    help="onnx stops at the lowered ONNX and needs no SDK.",
+    help="onnx stops at the lowered ONNX and needs no SDK; kit is what builds it on the device.",
+)
+@click.option(
+    "-O",
+    "--option",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE[,…]",
+    help="An option of the target; `lprc targets NAME` lists them.",
 )
 @click.option(
     "--max-accuracy-drop",
@@ -84,6 +92,7 @@ def command(
     data: Path | None,
     measure: bool,
     emit: Any,
+    options: tuple[str, ...],
     max_accuracy_drop: float | None,
     guard: bool,
     quantized: Any,
@@ -100,16 +109,20 @@ def command(
     """Compile MODEL for a target and write the artefact, the lowered ONNX and manifest.json."""
     from lprc.cli.compare_table import compare_document, measured, print_comparison
     from lprc.cli.pass_table import print_records, records_document
+    from lprc.cli.precision_table import print_precision
     from lprc.cli.progress import reporter
-    from lprc.cli.settings import VERIFY_IMAGES, plate_samples, verify_mode
+    from lprc.cli.settings import VERIFY_IMAGES, check_runs, plate_samples, verify_mode
     from lprc.compiler.compile import compile_model
     from lprc.compiler.demands import Demands
     from lprc.compiler.optimize import Settings
+    from lprc.core.pipeline import parse_options
     from lprc.models.plate_config import PlateConfig
 
     silent = quiet or as_json
+    if data is not None or measure:
+        check_runs(target, emit)
     samples = plate_samples(calib, plates, model)
-    with reporter("passes", quiet=silent) as progress:
+    with reporter("compiling", quiet=silent) as progress:
         settings = Settings(
             verify=verify_mode(verify),
             inputs=None if samples is None else samples[:VERIFY_IMAGES],
@@ -134,6 +147,7 @@ def command(
             passes=passes,
             then=then,
             emit=emit,
+            options=parse_options(",".join(options)),
             settings=settings,
             demands=demands,
             quantized=quantized,
@@ -146,6 +160,7 @@ def command(
     elif not quiet:
         print_records(compiled.optimized, verbose=verbose)
         click.echo()
+        print_precision(compiled.emitted)
         print_comparison(rows)
         if compiled.search is not None:
             click.echo(f"\n{_search_text(compiled.search)}")
@@ -159,6 +174,8 @@ def _document(compiled: Compiled, rows: Any, records: Any, comparison: Any) -> d
         "output": str(compiled.artifact.path),
         "bytes": compiled.artifact.size_bytes,
         **records(compiled.optimized),
+        "emitter": compiled.emitted.report,
+        "warnings": [*compiled.optimized.warnings, *compiled.emitted.warnings],
         "comparison": comparison(rows),
         "accuracy_search": compiled.search.document() if compiled.search else None,
         "guard": compiled.guarded.document() if compiled.guarded else None,
@@ -178,6 +195,6 @@ def _search_text(found: Search) -> str:
 def _summary(compiled: Compiled) -> str:
     artifact = compiled.artifact
     names = ", ".join(file.name for file in artifact.files)
-    checked = max((delta.relative for delta in compiled.emitted), default=None)
+    checked = max((delta.relative for delta in compiled.deltas), default=None)
     verified = "" if checked is None else f"; outputs within {checked:.1e} of the lowered graph"
     return f"{artifact.path}: {names}, {console.size_text(artifact.size_bytes)}{verified}"

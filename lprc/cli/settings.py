@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from lprc.compiler.optimize import VerifyMode
-from lprc.core.errors import DataError
+from lprc.core.errors import DataError, MissingDependencyError
 
 if TYPE_CHECKING:
     from lprc.compiler.calibration import ImageSamples
@@ -34,6 +34,27 @@ def read_inputs(path: Path | None) -> Sequence[dict[str, Any]] | None:
             return [{name: archive[name] for name in archive.files}]
     except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as error:
         raise DataError(f"not an .npz file of arrays: {error}", where=str(path)) from error
+
+
+def check_runs(target: str, emit: str) -> None:
+    """Refuse to measure what can't run here, before any work.
+
+    Raises:
+        MissingDependencyError: What would be written runs on another machine only.
+    """
+    from lprc.compiler.runners import unavailable
+    from lprc.core.runtimes import RUNTIMES
+    from lprc.core.target import target as find_target
+
+    if emit != "engine":  # the lowered graph is measured, in ONNX Runtime
+        return
+    obstacle = unavailable(RUNTIMES[find_target(target).runtime].backend)
+    if obstacle is not None:
+        raise MissingDependencyError(
+            f"nothing can be measured: {obstacle}",
+            where="--data and --bench",
+            hint="leave them out, or use --emit onnx, which measures the lowered graph",
+        )
 
 
 VERIFY_IMAGES = 32

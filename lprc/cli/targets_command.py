@@ -39,13 +39,13 @@ def command(name: str | None, as_json: bool) -> None:
 
 
 def _describe(name: str) -> dict[str, Any]:
-    import importlib.util
-
+    from lprc.compiler.emit import option_class
     from lprc.core.builtin import TARGET_ALIASES
+    from lprc.core.options import option_infos
     from lprc.core.target import target
 
     found = target(name)
-    missing = [each for each in found.requires if importlib.util.find_spec(each) is None]
+    missing = [each for each in found.requires if not any(map(_is_installed, each.split("|")))]
     return {
         "name": found.name,
         "aliases": sorted(alias for alias, full in TARGET_ALIASES.items() if full == found.name),
@@ -55,6 +55,8 @@ def _describe(name: str) -> dict[str, Any]:
         "installed": _installed(found.emitter, missing),
         "install": found.install,
         "pipeline": found.pipeline,
+        "kit": bool(found.kit),
+        "options": [vars(info) for info in option_infos(option_class(found))],
         "rules": [
             {
                 "rule": rule.rule,
@@ -65,6 +67,12 @@ def _describe(name: str) -> dict[str, Any]:
             for rule in found.rules
         ],
     }
+
+
+def _is_installed(module: str) -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec(module) is not None
 
 
 def _installed(emitter: str, missing: list[str]) -> str:
@@ -78,5 +86,12 @@ def _print_one(document: dict[str, Any]) -> None:
     for key in ("precision", "runtime", "installed", "install"):
         click.echo(f"{key}: {document[key]}")
     click.echo(f"pipeline: {document['pipeline'].replace(',', ', ')}\n")
+    if document["options"]:
+        listed = [
+            (item["name"], item["type"], item["default"] or "", item["help"])
+            for item in document["options"]
+        ]
+        console.stdout().print(console.table(["option (-O)", "type", "default", "help"], listed))
+        click.echo()
     rows = [(rule["rule"], rule["message"], rule["remedy"]) for rule in document["rules"]]
     console.stdout().print(console.table(["rule", "what is wrong", "what to do"], rows))

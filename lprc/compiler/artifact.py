@@ -21,7 +21,7 @@ class Artifact:
     Attributes:
         path: The folder or file that the user named.
         model: The file that the runtime loads.
-        backend: ``ort`` or ``openvino``.
+        backend: One of `lprc.compiler.runners.BACKENDS`.
         files: The files that are deployed; the manifest and the lowered ONNX are not.
         manifest: Of a folder; None for a bare file.
     """
@@ -39,11 +39,13 @@ class Artifact:
 
     def runner(self, *, threads: int | None = None) -> Runner:
         """Load it; errors as of `make_runner`."""
-        return make_runner(self.model, self.backend, threads=threads)
+        emitter = (self.manifest or {}).get("emitter")
+        module = emitter.get("runtime") if isinstance(emitter, dict) else None
+        return make_runner(self.model, self.backend, threads=threads, module=module)
 
 
 def open_artifact(name: str | Path) -> Artifact:
-    """Open a folder of ``compile``, an .onnx or an .xml file.
+    """Open a folder of ``compile``, an .onnx, .xml or .engine file.
 
     ``model.onnx@openvino`` names the runtime of a file; .onnx is for ONNX Runtime by default.
 
@@ -58,22 +60,25 @@ def open_artifact(name: str | Path) -> Artifact:
         return _from_folder(path, backend)
     if not path.is_file():
         raise InvalidModelError("no such file or folder", where=str(path))
+    if path.suffix == ".so":
+        return Artifact(path, path, backend or "tvm", (path,), None)
     if path.suffix == ".xml":
         pair = (path, path.with_suffix(".bin"))
         return Artifact(path, path, backend or "openvino", _existing(pair, path), None)
+    if path.suffix == ".engine":
+        return Artifact(path, path, backend or "tensorrt", (path,), None)
     files = tuple(each for each in (path, path.with_name(f"{path.name}.data")) if each.is_file())
     return Artifact(path, path, backend or "ort", files, None)
 
 
 def _from_folder(folder: Path, backend: str) -> Artifact:
     manifest = read_manifest(folder)
-    listed = manifest.get("files")
-    if not isinstance(listed, dict):
+    listed, names = manifest.get("files"), manifest.get("deployed")
+    if not isinstance(listed, dict) or not isinstance(names, list):
         raise InvalidModelError("it lists no files", where=str(folder / FILE))
-    names = list(listed)
-    if any(Path(name).name != name for name in names):
+    if any(name not in listed or Path(name).name != name for name in names):
         raise InvalidModelError("it names a file outside its folder", where=str(folder / FILE))
-    deployed = [folder / name for name in names if not name.startswith(LOWERED)]
+    deployed = [folder / name for name in names]
     name = manifest.get("runtime")
     if not deployed:
         lowered = folder / LOWERED
@@ -83,6 +88,8 @@ def _from_folder(folder: Path, backend: str) -> Artifact:
         raise InvalidModelError(f"unknown runtime '{name}'", where=str(folder / FILE))
     files = _existing(tuple(deployed), folder)
     model = folder / runtime.file
+    if model not in files:  # for another machine; what runs it says so
+        model = files[0]
     return Artifact(folder, model, backend or runtime.backend, files, manifest)
 
 

@@ -11,14 +11,16 @@ from typing import Any
 
 from lprc import __version__
 from lprc.compiler.optimize import Optimized
+from lprc.core.emission import Emitted, TargetOptions
 from lprc.core.errors import InvalidModelError
 from lprc.core.manager import PassRecord
 from lprc.core.numerics import OutputDelta
+from lprc.core.options import option_texts
 from lprc.core.target import Target
 
-SCHEMA = 1
+SCHEMA = 2
 FILE = "manifest.json"
-_TOOLS = ("onnx", "onnx-ir", "onnxruntime", "openvino", "numpy")
+_TOOLS = ("onnx", "onnx-ir", "onnxruntime", "openvino", "tensorrt-rtx", "tensorrt", "numpy")
 
 
 def manifest(
@@ -26,8 +28,9 @@ def manifest(
     target: Target,
     optimized: Optimized,
     folder: Path,
-    files: list[Path],
-    emitted: list[OutputDelta],
+    deltas: list[OutputDelta],
+    options: TargetOptions,
+    emitted: Emitted,
 ) -> dict[str, Any]:
     """Describe an artefact. Without times and paths, so the same build gives the same bytes.
 
@@ -35,26 +38,29 @@ def manifest(
         source: The model it was made from.
         target: What for.
         optimized: What the passes did.
-        folder: Where the artefact is.
-        files: Its files, all in `folder`.
-        emitted: How far the artefact's outputs are from the lowered graph's.
+        folder: Where the artefact is, and nothing else.
+        deltas: How far the artefact's outputs are from the lowered graph's.
+        options: The target's options.
+        emitted: What the emitter says of it.
     """
     return {
         "schema": SCHEMA,
         "lprc": __version__,
         "target": target.name,
         "runtime": target.runtime,
+        "options": {key: list(texts) for key, texts in sorted(option_texts(options).items())},
         "precision": target.precision,
         "source": {"name": source.name, "sha256": sha256(source), "bytes": source.stat().st_size},
         "pipeline": optimized.pipeline,
         "passes": passes_document(optimized),
-        "artefact": [delta_document(delta) for delta in emitted],
-        "warnings": optimized.warnings,
+        "artefact": [delta_document(delta) for delta in deltas],
+        "emitter": emitted.report,
+        "warnings": [*optimized.warnings, *emitted.warnings],
         "tools": {name: found for name in _TOOLS if (found := _version(name)) is not None},
+        "deployed": [path.name for path in emitted.files],
         "files": {
             path.name: {"sha256": sha256(path), "bytes": path.stat().st_size}
-            for path in sorted(files)
-            if path.parent == folder
+            for path in sorted(folder.iterdir())
         },
     }
 

@@ -32,6 +32,7 @@ PASSES: dict[str, str] = {
     "legalize": "lprc.passes.legalize:Legalize",
     "lift-constants": "lprc.passes.lift_constants:LiftConstants",
     "lower-cast-like": "lprc.passes.lower_cast_like:LowerCastLike",
+    "lower-sequences": "lprc.passes.lower_sequences:LowerSequences",
     "onnx-optimizer": "lprc.passes.onnx_optimizer:OnnxOptimizer",
     "per-sample-mean": "lprc.passes.per_sample_mean:PerSampleMean",
     "pow-to-mul": "lprc.passes.pow_to_mul:PowToMul",
@@ -57,6 +58,11 @@ TARGETS: dict[str, str] = {
     "tensorrt-fp16": "lprc.targets.tensorrt:TENSORRT_FP16",
     "tensorrt-fp32": "lprc.targets.tensorrt:TENSORRT_FP32",
     "tensorrt-int8": "lprc.targets.tensorrt:TENSORRT_INT8",
+    "tensorrt-int8-fp16": "lprc.targets.tensorrt:TENSORRT_INT8_FP16",
+    "tensorrt-sparse-fp16": "lprc.targets.tensorrt:TENSORRT_SPARSE_FP16",
+    "tensorrt-sparse-int8": "lprc.targets.tensorrt:TENSORRT_SPARSE_INT8",
+    "tvm-fp32": "lprc.targets.tvm:TVM_FP32",
+    "tvm-int8": "lprc.targets.tvm:TVM_INT8",
 }
 """Target name to ``module:ATTRIBUTE``."""
 
@@ -68,5 +74,8 @@ TARGET_ALIASES: dict[str, str] = {
     "trt-fp16": "tensorrt-fp16",
     "trt-fp32": "tensorrt-fp32",
     "trt-int8": "tensorrt-int8",
+    "trt-int8-fp16": "tensorrt-int8-fp16",
+    "trt-sparse-fp16": "tensorrt-sparse-fp16",
+    "trt-sparse-int8": "tensorrt-sparse-int8",
 }
 """Short names."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from lprc.core import legality_graph, legality_placement, legality_quantization
+from lprc.core import legality_graph, legality_placement, legality_quantization, legality_sparsity
 from lprc.core.errors import UsageError
 from lprc.core.legality_kinds import REQUIRED, Kind, Parameter
 
@@ -16,6 +16,7 @@ KINDS: dict[str, Kind] = {
     **legality_graph.KINDS,
     **legality_quantization.KINDS,
     **legality_placement.KINDS,
+    **legality_sparsity.KINDS,
 }
 """Every kind of rule, by the name that a target's TOML uses."""
 

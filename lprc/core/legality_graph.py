@@ -35,6 +35,13 @@ def _element_types(model: ir.Model, allowed: tuple[str, ...]) -> Iterator[Findin
             yield f"'{value.name}'", f" ({value.dtype.name})"
 
 
+def _static_shapes(model: ir.Model) -> Iterator[Finding]:
+    for value in model.graph.inputs:
+        if value.is_initializer() or (value.shape is not None and value.shape.is_static()):
+            continue
+        yield f"input '{value.name}'", f" ({value.shape or 'of unknown rank'})"
+
+
 def _kernel_rank(model: ir.Model) -> Iterator[Finding]:
     for node in nodes(model):
         kernel = node.attributes.get("kernel_shape")
@@ -57,5 +64,6 @@ KINDS: dict[str, Kind] = {
     "element-types": Kind(_element_types, {"allowed": Parameter(names)}),
     "kernel-rank": Kind(_kernel_rank),
     "no-functions": Kind(_no_functions),
+    "static-shapes": Kind(_static_shapes),
 }
 """By the name that a target's TOML uses."""

@@ -1,4 +1,4 @@
-"""A pass's options: the fields of its dataclass, written and read as text."""
+"""Options of passes and targets: the fields of a dataclass, written and read as text."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import difflib
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from lprc.core.errors import UsageError
-from lprc.core.pass_base import Pass
+
+Owner = TypeVar("Owner")
 
 
 @dataclasses.dataclass(frozen=True)
 class OptionInfo:
-    """One option of a pass, as ``lprc passes NAME`` prints it."""
+    """One option, as ``lprc passes NAME`` and ``lprc targets NAME`` print it."""
 
     name: str
     type: str
@@ -24,13 +25,13 @@ class OptionInfo:
 
 
 def option(default: Any, description: str) -> Any:
-    """A dataclass field that is an option of a pass, with its documentation."""
+    """A dataclass field that is an option, with its documentation."""
     return dataclasses.field(default=default, metadata={"help": description})
 
 
-def option_infos(pass_class: type[Pass]) -> list[OptionInfo]:
-    """The options of `pass_class`, in the order of its fields."""
-    hints = typing.get_type_hints(pass_class)
+def option_infos(owner: type) -> list[OptionInfo]:
+    """The options of `owner`, in the order of its fields."""
+    hints = typing.get_type_hints(owner)
     return [
         OptionInfo(
             name=_kebab(field.name),
@@ -40,36 +41,39 @@ def option_infos(pass_class: type[Pass]) -> list[OptionInfo]:
             else ",".join(value_texts(field.default)),
             help=field.metadata.get("help", ""),
         )
-        for field in _fields(pass_class)
+        for field in _fields(owner)
     ]
 
 
-def make_pass(pass_class: type[Pass], options: Mapping[str, tuple[str, ...]]) -> Pass:
-    """Build a pass from its options' texts.
+def from_texts(owner: type[Owner], options: Mapping[str, tuple[str, ...]], where: str) -> Owner:
+    """Build a pass or a target's options from texts.
+
+    Args:
+        owner: The dataclass.
+        options: The texts by option name; several for an option that is a tuple.
+        where: The pass or target, for errors.
 
     Raises:
         UsageError: An unknown option, a missing one, or a text that is not of the option's type.
     """
-    hints = typing.get_type_hints(pass_class)
-    fields = {_kebab(field.name): field for field in _fields(pass_class)}
+    hints = typing.get_type_hints(owner)
+    fields = {_kebab(field.name): field for field in _fields(owner)}
     values: dict[str, Any] = {}
     for key, texts in options.items():
         if key not in fields:
-            raise UsageError(
-                f"unknown option '{key}'", where=pass_class.name, hint=_known(key, list(fields))
-            )
+            raise UsageError(f"unknown option '{key}'", where=where, hint=_known(key, list(fields)))
         field = fields[key]
-        values[field.name] = _parse(hints[field.name], texts, f"{pass_class.name}{{{key}}}")
+        values[field.name] = _parse(hints[field.name], texts, f"{where}{{{key}}}")
     for key, field in fields.items():
         if field.name not in values and field.default is dataclasses.MISSING:
-            raise UsageError(f"option '{key}' has no value", where=pass_class.name)
+            raise UsageError(f"option '{key}' has no value", where=where)
     try:
-        return pass_class(**values)
+        return owner(**values)
     except ValueError as error:
-        raise UsageError(str(error), where=pass_class.name) from error
+        raise UsageError(str(error), where=where) from error
 
 
-def option_texts(instance: Pass) -> dict[str, tuple[str, ...]]:
+def option_texts(instance: Any) -> dict[str, tuple[str, ...]]:
     """The options of `instance` that differ from their defaults, as texts."""
     return {
         _kebab(field.name): value_texts(getattr(instance, field.name))
@@ -89,10 +93,10 @@ def value_texts(value: Any) -> tuple[str, ...]:
     return (repr(value) if isinstance(value, float) else str(value),)
 
 
-def _fields(pass_class: type[Pass]) -> tuple[dataclasses.Field[Any], ...]:
-    if not dataclasses.is_dataclass(pass_class):
-        raise TypeError(f"{pass_class.__name__} must be a frozen dataclass")
-    return dataclasses.fields(pass_class)
+def _fields(owner: type) -> tuple[dataclasses.Field[Any], ...]:
+    if not dataclasses.is_dataclass(owner):
+        raise TypeError(f"{owner.__name__} must be a frozen dataclass")
+    return dataclasses.fields(owner)
 
 
 def _kebab(name: str) -> str:

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lprc.core.errors import UsageError
-from lprc.core.options import make_pass, option_texts
+from lprc.core.options import from_texts, option_texts
 from lprc.core.pass_base import Pass
 from lprc.core.registry import pass_class
 
@@ -67,6 +67,15 @@ def _quote(text: str) -> str:
     return text if _BARE.match(text) else json.dumps(text, ensure_ascii=False)
 
 
+def parse_options(text: str) -> dict[str, tuple[str, ...]]:
+    """Read ``key=value,value,key=value``: what stands between a pass's braces.
+
+    Raises:
+        UsageError: A syntax error.
+    """
+    return _Parser(f"{{{text}}}", "options").only_options()
+
+
 @dataclass(frozen=True)
 class _Token:
     kind: str
@@ -75,8 +84,9 @@ class _Token:
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, where: str = "pipeline") -> None:
         self._text = text
+        self._where = where
         self._tokens = list(self._tokenise())
         self._next = 0
 
@@ -88,11 +98,17 @@ class _Parser:
             self._expect(",")
             yield self._pass()
 
+    def only_options(self) -> dict[str, tuple[str, ...]]:
+        options = self._options()
+        if self._peek().kind != "end":
+            raise self._error("expected no more", self._peek().position)
+        return options
+
     def _pass(self) -> Pass:
         name = self._name("a pass name")
         options = self._options() if self._peek().text == "{" else {}
         try:
-            return make_pass(pass_class(name.text), options)
+            return from_texts(pass_class(name.text), options, name.text)
         except UsageError as error:
             raise self._error(str(error), name.position) from error
 
@@ -160,4 +176,4 @@ class _Parser:
 
     def _error(self, message: str, position: int) -> UsageError:
         line = self._text.replace("\n", " ").replace("\t", " ")
-        return UsageError(f"{message}\n  {line}\n  {' ' * position}^", where="pipeline")
+        return UsageError(f"{message}\n  {line}\n  {' ' * position}^", where=self._where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -12,15 +13,19 @@ class Runtime:
     Attributes:
         backend: What the command line calls it, as in ``model.onnx@ort``.
         file: The file of an artefact that it loads.
+        device: Where it computes; artefacts for ``cuda`` can be built on machines that can't run
+            them.
     """
 
     backend: str
     file: str
+    device: Literal["cpu", "cuda"] = "cpu"
 
 
-RUNTIMES: dict[str, Runtime | None] = {
+RUNTIMES: dict[str, Runtime] = {
     "onnxruntime": Runtime("ort", "model.onnx"),
     "openvino": Runtime("openvino", "model.xml"),
-    "tensorrt": None,
+    "tensorrt": Runtime("tensorrt", "model.engine", device="cuda"),
+    "tvm": Runtime("tvm", "model.so"),
 }
-"""By the name that a target's TOML uses; None for one that lprc can't run, without an emitter."""
+"""By the name that a target's TOML uses."""

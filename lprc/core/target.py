@@ -29,15 +29,17 @@ class Target:
         description: One line.
         precision: The precision of the arithmetic, for instance ``float32``.
         pipeline: The default pipeline, as text.
-        emitter: ``module:function``; called with the lowered ONNX and the folder to
-            write into; it returns the files, the one that the runtime loads first. Empty for a
-            target that only gives the lowered ONNX (``--emit onnx``).
+        emitter: ``module:function``, an `lprc.core.emission.Emitter`. Empty for a target that
+            only gives the lowered ONNX (``--emit onnx``).
+        kit: The same for ``--emit kit``: what builds the artefact on the device.
+        options: ``module:Class``, the target's options: a frozen dataclass derived from
+            `lprc.core.emission.TargetOptions`. Empty for none.
         runtime: What runs the artefact: one of `lprc.core.runtimes.RUNTIMES`.
         reference: The float32 target of the same runtime, with which ``--guard`` compares; empty
             where there is none.
         tolerance: How far the artefact's outputs may be from the lowered graph's, relative to
             their magnitude.
-        requires: The modules that the emitter imports.
+        requires: The modules that the emitter imports; ``a|b`` is one of the two.
         install: The command that installs them.
         rules: What the lowered graph must obey.
     """
@@ -47,6 +49,8 @@ class Target:
     precision: str
     pipeline: str
     emitter: str
+    kit: str
+    options: str
     runtime: str
     reference: str
     tolerance: float
@@ -61,17 +65,64 @@ class Target:
         Raises:
             UsageError: Not TOML, or a key or rule that is missing, unknown or ill-typed.
         """
-        try:
-            table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"not TOML: {error}", where=where) from error
-        return cls(**_checked(table, where))
+        return cls(**_checked(_table(text, where), where))
 
     @classmethod
     def from_resource(cls, package: str, file: str) -> Target:
-        """Read the TOML file that lies beside an emitter's module in `package`."""
-        text = resources.files(package).joinpath(file).read_text(encoding="utf-8")
-        return cls.from_toml(text, where=file)
+        """Read the TOML file that lies beside an emitter's module in `package`.
+
+        Its key ``extends`` names another one there, whose keys it takes over: ``then`` is added to
+        that one's pipeline, and a rule replaces the one of the same name, or is added.
+        """
+        return cls(**_checked(_extended(package, file), file))
+
+
+def _table(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"not TOML: {error}", where=where) from error
+
+
+def _extended(package: str, file: str) -> dict[str, Any]:
+    resource = resources.files(package).joinpath(file)
+    table = _table(resource.read_text(encoding="utf-8"), file)
+    if "extends" not in table:
+        return table
+    parent = _extended(package, _parent(table.pop("extends"), package, file))
+    own = {rule.get("rule"): rule for rule in _rule_tables(table, file)}
+    inherited = _rule_tables(parent, file)
+    rules = [own.pop(rule.get("rule"), rule) for rule in inherited] + list(own.values())
+    if "then" in table:
+        table["pipeline"] = _longer(parent, table, file)
+    return {**parent, **table, "rules": rules}
+
+
+def _longer(parent: dict[str, Any], table: dict[str, Any], file: str) -> str:
+    """The parent's pipeline, and behind it what is to be added."""
+    then = table.pop("then")
+    if "pipeline" in table:
+        raise UsageError("'then' adds to another one's pipeline", where=f"{file}: pipeline")
+    if not isinstance(then, str):
+        raise UsageError("must be a string", where=f"{file}: then")
+    if "pipeline" not in parent:
+        raise UsageError("key 'pipeline' is missing", where=file)
+    return f"{str(parent['pipeline']).rstrip()}, {then}"
+
+
+def _parent(name: Any, package: str, file: str) -> str:
+    if not isinstance(name, str) or not resources.files(package).joinpath(name).is_file():
+        raise UsageError(f"no such file in {package}: '{name}'", where=f"{file}: extends")
+    if name == file:
+        raise UsageError("it extends itself", where=f"{file}: extends")
+    return name
+
+
+def _rule_tables(table: dict[str, Any], file: str) -> list[dict[str, Any]]:
+    rules = table.get("rules", [])
+    if not isinstance(rules, list) or not all(isinstance(each, dict) for each in rules):
+        raise UsageError("must be tables", where=f"{file}: rules")
+    return rules
 
 
 def target_names() -> list[str]:
@@ -91,7 +142,8 @@ def target(name: str) -> Target:
     return found
 
 
-_OPTIONAL = ("emitter", "reference", "install")
+_PLACES = ("emitter", "kit", "options")
+_OPTIONAL = (*_PLACES, "reference", "install")
 _TEXT_KEYS = ("name", "description", "precision", "pipeline", "runtime", *_OPTIONAL)
 
 
@@ -112,32 +164,28 @@ def _checked(table: dict[str, Any], where: str) -> dict[str, Any]:
     for key, value in values.items():
         if not isinstance(value, str):
             raise UsageError("must be a string", where=f"{where}: {key}")
-    _check_emitter(values["emitter"], values["runtime"], where)
+    _check_runtime(values["runtime"], where)
+    for key in _PLACES:
+        _check_place(values[key], f"{where}: {key}")
     values["pipeline"] = "".join(values["pipeline"].split())
     values["tolerance"] = _tolerance(table["tolerance"], where)
     values["requires"] = _strings(table.get("requires", []), f"{where}: requires")
-    rules = table["rules"]
-    if not isinstance(rules, list) or not all(isinstance(each, dict) for each in rules):
-        raise UsageError("must be tables", where=f"{where}: rules")
-    values["rules"] = tuple(rule_from_table(each, where) for each in rules)
+    values["rules"] = tuple(rule_from_table(each, where) for each in _rule_tables(table, where))
     return values
 
 
-def _check_emitter(emitter: str, runtime: str, where: str) -> None:
+def _check_runtime(runtime: str, where: str) -> None:
     if runtime not in RUNTIMES:
         raise UsageError(
             f"unknown runtime '{runtime}'",
             where=f"{where}: runtime",
             hint=f"known: {', '.join(RUNTIMES)}",
         )
-    if emitter and not all(emitter.partition(":")):
-        raise UsageError("must be module:function", where=f"{where}: emitter")
-    if emitter and RUNTIMES[runtime] is None:
-        raise UsageError(
-            f"lprc can't run '{runtime}', so it can't check what an emitter writes for it",
-            where=f"{where}: emitter",
-            hint="leave the emitter out",
-        )
+
+
+def _check_place(place: str, where: str) -> None:
+    if place and not all(place.partition(":")):
+        raise UsageError("must be module:name", where=where)
 
 
 def _tolerance(value: Any, where: str) -> float:

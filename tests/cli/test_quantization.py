@@ -148,12 +148,6 @@ def test_the_guard_needs_a_float_counterpart(lprc, bundled, tmp_path):
         assert word in done.stderr
 
 
-def test_a_target_without_emitter_says_so(lprc):
-    found = {row["name"]: row["installed"] for row in json.loads(lprc("targets", "--json").stdout)}
-    assert found["tensorrt-int8"] == "--emit onnx only"
-    assert found["ort-int8"] == "yes"
-
-
 def test_accuracy_on_labels_chooses_the_alphabet_by_the_model(lprc, bundled, plates, tmp_path):
     out = tmp_path / "out"
     lprc(

@@ -68,11 +68,16 @@ def edit(folder, change):
         (lambda folder: (folder / "model.bin").unlink(), "'model.bin' is missing"),
         (lambda folder: (folder / "manifest.json").unlink(), "no manifest.json in it"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "can't be read"),
-        (lambda folder: (folder / "manifest.json").write_text("[]"), "not a manifest of schema 1"),
-        (lambda folder: edit(folder, lambda m: m.update(schema=99)), "not a manifest of schema 1"),
-        (lambda folder: edit(folder, lambda m: m.update(runtime="tvm")), "unknown runtime 'tvm'"),
+        (lambda folder: (folder / "manifest.json").write_text("[]"), "not a manifest of schema 2"),
+        (lambda folder: edit(folder, lambda m: m.update(schema=99)), "not a manifest of schema 2"),
+        (lambda folder: edit(folder, lambda m: m.update(runtime="tvn")), "unknown runtime 'tvn'"),
         (
-            lambda folder: edit(folder, lambda m: m["files"].update({"../m.onnx": {}})),
+            lambda folder: edit(
+                folder,
+                lambda m: m.update(
+                    files={**m["files"], "../m.onnx": {}}, deployed=[*m["deployed"], "../m.onnx"]
+                ),
+            ),
             "names a file outside its folder",
         ),
         (lambda folder: (folder / "model.xml").write_text("<net>"), "OpenVINO can't load it"),

@@ -61,8 +61,10 @@ def test_symbolic_sizes_are_named(model):
 
 def test_an_unknown_runtime_and_the_known_ones(model):
     path = model("g (float x) => (float y) { y = Neg(x) }")
-    with pytest.raises(UsageError, match=r"unknown runtime 'tvm' \(known: openvino, ort\)"):
-        bench([f"{path}@tvm"], rounds=1)
+    with pytest.raises(
+        UsageError, match=r"unknown runtime 'tvn' \(known: openvino, ort, tensorrt, tvm\)"
+    ):
+        bench([f"{path}@tvn"], rounds=1)
 
 
 def test_progress_counts_blocks(model):

@@ -111,7 +111,7 @@ def test_the_output_may_not_be_a_file(source, tmp_path):
 def test_real_inputs_are_used(source, tmp_path):
     inputs = [{"x": np.array([[1, 2]], np.float32)}, {"x": np.array([[-1, 5], [0, 1]], np.float32)}]
     compiled = compile_model(source, "ort-fp32", tmp_path / "out", settings=Settings(inputs=inputs))
-    assert [delta.magnitude for delta in compiled.emitted] == [10.0]
+    assert [delta.magnitude for delta in compiled.deltas] == [10.0]
 
 
 def test_two_folders_get_the_same_bytes_without_paths(source, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from lprc.compiler.compile import compile_model
 from lprc.compiler.optimize import Settings
 from lprc.core import builtin, registry
+from lprc.core.emission import Emitted
 from lprc.core.errors import (
     IllegalForTargetError,
     LprcError,
@@ -57,9 +58,9 @@ def mine(monkeypatch):
 
 
 def emits(text):
-    def emit(lowered, folder):
-        onnx.save(onnx.parser.parse_model(text), folder / "model.onnx")
-        return [folder / "model.onnx"]
+    def emit(job):
+        onnx.save(onnx.parser.parse_model(text), job.folder / "model.onnx")
+        return Emitted([job.folder / "model.onnx"])
 
     return emit
 
@@ -72,7 +73,7 @@ def test_a_third_party_target(source, tmp_path, mine):
     mine(emits(TEXT))
     compiled = compile_model(source, "mine", tmp_path / "out")
     assert compiled.artifact.model.name == "model.onnx"
-    assert [delta.max_abs for delta in compiled.emitted] == [0.0]
+    assert [delta.max_abs for delta in compiled.deltas] == [0.0]
 
 
 @pytest.mark.parametrize(
@@ -100,8 +101,8 @@ def test_an_artefact_that_computes_something_else(source, tmp_path, mine, text, 
 
 
 def test_an_emitter_that_fails(source, tmp_path, mine):
-    def emit(lowered, folder):
-        (folder / "half").write_bytes(b"half")
+    def emit(job):
+        (job.folder / "half").write_bytes(b"half")
         raise LprcError("no", where="their converter")
 
     mine(emit)
@@ -115,7 +116,7 @@ def test_an_emitter_that_can_not_be_loaded(source, tmp_path, mine, monkeypatch, 
     mine()
     if module is not None:
         monkeypatch.setitem(sys.modules, "their_emitter", module)
-    with pytest.raises(UsageError, match="target 'mine': can't load the emitter 'their_emitter:"):
+    with pytest.raises(UsageError, match="target 'mine': can't load 'their_emitter:"):
         compile_model(source, "mine", tmp_path / "out")
     assert left(source) == ["m.onnx"]
 

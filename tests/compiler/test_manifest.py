@@ -77,10 +77,12 @@ def test_only_a_whole_folder_of_ours_is_ours(folder):
     ("change", "message"),
     [
         ({"files": None}, "it lists no files"),
-        ({"files": {"..": {}}}, "is missing"),
-        ({"files": {"/etc/passwd": {}}}, "names a file outside its folder"),
+        ({"deployed": None}, "it lists no files"),
+        ({"files": {"..": {}}, "deployed": [".."]}, "is missing"),
+        ({"files": {"/etc/passwd": {}}, "deployed": ["/etc/passwd"]}, "a file outside its folder"),
+        ({"deployed": ["unlisted.onnx"]}, "names a file outside its folder"),
         ({"runtime": ["onnxruntime"]}, "unknown runtime"),
-        ({"schema": "1"}, "not a manifest of schema 1"),
+        ({"schema": "1"}, "not a manifest of schema 2"),
     ],
 )
 def test_a_manifest_that_lies(folder, change, message):

@@ -25,7 +25,7 @@ def test_compiles_for_both_runtimes(network, exporter, tmp_path, capfd):
     for target in ("ort-fp32", "ov-fp32"):
         compiled = compile_model(source, target, tmp_path / target, settings=STRICT)
         assert not compiled.optimized.warnings
-        assert all(delta.within(1e-4) for delta in compiled.emitted)
+        assert all(delta.within(1e-4) for delta in compiled.deltas)
         lowered = onnx.load(tmp_path / target / "lowered.onnx")
         operators = {node.op_type for node in lowered.graph.node}
         assert not operators & {"BatchNormalization", "CastLike", "Constant", "Identity", "Dropout"}

@@ -109,6 +109,23 @@ class Shuffled(nn.Module):
         return self.last(x)[:, ::2], x[:, 1::2].amax(1)
 
 
+class Detector(nn.Module):
+    """A feature pyramid: Resize to a finer grid, Concat, and heads of two sizes."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.down = nn.Conv2d(3, 16, 3, 2, 1), nn.Conv2d(16, 32, 3, 2, 1)
+        self.lateral, self.fuse = nn.Conv2d(32, 16, 1), nn.Conv2d(32, 16, 3, 1, 1)
+        self.coarse, self.fine = nn.Conv2d(32, 12, 1), nn.Conv2d(16, 12, 1)
+
+    def forward(self, x):
+        fine = F.silu(self.stem(x))
+        coarse = F.silu(self.down(F.max_pool2d(fine, 3, 1, 1)))
+        up = F.interpolate(self.lateral(coarse), scale_factor=2, mode="nearest")
+        fine = F.silu(self.fuse(torch.cat([fine, up], 1)))
+        return torch.sigmoid(self.fine(fine)), torch.sigmoid(self.coarse(coarse))
+
+
 NETWORKS = (Residual, UNet, Depthwise, Recurrent, Shuffled)
 
 

@@ -12,7 +12,7 @@ from linear_layers import LAYERS, correlated_samples, layer_model, model
 from lprc.core import editing, model_io
 from lprc.core.errors import DataError, UsageError
 from lprc.core.numerics import run
-from lprc.core.options import make_pass
+from lprc.core.options import from_texts
 from lprc.core.quantization import reconstruction
 from lprc.core.quantization.affine import expand, quantize_weight, weight_scale
 from lprc.core.quantization.annotations import Range, grid_of, set_range
@@ -398,12 +398,14 @@ def test_inputs_that_are_always_zero():
 
 
 def test_options():
-    made = make_pass(AdaRound, {"bits": ("4",), "method": ("gptq",), "scheme": ("none",)})
+    made = from_texts(
+        AdaRound, {"bits": ("4",), "method": ("gptq",), "scheme": ("none",)}, AdaRound.name
+    )
     assert made == AdaRound(bits=4, method="gptq", scheme=None)
     with pytest.raises(UsageError):
-        make_pass(AdaRound, {"bits": ("3",)})
+        from_texts(AdaRound, {"bits": ("3",)}, AdaRound.name)
     with pytest.raises(UsageError):
-        make_pass(AdaRound, {"block": ("-1",)})
+        from_texts(AdaRound, {"block": ("-1",)}, AdaRound.name)
 
 
 def problem(seed, *, size=4, rows=5, limit=2):

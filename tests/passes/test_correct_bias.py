@@ -12,7 +12,7 @@ from linear_layers import LAYERS, correlated_samples, layer_model, model
 from lprc.core import editing, model_io
 from lprc.core.errors import DataError, UsageError
 from lprc.core.numerics import run
-from lprc.core.options import make_pass
+from lprc.core.options import from_texts
 from lprc.core.quantization.affine import expand, quantize_weight, weight_scale
 from lprc.core.quantization.annotations import Grid, Range, set_grid, set_range
 from lprc.core.quantization.channel_statistics import ChannelStatistics, channel_statistics
@@ -236,10 +236,10 @@ def test_the_same_bytes_each_time():
 
 
 def test_options():
-    made = make_pass(CorrectBias, {"method": ("analytic",), "scheme": ("none",)})
+    made = from_texts(CorrectBias, {"method": ("analytic",), "scheme": ("none",)}, CorrectBias.name)
     assert made == CorrectBias(method="analytic", scheme=None)
     with pytest.raises(UsageError):
-        make_pass(CorrectBias, {"block": ("-1",)})
+        from_texts(CorrectBias, {"block": ("-1",)}, CorrectBias.name)
 
 
 NORMALISED = """(float[N,3,6,6] x) => (float[N,4,4,4] y)

@@ -10,6 +10,8 @@ import onnx
 import pytest
 
 from lprc.compiler.runners import make_runner
+from lprc.core.emission import EmitJob, TargetOptions
+from lprc.core.model_io import load
 from lprc.targets import openvino_ir
 from lprc.targets.openvino_ir import EmitError, emit_fp16, emit_fp32
 
@@ -30,15 +32,19 @@ def written(folder, text=GOOD):
     return folder / "lowered.onnx"
 
 
+def job(lowered):
+    return EmitJob(load(lowered), lowered, lowered.parent, "mine", "m.onnx", TargetOptions())
+
+
 @pytest.fixture
 def lowered(tmp_path):
     return written(tmp_path / "a")
 
 
 def test_the_same_bytes_from_anywhere(lowered, tmp_path):
-    first = emit_fp32(lowered, lowered.parent)
+    first = emit_fp32(job(lowered)).files
     other = written(tmp_path / "b")
-    second = emit_fp32(other, other.parent)
+    second = emit_fp32(job(other)).files
     assert [path.name for path in first] == ["model.xml", "model.bin"]
     for one, two in zip(first, second, strict=True):
         assert one.read_bytes() == two.read_bytes()
@@ -46,7 +52,7 @@ def test_the_same_bytes_from_anywhere(lowered, tmp_path):
 
 
 def test_nothing_but_the_record_of_the_conversion_is_dropped(lowered):
-    xml, _ = emit_fp32(lowered, lowered.parent)
+    xml, _ = emit_fp32(job(lowered)).files
     net = ElementTree.parse(xml).getroot()
     assert [child.tag for child in net] == ["layers", "edges"]
     assert [layer.get("type") for layer in net.iter("layer")] == [
@@ -55,11 +61,11 @@ def test_nothing_but_the_record_of_the_conversion_is_dropped(lowered):
 
 
 def test_float16_halves_the_weights_and_runs(lowered, tmp_path):
-    _, full = emit_fp32(lowered, lowered.parent)
+    _, full = emit_fp32(job(lowered)).files
     size = full.stat().st_size
     x = np.random.default_rng(1).standard_normal((3, 64)).astype(np.float32)
     expected = make_runner(lowered, "ort", threads=1).run({"x": x})["y"]
-    xml, half = emit_fp16(lowered, lowered.parent)
+    xml, half = emit_fp16(job(lowered)).files
     found = make_runner(xml, "openvino", threads=1).run({"x": x})["y"]
     assert size == 64 * 64 * 4
     assert half.stat().st_size < 0.6 * size
@@ -70,7 +76,7 @@ def test_float16_halves_the_weights_and_runs(lowered, tmp_path):
 def test_a_graph_that_openvino_refuses(tmp_path):
     refused = written(tmp_path / "a", REFUSED)
     with pytest.raises(EmitError, match=r"lowered\.onnx: OpenVINO can't convert it: ") as caught:
-        emit_fp32(refused, refused.parent)
+        emit_fp32(job(refused))
     assert "NoSuchOperator" in caught.value.message
     assert "\n" not in caught.value.message
 
@@ -94,4 +100,4 @@ def test_odd_ends_of_the_conversion(lowered, monkeypatch, program, message):
         lambda command, **options: real([command[0], "-c", program], **options),
     )
     with pytest.raises(EmitError, match=message):
-        emit_fp32(lowered, lowered.parent)
+        emit_fp32(job(lowered))

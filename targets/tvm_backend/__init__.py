@@ -1,0 +1,1 @@
+"""What imports TVM: it runs in processes of its own, and in the runner."""
