@@ -94,4 +94,6 @@ def _warnings(report: dict[str, Any]) -> list[str]:
     plain = [text for text in report["plain"] if "conv" in text]
     if not plain:
         return []
-    return [f"{len(plain)} convolutions have no packed kernel and are slow: {', '.join(plain[:3])}"]
+    return [
+        f"{len(plain)} convolutions have no kernel of lprc's and are slow: {', '.join(plain[:3])}"
+    ]

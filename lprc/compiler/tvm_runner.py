@@ -21,6 +21,9 @@ INTERFACE = "interface.json"
 _MACHINES = {62: ("x86_64", "AMD64"), 183: ("aarch64", "arm64"), 40: ("arm",), 243: ("riscv64",)}
 """``e_machine`` of an ELF file, and what such a machine calls itself."""
 
+_SECTION_TABLE = ((40, 8), (58, 2), (60, 2))
+"""Where a 64-bit ELF header has the table's offset, the size of an entry and their number."""
+
 
 class TvmRunner:
     """A shared library that TVM wrote, with its ``interface.json`` beside it.
@@ -94,8 +97,8 @@ def _check_machine(path: Path) -> None:
         InvalidModelError: Not a shared library, or one for another machine.
     """
     with path.open("rb") as stream:
-        head = stream.read(20)
-    if len(head) < 20 or head[:4] != b"\x7fELF":
+        head = stream.read(64)
+    if len(head) < 64 or head[:4] != b"\x7fELF":
         if path.suffix == ".tar":
             raise InvalidModelError(
                 "it holds objects for another machine", where=str(path), hint="link them there"
@@ -105,6 +108,12 @@ def _check_machine(path: Path) -> None:
     if platform.machine() not in _MACHINES.get(number, ()):
         names = _MACHINES.get(number, (f"ELF machine {number}",))
         raise InvalidModelError(f"it is for {names[0]}", where=str(path), hint="run it there")
+    # The loader dies of a file that is cut off; its last part is the table of sections.
+    start, size, count = (
+        int.from_bytes(head[at : at + width], "little") for at, width in _SECTION_TABLE
+    )
+    if path.stat().st_size < start + size * count:
+        raise InvalidModelError("it is cut off", where=str(path), hint="copy or compile it again")
 
 
 def _read_interface(path: Path) -> dict[str, list[dict[str, Any]]]:

@@ -1,0 +1,24 @@
+"""What goes into a module and comes out of it, which the library itself does not say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnx
+from onnx import helper
+
+
+def interface(proto: onnx.ModelProto) -> dict[str, list[dict[str, Any]]]:
+    """Names, shapes and element types (as numpy calls them) of inputs and outputs, as JSON data."""
+    weights = {each.name for each in proto.graph.initializer}
+    inputs = [each for each in proto.graph.input if each.name not in weights]
+    return {"inputs": list(map(_entry, inputs)), "outputs": list(map(_entry, proto.graph.output))}
+
+
+def _entry(value: onnx.ValueInfoProto) -> dict[str, Any]:
+    tensor = value.type.tensor_type
+    return {
+        "name": value.name,
+        "shape": [dim.dim_value or None for dim in tensor.shape.dim],
+        "dtype": helper.tensor_dtype_to_np_dtype(tensor.elem_type).name,
+    }

@@ -1,0 +1,1 @@
+"""Kernels as tensor expressions (TE): what is computed, not in which order."""
