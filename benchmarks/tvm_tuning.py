@@ -34,8 +34,8 @@ from lprc.targets.tvm_backend.tasks import Task, find_tasks
 CORES = len(os.sched_getaffinity(0))
 BATCH = 64
 PATIENCE = 300.0
-"""Seconds that the stock builder gets: its own 30 are over before its workers have imported TVM, where
-the machine has other work; nothing is measured then."""
+"""Seconds for the stock builder: where the machine has other work, its own 30 are over before its
+workers have imported TVM, and nothing is measured at all."""
 
 
 def convolutions() -> onnx.ModelProto:

@@ -25,6 +25,7 @@ from lprc.core.errors import (
     UsageError,
 )
 from lprc.core.numerics import RunError, Session
+from lprc.core.target import target as find_target
 from lprc.core.worker import WorkerError
 from lprc.targets.tvm_backend.versions import check_versions
 
@@ -195,6 +196,29 @@ def test_symbolic_sizes_are_refused(tmp_path):
     with pytest.raises(IllegalForTargetError, match=r"input 'x': its shape is not known") as caught:
         compile_model(tmp_path / "m.onnx", "tvm-fp32", tmp_path / "out")
     assert "set-batch" in caught.value.hint
+
+
+def test_the_rules_know_what_the_importer_does_not():
+    from tvm.relax.frontend.onnx import onnx_frontend
+
+    known = onnx_frontend._get_convert_map()
+    schemas = [each for each in onnx.defs.get_all_schemas() if each.domain == ""]
+    unknown = {each.name for each in schemas if known.get(each.name) is None}
+    rules = {rule.rule: dict(rule.parameters) for rule in find_target("tvm-fp32").rules}
+    refused = set(rules["refused-operators"]["refused"])
+    assert refused <= unknown
+    newer = {each.name for each in schemas if each.since_version > 23}
+    assert unknown - refused <= newer
+
+
+def test_a_recurrent_network_is_refused_by_name(tmp_path):
+    text = """<ir_version: 9, opset_import: ["" : 18]>
+    g (float[5,1,3] x) => (float[5,1,1,4] y) <float[1,16,3] w = {W}, float[1,16,4] r = {R}> {
+      [gates] y = LSTM<hidden_size=4>(x, w, r)
+    }""".replace("W", ",".join(["0"] * 48)).replace("R", ",".join(["0"] * 64), 1)
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "m.onnx")
+    with pytest.raises(IllegalForTargetError, match=r"node 'gates' \(LSTM\): TVM's importer knows"):
+        compile_model(tmp_path / "m.onnx", "tvm-fp32", tmp_path / "out")
 
 
 def test_a_fixed_batch_stays(source, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -116,6 +116,9 @@ def convolved(
     spread, shared, step = _grouped(weights.values, groups, places, width)
     count = spread.shape[0]
     blocks = rounded_up(count) // BLOCK
+    if step:  # the last block may read channels that no group has
+        last = (blocks - 1) // shared * step
+        operand = replace(operand, count=last + rounded_up(spread.shape[1], 4 if quads else 1))
     columns = _columns(outputs[1], blocks, packer.machine)
     laid = packer.constant(_blocks(spread, integer=integer, quads=quads))
     inputs = len(operand.value.sources)
@@ -228,7 +231,7 @@ def _grouped(
     if groups > 1 and members % BLOCK == 0:
         return values, members // BLOCK, each
     if groups > 1 and BLOCK % members == 0:
-        together = BLOCK // members
+        together = min(BLOCK // members, groups)
         found = np.zeros((outputs, together * each, rows, columns), values.dtype)
         for at in range(outputs):
             begin = at // members % together * each

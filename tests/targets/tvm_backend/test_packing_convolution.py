@@ -33,6 +33,8 @@ CASES = {
     "grouped": conv(8, 12, 5, 5, (3, 3), "pads = [1,1,1,1]", groups=2, out=(5, 5)),
     "groups of blocks": conv(32, 64, 5, 5, (1, 1), groups=2, out=(5, 5)),
     "groups in a block": conv(24, 32, 5, 5, (3, 3), groups=8, out=(3, 3)),
+    "fewer outputs than a block": conv(40, 2, 5, 5, (1, 1), groups=2, out=(5, 5)),
+    "a block that is not full": conv(48, 24, 5, 5, (3, 3), groups=24, out=(3, 3)),
     "depthwise": conv(20, 20, 7, 9, (3, 3), "pads = [1,1,1,1]", groups=20, out=(7, 9)),
     "depthwise, strided": conv(
         32, 32, 9, 9, (5, 5), "pads = [2,2,2,2], strides = [2,2]", groups=32, out=(5, 5)

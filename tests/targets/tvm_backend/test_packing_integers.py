@@ -58,6 +58,7 @@ CASES = {
     "dilated": conv("2,3", "dilations = [2,2]"),
     "grouped": conv(c=8, o=16, groups=2),
     "many groups": conv(c=16, o=32, groups=8),
+    "a block that is not full": conv(c=42, o=21, groups=21),
     "depthwise": conv(c=20, o=20, groups=20),
     "depthwise, signed": conv(c=32, o=32, groups=32, zero="sym"),
 }
