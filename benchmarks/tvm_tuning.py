@@ -80,10 +80,11 @@ def ours(pool: MeasuringPool, target: Any, made: list[tuple[Task, Any]]) -> int:
 
 def stock(target: Any, made: list[tuple[Task, Any]]) -> int:
     """How many were measured."""
-    builder, runner = LocalBuilder(max_workers=CORES, timeout_sec=PATIENCE), LocalRunner()
+    builder = LocalBuilder(max_workers=CORES, timeout_sec=PATIENCE)
+    runner = LocalRunner(timeout_sec=PATIENCE)
     built = builder.build([BuilderInput(module, target) for _, module in made])
     inputs = [
-        RunnerInput(result.artifact_path, "llvm", task.args_info)
+        RunnerInput(result.artifact_path, "cpu", task.args_info)
         for (task, _), result in zip(made, built, strict=True)
         if result.error_msg is None
     ]
@@ -123,6 +124,8 @@ def main() -> None:
                 text = f"{count} of {len(made)} measured in {seconds:.1f} s"
                 print(f"round {number + 1} {name:5}: {text}, {rates[name][-1]:.0f} trials/min")
     median = {name: float(np.median(values)) for name, values in rates.items()}
+    if not median["stock"]:
+        raise SystemExit("the stock builder measured nothing")
     print(f"lprc / stock: {median['lprc'] / median['stock']:.1f}")
 
 

@@ -30,7 +30,8 @@ class TvmRunner:
 
     Args:
         path: The library.
-        threads: TVM's threads; it reads their number once a process.
+        threads: TVM's threads, which it counts once a process; None: those it was compiled for. By
+            itself TVM would take half of the CPUs that the system shows.
 
     Raises:
         MissingDependencyError: TVM is not installed, or its versions crash.
@@ -41,8 +42,8 @@ class TvmRunner:
         check_versions()
         _check_machine(path)
         known = _read_interface(path.with_name(INTERFACE))
-        if threads is not None:
-            os.environ["TVM_NUM_THREADS"] = str(threads)
+        wanted = threads or min(known["threads"], os.cpu_count() or 1)
+        os.environ["TVM_NUM_THREADS"] = str(wanted)
         import tvm
         from tvm import relax
 
@@ -116,9 +117,11 @@ def _check_machine(path: Path) -> None:
         raise InvalidModelError("it is cut off", where=str(path), hint="copy or compile it again")
 
 
-def _read_interface(path: Path) -> dict[str, list[dict[str, Any]]]:
+def _read_interface(path: Path) -> dict[str, Any]:
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(known["threads"], int) or known["threads"] < 1:
+            raise TypeError("the number of threads is none")
         for each in [*known["inputs"], *known["outputs"]]:
             np.dtype(each["dtype"])
             if not isinstance(each["name"], str) or not isinstance(each["shape"], list):
@@ -129,5 +132,4 @@ def _read_interface(path: Path) -> dict[str, list[dict[str, Any]]]:
             where=str(path),
             hint="it belongs beside the library; name the folder that `lprc compile` wrote",
         ) from error
-    checked: dict[str, list[dict[str, Any]]] = known
-    return checked
+    return known

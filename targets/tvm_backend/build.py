@@ -57,7 +57,7 @@ def build(request: dict[str, Any]) -> dict[str, Any]:
         scheduled = schedules.schedule_module(module, machine.threads, chosen, machine)
         kernels = schedules.described(module, chosen, machine)
     files = _export(_compiled(scheduled, target), folder, crosses=request["crosses"])
-    described = json.dumps(interface(proto), indent=1, ensure_ascii=False) + "\n"
+    described = json.dumps(interface(proto, machine.threads), indent=1, ensure_ascii=False) + "\n"
     (folder / request["interface"]).write_text(described, encoding="utf-8")
     return {
         "version": tvm.__version__,

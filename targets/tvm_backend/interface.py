@@ -8,11 +8,18 @@ import onnx
 from onnx import helper
 
 
-def interface(proto: onnx.ModelProto) -> dict[str, list[dict[str, Any]]]:
-    """Names, shapes and element types (as numpy calls them) of inputs and outputs, as JSON data."""
+def interface(proto: onnx.ModelProto, threads: int) -> dict[str, Any]:
+    """Names, shapes and element types (as numpy calls them) of inputs and outputs, as JSON data.
+
+    With the number of threads that the schedules are for: TVM reads it from TVM_NUM_THREADS.
+    """
     weights = {each.name for each in proto.graph.initializer}
     inputs = [each for each in proto.graph.input if each.name not in weights]
-    return {"inputs": list(map(_entry, inputs)), "outputs": list(map(_entry, proto.graph.output))}
+    return {
+        "threads": threads,
+        "inputs": list(map(_entry, inputs)),
+        "outputs": list(map(_entry, proto.graph.output)),
+    }
 
 
 def _entry(value: onnx.ValueInfoProto) -> dict[str, Any]:

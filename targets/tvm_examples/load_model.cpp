@@ -3,7 +3,8 @@
 //   FFI=$(python -c "import tvm_ffi, pathlib; print(pathlib.Path(tvm_ffi.__file__).parent)")
 //   g++ -std=c++17 -O2 load_model.cpp -o load_model -I$TVM/include -I$FFI/include \
 //     -L$TVM/lib -L$FFI/lib -ltvm_runtime -ltvm_ffi -Wl,-rpath,$TVM/lib:$FFI/lib
-//   ./load_model ./model.so 1 3 24 94      # the shape of the input, float32
+//   TVM_NUM_THREADS=2 ./load_model ./model.so 1 3 24 94      # the shape of the input, float32
+// Without TVM_NUM_THREADS, TVM takes half of the CPUs that the system shows.
 #include <dlpack/dlpack.h>
 #include <tvm/ffi/container/tensor.h>
 #include <tvm/ffi/extra/module.h>

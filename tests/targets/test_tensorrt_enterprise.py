@@ -15,7 +15,9 @@ import onnx
 import pytest
 from engines import QUANTIZED, SMALL, emitted, layers, saved
 
+from lprc.core import model_io
 from lprc.core.errors import IllegalForTargetError, UsageError
+from lprc.core.weight_sparsity import weights
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed")
 
@@ -138,15 +140,16 @@ def test_dense_weights_are_refused(tmp_path, target):
         emitted(saved(SMALL, tmp_path / "m.onnx"), target, tmp_path / "out", unmet="warn")
     assert "too few weights have two zeros in each four input channels" in caught.value.message
     assert "0 of 1 weights, 0% of their elements; 50% is wanted" in caught.value.message
-    assert "train the model with 2:4 sparsity" in caught.value.hint
+    assert "sparsify needs input channels in multiples of 4" in caught.value.hint
 
 
+@pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("target", ["trt-sparse-fp16", "trt-sparse-int8"])
-def test_the_whole_pipeline_keeps_the_pattern(tmp_path, target):
+def test_the_whole_pipeline_keeps_a_pattern_or_makes_one(tmp_path, target, dense):
     from lprc.compiler.compile import compile_model
     from lprc.compiler.optimize import Settings
 
-    source = sparse_model(tmp_path / "m.onnx")
+    source = saved(SMALL, tmp_path / "m.onnx") if dense else sparse_model(tmp_path / "m.onnx")
     generator = np.random.default_rng(0)
     samples = [{"x": generator.standard_normal((1, 4, 8, 8), np.float32)} for _ in range(16)]
     compiled = compile_model(
@@ -157,3 +160,7 @@ def test_the_whole_pipeline_keeps_the_pattern(tmp_path, target):
         settings=Settings(calibration=samples),
     )
     assert compiled.emitted.report["sparse"] is True
+    (found,) = weights(model_io.load(tmp_path / "out" / "lowered.onnx"))
+    assert found.has_pattern(2, 4)
+    if not dense:
+        assert not found.array[:, 1:3].any()
