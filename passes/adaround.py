@@ -25,6 +25,7 @@ from lprc.core.quantization.placement import LINEAR
 from lprc.core.quantization.reconstruction import Factor, Float, Problem
 from lprc.core.quantization.shadow import Shadow, observed
 from lprc.core.quantization.unfold import Unfolded, unfolded
+from lprc.core.sparse_regression import EXACT_STEPS, Regression, solve
 
 LARGEST = 4096
 """The longest rows that are reconstructed: their second moment has 128 MiB."""
@@ -43,8 +44,9 @@ class AdaRound(Pass):
 
     ``method=adaround`` is Nagel et al., "Up or Down? Adaptive Rounding for Post-Training
     Quantization", ICML 2020; ``method=gptq`` Frantar et al., "GPTQ", ICLR 2023. Both are refined
-    by coordinate descent, and no row is left worse than rounded to nearest. Weights stay float32
-    on a recorded grid, whose integers ``insert-qdq`` and ``quantize-weights`` reproduce.
+    by coordinate descent, and no row is left worse than rounded to nearest. Weights that are zero
+    stay zero. Weights stay float32 on a recorded grid, whose integers ``insert-qdq`` and
+    ``quantize-weights`` reproduce.
 
     Enters no subgraphs.
     """
@@ -153,12 +155,15 @@ class AdaRound(Pass):
         target = weight
         if cross is not None:
             target = reconstruction.corrected_target(weight, second, cross)
+        kept = None if weight.all() else weight != 0
+        if kept is not None and cross is not None:
+            target = _within(target, second, kept)
         factors = reconstruction.gptq_factors(second) if self.method == "gptq" else []
         best = _Best(layer)
         for clip in CLIPS if self.scale == "mse" else CLIPS[:1]:
             scale = floored(covering * clip)
             steps = layer.rows(expand(scale, layer.array.shape, axis, self.block))
-            problem = Problem(target, steps, second, 2 ** (self.bits - 1) - 1)
+            problem = Problem(target, steps, second, 2 ** (self.bits - 1) - 1, kept)
             found = self._integers(problem, factors)
             best.offer(scale, found, problem, fallback=False)
             if clip == 1.0:
@@ -173,6 +178,19 @@ class AdaRound(Pass):
         else:
             found = reconstruction.adaround(problem, iterations=self.iterations, seed=self.seed)
         return reconstruction.descend(problem, found, sweeps=self.refine)
+
+
+def _within(target: Float, second: Float, kept: NDArray[np.bool_]) -> Float:
+    """The target that has zeros where the weight has: the same problem for what has them too."""
+    groups, rows, size = target.shape
+    if groups * rows * float(size) ** 3 > EXACT_STEPS:
+        return target
+    found = []
+    for wanted, moment, mask in zip(target, second, kept, strict=True):
+        ridge = 1e-6 * max(float(np.trace(moment)) / size, 1e-30)
+        problem = Regression(wanted, moment + ridge * np.eye(size))
+        found.append(solve(problem, mask))
+    return np.stack(found)
 
 
 class _Best:

@@ -11,6 +11,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core import editing
+from lprc.core.bias import add_to_bias
 from lprc.core.contract import lossy
 from lprc.core.numerics import Arrays
 from lprc.core.options import option
@@ -87,7 +88,7 @@ class CorrectBias(Pass):
             if error is not None and error.any():
                 if not context.rewrite(layer.node, f"bias moved by up to {abs(error).max():.2g}"):
                     return
-                _add(layer.node, error)
+                add_to_bias(layer.node, error)
 
     def _rounded(self, layer: Unfolded) -> NDArray[np.float32]:
         grid = grid_of(layer.weight)
@@ -136,7 +137,7 @@ class CorrectBias(Pass):
             ):
                 mean.add(wanted - got)
             errors[node] = mean.value
-            _add(rounded.twin(node), errors[node])
+            add_to_bias(rounded.twin(node), errors[node])
         return errors
 
     def _analytic(
@@ -199,61 +200,3 @@ def _why_not(node: ir.Node) -> str | None:
     if bias is not None and editing.constant(bias) is None:
         return "the bias is not constant"
     return None
-
-
-def _add(node: ir.Node, error: Float) -> None:
-    """Add `error` to the bias of `node`, which gets one where it has none."""
-    if node.op_type == "MatMul":
-        _add_behind(node, error)
-        return
-    old = editing.input_at(node, 2)
-    bias = editing.constant(old)
-    wide = error if bias is None else bias.astype(np.float64) * _beta(node) + error
-    if node.op_type == "Gemm":
-        node.attributes["beta"] = ir.AttrFloat32("beta", 1.0)
-    _set_input(node, 2, wide, old)
-
-
-def _beta(node: ir.Node) -> float:
-    return float(editing.attribute(node, "beta", 1.0)) if node.op_type == "Gemm" else 1.0
-
-
-def _add_behind(node: ir.Node, error: Float) -> None:
-    """Add `error` to the constant of the Add behind a MatMul; insert one where there is none."""
-    output = node.outputs[0]
-    user = editing.sole_user(output)
-    if user is not None and editing.is_op(user, "Add") and user.graph is node.graph:
-        index = 1 if user.inputs[0] is output else 0
-        old = user.inputs[index]
-        bias = editing.constant(old)
-        if bias is not None and bias.dtype == np.float32 and bias.ndim <= 1:
-            _set_input(user, index, bias.astype(np.float64) + error, old)
-            return
-    graph = node.graph
-    assert isinstance(graph, ir.Graph)
-    value = editing.add_initializer(graph, f"{node.name or 'matmul'}.bias", _float32(error))
-    inner = editing.new_node(
-        "MatMul", node.inputs, before=node, sources=[node], name=node.name, shape=output.shape
-    )
-    biased = editing.new_node(
-        "Add", [inner, value], before=node, sources=[node], shape=output.shape
-    )
-    biased.metadata_props.update(output.metadata_props)
-    editing.replace_value(output, biased)
-    editing.remove_dead([node])
-
-
-def _set_input(node: ir.Node, index: int, array: Float, old: ir.Value | None) -> None:
-    graph = node.graph
-    assert isinstance(graph, ir.Graph)
-    hint = old.name if old is not None and old.name else f"{node.name or node.op_type}.bias"
-    if index >= len(node.inputs):
-        node.resize_inputs(index + 1)
-    node.replace_input_with(index, editing.add_initializer(graph, hint, _float32(array)))
-    if old is not None:
-        editing.remove_dead([old.producer()])
-        editing.remove_dead_initializer(old)
-
-
-def _float32(array: NDArray[Any]) -> NDArray[np.float32]:
-    return np.asarray(array, np.float32)

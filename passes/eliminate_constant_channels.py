@@ -14,6 +14,7 @@ from lprc.core import editing
 from lprc.core.contract import exact
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
+from lprc.core.weight_sparsity import is_sparse
 from lprc.passes._channel_group import BlockedError, ChannelGroup, apply
 from lprc.passes._channel_levels import Levels, constant_rows, conv_levels, in_order, levels_of
 from lprc.passes._channels import channel_slice, make_contiguous
@@ -43,6 +44,7 @@ class EliminateConstantChannels(Pass):
     contract = exact
 
     multiple: int = option(1, "keep a multiple of this many channels, where there are enough")
+    keep_sparse: bool = option(False, "leave a model alone whose weights are N:M sparse already")
 
     def __post_init__(self) -> None:
         """Check the options.
@@ -55,6 +57,9 @@ class EliminateConstantChannels(Pass):
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Remove channels; see the class."""
+        if self.keep_sparse and is_sparse(model):
+            context.skip(None, "the weights are sparse in groups of input channels")
+            return
         for graph in editing.graphs(model):
             candidates = [node for node in graph if _candidate(node)]
             if not candidates:

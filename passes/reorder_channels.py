@@ -9,7 +9,9 @@ import onnx_ir as ir
 
 from lprc.core import editing
 from lprc.core.contract import exact
+from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
+from lprc.core.weight_sparsity import is_sparse
 from lprc.passes._channel_group import BlockedError, ChannelGroup, apply
 from lprc.passes._channels import BINARY, POOLS, UNARY, channel_slice, make_contiguous
 
@@ -27,9 +29,14 @@ class ReorderChannels(Pass):
     name = "reorder-channels"
     contract = exact
 
+    keep_sparse: bool = option(False, "leave a model alone whose weights are N:M sparse already")
+
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Reorder for each tensor that has a strided channel Slice; see the class."""
         if editing.opset_version(model) < 13:
+            return
+        if self.keep_sparse and is_sparse(model):
+            context.skip(None, "the weights are sparse in groups of input channels")
             return
         done: set[ir.Node] = set()
         for graph in editing.graphs(model):

@@ -79,9 +79,10 @@ class Target:
 
 def _table(text: str, where: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
+        table: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"not TOML: {error}", where=where) from error
+    return table
 
 
 def _extended(package: str, file: str) -> dict[str, Any]:

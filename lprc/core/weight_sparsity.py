@@ -18,6 +18,39 @@ from lprc.core import editing
 
 
 @dataclass(frozen=True)
+class Pattern:
+    """At most `kept` of each `group` neighbouring input channels are not zero.
+
+    Raises:
+        ValueError: It is none: nothing is kept, or nothing is left out.
+    """
+
+    kept: int
+    group: int
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if not 1 <= self.kept < self.group:
+            raise ValueError(f"a pattern keeps at least 1 and not all of a group, not {self}")
+
+    @classmethod
+    def parse(cls, text: str) -> Pattern:
+        """The pattern written as ``2:4``.
+
+        Raises:
+            ValueError: The text is none.
+        """
+        kept, colon, group = text.partition(":")
+        if not (colon and kept.isdecimal() and group.isdecimal()):
+            raise ValueError(f"'{text}' is no pattern such as 2:4 or 1:4")
+        return cls(int(kept), int(group))
+
+    def __str__(self) -> str:
+        """As it is parsed."""
+        return f"{self.kept}:{self.group}"
+
+
+@dataclass(frozen=True)
 class Weight:
     """The weight of a linear operator.
 
@@ -31,6 +64,16 @@ class Weight:
     array: NDArray[Any]
     axis: int
 
+    @property
+    def density(self) -> float:
+        """The fraction of elements that are not zero; 0 of no elements."""
+        return float(np.count_nonzero(self.array)) / max(1, self.array.size)
+
+    @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        """Those of the common patterns that it has, the sparsest first."""
+        return tuple(each for each in COMMON if self.has_pattern(each.kept, each.group))
+
     def has_pattern(self, kept: int, group: int) -> bool:
         """Whether at most `kept` of each `group` input channels are not zero.
 
@@ -43,6 +86,10 @@ class Weight:
         return bool((np.count_nonzero(grouped, axis=-1) <= kept).all())
 
 
+COMMON = (Pattern(1, 4), Pattern(2, 4))
+"""The patterns that are looked for."""
+
+
 def weights(model: ir.Model) -> Iterator[Weight]:
     """The constant weights of Conv, Gemm and MatMul, behind DequantizeLinear too, in graph order.
 
@@ -53,6 +100,13 @@ def weights(model: ir.Model) -> Iterator[Weight]:
             found = _weight(node) if editing.is_op(node, "Conv", "Gemm", "MatMul") else None
             if found is not None:
                 yield found
+
+
+def is_sparse(model: ir.Model, share: float = 0.5) -> bool:
+    """Whether so much of the weights' elements is in weights with a common pattern."""
+    found = list(weights(model))
+    sparse = sum(weight.array.size for weight in found if weight.patterns)
+    return sparse > 0 and sparse >= share * sum(weight.array.size for weight in found)
 
 
 def _weight(node: ir.Node) -> Weight | None:

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from lprc.core.errors import UsageError
 from lprc.core.legality import check, rule_from_table
 from lprc.core.model_io import from_proto
-from lprc.core.weight_sparsity import Weight, weights
+from lprc.core.weight_sparsity import Pattern, Weight, is_sparse, weights
 
 
 def brute_force(array, axis, kept, group):
@@ -166,3 +166,32 @@ def test_a_share_that_is_none(share):
 def test_a_share_is_needed():
     with pytest.raises(UsageError, match="parameter 'share' is missing"):
         rule()
+
+
+@pytest.mark.parametrize("text", ["2:4", "1:4", "7:16"])
+def test_the_text_of_a_pattern(text):
+    assert str(Pattern.parse(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "2", "2:", ":4", "a:b", "-1:4", "4:4", "5:4", "0:4", "2:4:8"])
+def test_what_is_no_pattern(text):
+    with pytest.raises(ValueError, match="pattern"):
+        Pattern.parse(text)
+
+
+def test_density_and_common_patterns():
+    node = ir.Node("", "Conv", [])
+    array = zeros(4, 8, 1, 1)
+    array[:, ::4] = 1
+    assert Weight(node, array, 1).density == 0.25
+    assert Weight(node, array, 1).patterns == (Pattern(1, 4), Pattern(2, 4))
+    array[:, 1::4] = 1
+    assert Weight(node, array, 1).patterns == (Pattern(2, 4),)
+    assert Weight(node, array + 1, 1).patterns == ()
+
+
+def test_when_a_model_is_sparse():
+    sparse, dense = zeros(2, 8, 1, 1), zeros(2, 8, 1, 1) + 1
+    assert is_sparse(graph("a = Conv (x, v) y = Conv (x, w)", v=sparse, w=dense))
+    assert not is_sparse(graph("y = Conv (x, w)", w=dense))
+    assert not is_sparse(graph("y = Neg (x)"), share=0)

@@ -62,10 +62,10 @@ class Moments:
         if not self._seen:
             return
         seen = np.concatenate(self._seen, axis=1)
-        self._second += _product(seen, seen)
+        self._second += product(seen, seen)
         if self._cross is not None:
             exact = np.concatenate(self._exact, axis=1)
-            self._cross += _product(exact, seen)
+            self._cross += product(exact, seen)
         self._seen, self._exact, self._waiting = [], [], 0
 
     @property
@@ -81,8 +81,8 @@ class Moments:
         return None if self._cross is None else self._cross / max(1, self._count)
 
 
-def _product(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``left^T right`` of each group: float32 [groups, size, size]."""
+def product(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``left^T right`` of each group: float32 [groups, n, m] of [groups, positions, n] and m."""
     return np.asarray(_multiplier().run({"left": left, "right": right})["product"])
 
 

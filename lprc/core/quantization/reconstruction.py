@@ -25,12 +25,14 @@ class Problem:
         scale: float64, of the same shape.
         moment: float64 [groups, size, size], symmetric and positive semidefinite.
         limit: Integers are from ``-limit`` to ``limit``.
+        kept: Where integers may differ from zero: bool, of the target's shape; None for everywhere.
     """
 
     target: Float
     scale: Float
     moment: Float
     limit: int
+    kept: NDArray[np.bool_] | None = None
 
     def error(self, integers: NDArray[Any]) -> Float:
         """The squared error of each row's output: float64 [groups, rows]."""
@@ -39,7 +41,11 @@ class Problem:
 
     def nearest(self, weight: Float) -> Float:
         """The integers nearest to `weight`, each by itself."""
-        return np.asarray(np.clip(np.rint(weight / self.scale), -self.limit, self.limit))
+        return self.masked(np.clip(np.rint(weight / self.scale), -self.limit, self.limit))
+
+    def masked(self, integers: NDArray[Any]) -> Float:
+        """`integers` with zeros where there must be zeros."""
+        return np.asarray(integers if self.kept is None else np.where(self.kept, integers, 0.0))
 
 
 def corrected_target(weight: Float, second: Float, cross: Float, *, damping: float = 0.01) -> Float:
@@ -71,17 +77,24 @@ def descend(problem: Problem, integers: Float, *, sweeps: int = 10) -> Float:
         integers: Where to start: float64 [groups, rows, size].
         sweeps: Passes over all columns at most.
     """
-    result: Float = integers.copy()
+    result: Float = problem.masked(integers).copy()
     for group in range(len(result)):
         _descend(
             problem.moment[group], problem.scale[group], problem.limit, sweeps,
             result[group], problem.target[group],
+            None if problem.kept is None else problem.kept[group],
         )  # fmt: skip
     return result
 
 
 def _descend(
-    moment: Float, scale: Float, limit: int, sweeps: int, integers: Float, target: Float
+    moment: Float,
+    scale: Float,
+    limit: int,
+    sweeps: int,
+    integers: Float,
+    target: Float,
+    kept: NDArray[np.bool_] | None,
 ) -> None:
     curvature = np.diag(moment)
     gradient = (integers * scale - target) @ moment
@@ -93,6 +106,8 @@ def _descend(
                 curvature[column] * scale[:, column]
             )
             step = np.clip(np.rint(best), -limit, limit) - integers[:, column]
+            if kept is not None:
+                step = step * kept[:, column]
             rows = np.flatnonzero(step)
             if rows.size:
                 moved = True
@@ -115,8 +130,10 @@ def gptq(problem: Problem, factors: list[Factor], *, chunk: int = 128) -> Float:
     """
     return np.stack(
         [
-            _gptq(*factor, target, scale, problem.limit, chunk)
-            for factor, target, scale in zip(factors, problem.target, problem.scale, strict=True)
+            _gptq(*factor, target, scale, problem.limit, chunk, kept)
+            for factor, target, scale, kept in zip(
+                factors, problem.target, problem.scale, _everywhere(problem), strict=True
+            )
         ]
     )
 
@@ -142,17 +159,23 @@ def gptq_factors(moment: Float, *, damping: float = 0.01) -> list[Factor]:
 
 
 def _gptq(
-    order: NDArray[np.intp], upper: Float, target: Float, scale: Float, limit: int, chunk: int
+    order: NDArray[np.intp],
+    upper: Float,
+    target: Float,
+    scale: Float,
+    limit: int,
+    chunk: int,
+    kept: NDArray[np.bool_],
 ) -> Float:
     size = len(order)
-    wanted, steps = target[:, order], scale[:, order]
+    wanted, steps, inside = target[:, order], scale[:, order], kept[:, order]
     integers = np.zeros_like(wanted)
     for start in range(0, size, chunk):
         stop = min(start + chunk, size)
         errors = np.zeros((len(wanted), stop - start))
         for column in range(start, stop):
             value, step = wanted[:, column], steps[:, column]
-            integers[:, column] = np.clip(np.rint(value / step), -limit, limit)
+            integers[:, column] = np.clip(np.rint(value / step), -limit, limit) * inside[:, column]
             error = (value - integers[:, column] * step) / upper[column, column]
             wanted[:, column:stop] -= np.outer(error, upper[column, column:stop])
             errors[:, column - start] = error
@@ -160,6 +183,10 @@ def _gptq(
     result = np.empty_like(integers)
     result[:, order] = integers
     return result
+
+
+def _everywhere(problem: Problem) -> NDArray[np.bool_]:
+    return np.ones(problem.target.shape, bool) if problem.kept is None else problem.kept
 
 
 def _ridge(moment: Float, damping: float) -> Float:
@@ -191,7 +218,7 @@ def adaround(
         rate: Adam's step size.
     """
     generator = np.random.default_rng(seed)
-    return np.stack(
+    found = np.stack(
         [
             _adaround(
                 moment, target / scale, scale, problem.limit, iterations, strength, rate, generator
@@ -201,6 +228,7 @@ def adaround(
             )
         ]
     )
+    return problem.masked(found)
 
 
 _LOW, _HIGH = -0.1, 1.1

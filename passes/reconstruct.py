@@ -1,0 +1,187 @@
+"""Weights that make up for the channels that were removed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from lprc.core import editing
+from lprc.core.bias import add_to_bias, bias_of
+from lprc.core.channels.edits import set_input
+from lprc.core.channels.reference import Reference, reference
+from lprc.core.channels.regression import Normal
+from lprc.core.contract import lossy
+from lprc.core.numerics import Arrays
+from lprc.core.options import option
+from lprc.core.pass_base import Pass, PassContext
+from lprc.core.quantization.observe import no_samples, spread
+from lprc.core.quantization.shadow import observed
+from lprc.core.quantization.unfold import Unfolded, unfolded
+
+Float = NDArray[np.float64]
+
+_PROBES = 4
+"""Samples that show whether a layer has any error to speak of."""
+
+_NOTHING = 1e-9
+"""The relative squared error below which a layer is right as it is: float32's rounding is 1e-13."""
+
+
+@dataclass(frozen=True)
+class Reconstruct(Pass):
+    """Fit the weights and biases that pruning left to what the layers put out before it.
+
+    Layer by layer from the front, least squares on unlabelled calibration data: ``min E|y - W' x'
+    - b'|^2 + ridge |W' - W|^2``, where y is what the layer put out before `prune-channels` and x'
+    is what it reads now, behind the layers that are mended already (He, Zhang and Sun, "Channel
+    Pruning for Accelerating Very Deep Neural Networks", ICCV 2017; Luo, Wu and Lin, "ThiNet", ICCV
+    2017). Memory holds the normal equations of one layer, whatever the number of samples.
+
+    Runs in the same pipeline as `prune-channels`, behind it, and before Q/DQ. Enters no subgraphs.
+    """
+
+    name = "reconstruct"
+    contract = lossy("accuracy")
+    ridge: float = option(1e-3, "how much weights are held, as a fraction of the inputs' variance")
+
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises:
+            ValueError: A ridge that is not positive.
+        """
+        if not self.ridge > 0:
+            raise ValueError(f"ridge must be positive, not {self.ridge:g}")
+
+    def run(self, model: ir.Model, context: PassContext) -> None:
+        """Fit weights; see the class.
+
+        Raises:
+            DataError: No calibration data, or activations that are NaN or infinite.
+        """
+        before = reference(model)
+        if before is None:
+            context.skip(None, "no channel was removed before it in this pipeline")
+            return
+        if not len(context.calibration):
+            raise no_samples(self.name)
+        layers = _layers(model, before, context)
+        for done, (layer, wanted) in enumerate(layers):
+            context.progress(done, len(layers))
+            self._fit(model, before, layer, wanted, context)
+
+    def _fit(
+        self,
+        model: ir.Model,
+        before: Reference,
+        layer: Unfolded,
+        wanted: ir.Value,
+        context: PassContext,
+    ) -> None:
+        name = str(layer.node.outputs[0].name)
+        kept = before.kept.get(name)
+        axis = -1 if layer.node.op_type == "MatMul" else 1
+
+        def sums(samples: Sequence[Arrays]) -> Normal:
+            found = Normal(layer)
+            for (seen,), (target,) in zip(
+                observed(model, [layer.input], samples),
+                observed(before.model, [wanted], samples),
+                strict=True,
+            ):
+                found.add(seen, target if kept is None else np.take(target, kept, axis=axis))
+            return found
+
+        old = _augmented(layer)
+        if relative_error(sums(list(spread(context.calibration, _PROBES))), old) < _NOTHING:
+            return
+        normal = sums(context.calibration)
+        new = solve(normal, old, self.ridge)
+        first, last = relative_error(normal, old), relative_error(normal, new)
+        if not last < first * (1 - 1e-6):
+            return
+        note = f"error of its outputs {first:.2g} to {last:.2g}"
+        if context.rewrite(layer.node, note):
+            _store(layer, new, old)
+
+
+def solve(normal: Normal, old: Float, ridge: float) -> Float:
+    """The weights [groups, rows, size + 1] with the least squared error, held to `old` by `ridge`.
+
+    The bias, which stands last, is not held.
+    """
+    second, cross = normal.second, normal.cross
+    result: Float = old.copy()
+    for group in range(len(second)):
+        size = second.shape[1] - 1
+        variance = np.trace(normal.covariance[group]) / max(1, size)
+        hold = np.append(np.full(size, ridge * variance), 0.0)
+        # Inputs that are always zero have nothing to be fitted to.
+        hold[:-1] += 1e-12 * (variance or 1.0) + 1e-30
+        matrix = second[group] + np.diag(hold)
+        moved = cross[group] - second[group] @ old[group].T
+        result[group] = old[group] + np.linalg.solve(matrix, moved).T
+    return result
+
+
+def relative_error(normal: Normal, weights: Float) -> float:
+    """``E|y - W x|^2`` over ``E|y|^2``."""
+    second, cross = normal.second, normal.cross
+    explained = np.einsum("grk,gkl,grl->", weights, second, weights)
+    error = normal.energy.sum() - 2 * np.einsum("grk,gkr->", weights, cross) + explained
+    return float(max(error, 0.0) / max(float(normal.energy.sum()), 1e-30))
+
+
+def _augmented(layer: Unfolded) -> Float:
+    """Weights with the bias behind them: float64 [groups, rows, size + 1]."""
+    rows = layer.rows(layer.array).astype(np.float64)
+    channels = rows.shape[0] * rows.shape[1]
+    # What an Add puts behind a MatMul comes after its output.
+    bias = np.zeros(channels) if layer.node.op_type == "MatMul" else bias_of(layer.node, channels)
+    assert bias is not None
+    return np.concatenate([rows * _alpha(layer), bias.reshape(*rows.shape[:2], 1)], axis=2)
+
+
+def _alpha(layer: Unfolded) -> float:
+    return float(editing.attribute(layer.node, "alpha", 1.0)) if layer.node.op_type == "Gemm" else 1
+
+
+def _store(layer: Unfolded, weights: Float, old: Float) -> None:
+    folded = layer.fold(weights[:, :, :-1] / _alpha(layer))
+    set_input(layer.node, 1, folded.astype(np.float32))
+    add_to_bias(layer.node, (weights - old)[:, :, -1].reshape(-1))
+
+
+def _layers(
+    model: ir.Model, before: Reference, context: PassContext
+) -> list[tuple[Unfolded, ir.Value]]:
+    """The layers behind the first that lost channels, and what they put out before."""
+    values = {str(value.name): value for node in before.model.graph for value in node.outputs}
+    found = []
+    for node in model.graph:
+        layer = unfolded(node)
+        if layer is None:
+            continue
+        wanted = values.get(str(node.outputs[0].name))
+        reason = layer if isinstance(layer, str) else _why_not(node, layer, wanted)
+        if reason is not None:
+            context.skip(node, reason)
+        elif isinstance(layer, Unfolded) and wanted is not None:
+            found.append((layer, wanted))
+    return found
+
+
+def _why_not(node: ir.Node, layer: Unfolded, wanted: ir.Value | None) -> str | None:
+    if wanted is None:
+        return "it was not there before channels were removed"
+    if len(layer.weight.uses()) > 1:
+        return "the weight is shared"
+    if layer.node.op_type == "Gemm" and not _alpha(layer):
+        return "alpha is 0"
+    if node.op_type != "MatMul" and bias_of(node, layer.order[:, :, 0].size) is None:
+        return "the bias is not one constant a channel"
+    return None
