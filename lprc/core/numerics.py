@@ -201,8 +201,9 @@ class Session:
         options.log_severity_level = 4
         if not optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        data = rounded(to_bytes(model) if isinstance(model, ir.Model) else model)
+        data = to_bytes(model) if isinstance(model, ir.Model) else model
         try:
+            data = rounded(data)
             self._session = ort.InferenceSession(
                 data,
                 options,

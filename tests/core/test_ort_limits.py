@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import onnxruntime as ort
+import pytest
 
 from lprc.core import ort_limits
+from lprc.core.numerics import RunError, Session
 from lprc.core.ort_limits import disabled_optimizers, rounded
 
 TEXT = """<ir_version: 9, opset_import: ["" : 18]>
@@ -21,7 +23,8 @@ def model() -> onnx.ModelProto:
     return onnx.parser.parse_model(TEXT.replace("ZEROS", ",".join(["0"] * 216)))
 
 
-def test_float16_convolutions_are_not_blocked(tmp_path):
+def test_float16_convolutions_are_not_blocked(tmp_path, monkeypatch):
+    monkeypatch.setattr(ort_limits, "_truncates", lambda: False)
     path = tmp_path / "m.onnx"
     onnx.save(model(), path)
     assert (
@@ -69,3 +72,9 @@ def test_others_are_left_alone(monkeypatch):
     monkeypatch.setattr(ort_limits, "_truncates", lambda: True)
     content = model().SerializeToString()
     assert rounded(content) is content
+
+
+def test_what_is_no_model_is_left_to_the_runtime_to_refuse(monkeypatch):
+    monkeypatch.setattr(ort_limits, "_truncates", lambda: True)
+    with pytest.raises(RunError, match="can't load the graph"):
+        Session(b"no model")
