@@ -116,4 +116,5 @@ def _multiplier() -> Session:
             product = MatMul(turned, right)
         }"""
     )
-    return Session(model.SerializeToString(), optimize=True, threads=2)
+    # Not optimised: ONNX Runtime 1.23 would fuse it to an operator that it has not in float64.
+    return Session(model.SerializeToString(), threads=2)
