@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -92,7 +91,7 @@ def _emit_engine(job: EmitJob, *, sparse: bool) -> Emitted:
         "runtime": built["runtime"],
         "version": built["version"],
         "compute_capabilities": options.compute_capabilities or ["auto"],
-        "profiles": json.loads(json.dumps(settings["profiles"])),
+        "profiles": {name: list(map(list, each)) for name, each in settings["profiles"].items()},
         "layers": len(built["layers"]),
         "sparse": built["sparse"],
         **{key: built[key] for key in ("weights_bytes", "activation_bytes") if key in built},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 from importlib import resources
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lprc.core.digest import sha256
 from lprc.core.emission import EmitJob, Emitted
 from lprc.core.numerics import Session
 from lprc.targets.tensorrt_samples import batch
@@ -105,7 +105,7 @@ def _readme(job: EmitJob, settings: dict[str, Any]) -> list[str]:
 
 def _write_sums(folder: Path) -> None:
     lines = [
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}"
+        f"{sha256(path)}  {path.name}"
         for path in sorted(folder.iterdir())
         if path.is_file() and path.name != SUMS
     ]

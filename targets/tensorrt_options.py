@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from dataclasses import dataclass
 from typing import Literal
 
 from lprc.core.emission import Emit, TargetOptions
 from lprc.core.errors import MissingDependencyError
+from lprc.core.installed import is_installed
 from lprc.core.options import option
+from lprc.targets.tensorrt_scripts.cuda_device import INSTALL, MODULES
 
-RUNTIMES = {"rtx": "tensorrt_rtx", "enterprise": "tensorrt"}
-"""What users call each runtime, and its module."""
-
-_INSTALL = {
-    "rtx": 'pip install "lprc[tensorrt]"',
-    "enterprise": "pip install tensorrt --extra-index-url https://pypi.nvidia.com; on a Jetson "
-    "it comes with JetPack",
-}
+_INSTALL = {**INSTALL, "rtx": 'pip install "lprc[tensorrt]"'}
 _SIZE = r"[1-9]\d{0,8}"  # TensorRT's dimensions are below 2^31
 _SIZES = re.compile(rf"{_SIZE}(x{_SIZE})*\Z")
 _WORKSPACE = 1 << 24
@@ -95,20 +89,15 @@ class TensorRTOptions(TargetOptions):
 
     def check(self, emit: Emit) -> None:
         """Refuse a runtime that is not installed."""
-        wanted = list(RUNTIMES) if self.runtime == "auto" else [self.runtime]
-        if emit != "engine" or any(map(_installed, wanted)):
+        wanted = list(MODULES) if self.runtime == "auto" else [self.runtime]
+        if emit != "engine" or any(is_installed(MODULES[each]) for each in wanted):
             return
         raise MissingDependencyError(
-            f"{' or '.join(RUNTIMES[each] for each in wanted)} is not installed",
+            f"{' or '.join(MODULES[each] for each in wanted)} is not installed",
             where="runtime",
             hint=f"{'; or '.join(_INSTALL[each] for each in wanted)}; or --emit kit builds it on "
             "the device",
         )
-
-
-def _installed(runtime: str) -> bool:
-    found = importlib.util.find_spec(RUNTIMES[runtime])
-    return found is not None and found.origin is not None  # else a folder of that name
 
 
 def _profile(text: str) -> tuple[str, list[Shape]]:

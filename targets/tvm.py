@@ -33,8 +33,7 @@ def emit(job: EmitJob) -> Emitted:
         if not each.name.startswith("__"):
             (job.folder / each.name).write_bytes(each.read_bytes())
     files = [job.folder / name for name in (*report.pop("files"), INTERFACE)]
-    obstacle = f"it is for {options.triple}" if options.crosses else ""
-    return Emitted(files, report, _warnings(report), obstacle)
+    return Emitted(files, report, _warnings(report))
 
 
 def _run(job: EmitJob, options: TVMOptions, scratch: Path) -> dict[str, Any]:

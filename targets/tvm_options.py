@@ -72,6 +72,10 @@ class TVMOptions(TargetOptions):
         """The folder of tuning records."""
         return None if self.tuning_db is None else Path(self.tuning_db)
 
+    def obstacle(self) -> str | None:
+        """A library for another kind of machine runs there."""
+        return f"it is for {self.triple}" if self.crosses else None
+
     def check(self, emit: Emit) -> None:
         """Refuse versions of TVM that crash, and to link without a compiler."""
         if emit != "engine":

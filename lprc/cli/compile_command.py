@@ -119,8 +119,9 @@ def command(
     from lprc.models.plate_config import PlateConfig
 
     silent = quiet or as_json
+    chosen = parse_options(",".join(options))
     if data is not None or measure:
-        check_runs(target, emit)
+        check_runs(target, emit, chosen)
     samples = plate_samples(calib, plates, model)
     with reporter("compiling", quiet=silent) as progress:
         settings = Settings(
@@ -147,7 +148,7 @@ def command(
             passes=passes,
             then=then,
             emit=emit,
-            options=parse_options(",".join(options)),
+            options=chosen,
             settings=settings,
             demands=demands,
             quantized=quantized,

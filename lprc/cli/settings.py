@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -36,22 +36,22 @@ def read_inputs(path: Path | None) -> Sequence[dict[str, Any]] | None:
         raise DataError(f"not an .npz file of arrays: {error}", where=str(path)) from error
 
 
-def check_runs(target: str, emit: str) -> None:
+def check_runs(target: str, emit: str, options: Mapping[str, tuple[str, ...]]) -> None:
     """Refuse to measure what can't run here, before any work.
 
     Raises:
         MissingDependencyError: What would be written runs on another machine only.
     """
-    from lprc.compiler.runners import unavailable
-    from lprc.core.runtimes import RUNTIMES
+    from lprc.compiler.emit import obstacle, read_options
     from lprc.core.target import target as find_target
 
     if emit != "engine":  # the lowered graph is measured, in ONNX Runtime
         return
-    obstacle = unavailable(RUNTIMES[find_target(target).runtime].backend)
-    if obstacle is not None:
+    goal = find_target(target)
+    why = obstacle(goal, read_options(goal, options))
+    if why is not None:
         raise MissingDependencyError(
-            f"nothing can be measured: {obstacle}",
+            f"nothing can be measured: {why}",
             where="--data and --bench",
             hint="leave them out, or use --emit onnx, which measures the lowered graph",
         )

@@ -39,13 +39,13 @@ def command(name: str | None, as_json: bool) -> None:
 
 
 def _describe(name: str) -> dict[str, Any]:
-    from lprc.compiler.emit import option_class
+    from lprc.compiler.emit import is_any_installed, option_class
     from lprc.core.builtin import TARGET_ALIASES
     from lprc.core.options import option_infos
     from lprc.core.target import target
 
     found = target(name)
-    missing = [each for each in found.requires if not any(map(_is_installed, each.split("|")))]
+    missing = [each for each in found.requires if not is_any_installed(each)]
     return {
         "name": found.name,
         "aliases": sorted(alias for alias, full in TARGET_ALIASES.items() if full == found.name),
@@ -67,12 +67,6 @@ def _describe(name: str) -> dict[str, Any]:
             for rule in found.rules
         ],
     }
-
-
-def _is_installed(module: str) -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec(module) is not None
 
 
 def _installed(emitter: str, missing: list[str]) -> str:

@@ -13,6 +13,8 @@ from lprc.core.runtimes import RUNTIMES
 
 LOWERED = "lowered.onnx"
 
+_BY_SUFFIX = {Path(runtime.file).suffix: runtime.backend for runtime in RUNTIMES.values()}
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -45,7 +47,7 @@ class Artifact:
 
 
 def open_artifact(name: str | Path) -> Artifact:
-    """Open a folder of ``compile``, an .onnx, .xml or .engine file.
+    """Open a folder of ``compile``, or a file that one of the runtimes loads.
 
     ``model.onnx@openvino`` names the runtime of a file; .onnx is for ONNX Runtime by default.
 
@@ -60,15 +62,12 @@ def open_artifact(name: str | Path) -> Artifact:
         return _from_folder(path, backend)
     if not path.is_file():
         raise InvalidModelError("no such file or folder", where=str(path))
-    if path.suffix == ".so":
-        return Artifact(path, path, backend or "tvm", (path,), None)
+    backend = backend or _BY_SUFFIX.get(path.suffix, "ort")
     if path.suffix == ".xml":
         pair = (path, path.with_suffix(".bin"))
-        return Artifact(path, path, backend or "openvino", _existing(pair, path), None)
-    if path.suffix == ".engine":
-        return Artifact(path, path, backend or "tensorrt", (path,), None)
+        return Artifact(path, path, backend, _existing(pair, path), None)
     files = tuple(each for each in (path, path.with_name(f"{path.name}.data")) if each.is_file())
-    return Artifact(path, path, backend or "ort", files, None)
+    return Artifact(path, path, backend, files, None)
 
 
 def _from_folder(folder: Path, backend: str) -> Artifact:

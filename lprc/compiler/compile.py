@@ -11,11 +11,10 @@ import onnx_ir as ir
 from lprc import __version__
 from lprc.compiler.artifact import LOWERED, Artifact, open_artifact
 from lprc.compiler.demands import Demands, check_artefact, find_layers
-from lprc.compiler.emit import emit_artefact, read_options, require
+from lprc.compiler.emit import emit_artefact, obstacle, read_options, require
 from lprc.compiler.guard import Guarded, guard
 from lprc.compiler.manifest import is_artefact, manifest, write_manifest
 from lprc.compiler.optimize import Optimized, Settings, optimize
-from lprc.compiler.runners import unavailable
 from lprc.compiler.sensitivity import Search
 from lprc.core.atomic import atomic_folder
 from lprc.core.emission import Emit, Emitted, TargetOptions
@@ -31,7 +30,6 @@ from lprc.core.numerics import OutputDelta
 from lprc.core.pipeline import Pipeline
 from lprc.core.quantization.already import Choice, refused
 from lprc.core.quantization.recognise import quantized_form
-from lprc.core.runtimes import RUNTIMES
 from lprc.core.target import Target
 from lprc.core.target import target as find_target
 
@@ -97,8 +95,8 @@ def compile_model(
     """
     settings, demands = settings or Settings(), demands or Demands()
     goal = find_target(target)
-    _check_demands(demands, goal, emit)
     chosen = read_options(goal, options or {})
+    _check_demands(demands, goal, emit, chosen)
     require(goal, chosen, emit)
     pipeline = Pipeline.parse(goal.pipeline if passes is None else passes)
     if then is not None:
@@ -114,12 +112,15 @@ def compile_model(
     with atomic_folder(out, may_replace=is_artefact) as folder:
         optimized = optimize(model, pipeline, settings)
         _check_legality(model, goal, source)
-        emitted, deltas = _write(model, goal, source, folder, emit, chosen, settings, optimized)
+        lowered = _save(model, folder)
+        emitted, deltas = emit_artefact(
+            model, goal, source, lowered, emit, chosen, settings, optimized
+        )
         document = manifest(source, goal, optimized, folder, deltas, chosen, emitted)
         if search is not None:
             document["accuracy_search"] = search.document()
         write_manifest(document, folder)
-        if search is not None and emit == "engine" and _runs_here(goal):
+        if search is not None and emit == "engine" and obstacle(goal, chosen) is None:
             check_artefact(folder, search, demands)
         if demands.guard:
             guarded = _guard(source, goal, folder, settings, demands, options or {})
@@ -146,11 +147,7 @@ def _for_quantized(model: ir.Model, pipeline: Pipeline, quantized: Choice, where
     return Pipeline(tuple(item for item in pipeline.passes if item.name not in _QUANTIZING))
 
 
-def _runs_here(goal: Target) -> bool:
-    return unavailable(RUNTIMES[goal.runtime].backend) is None
-
-
-def _check_demands(demands: Demands, goal: Target, emit: Emit) -> None:
+def _check_demands(demands: Demands, goal: Target, emit: Emit, options: TargetOptions) -> None:
     if not demands.guard:
         return
     if emit != "engine":
@@ -161,10 +158,10 @@ def _check_demands(demands: Demands, goal: Target, emit: Emit) -> None:
         raise UsageError(
             f"target '{goal.name}' has no float32 counterpart", where="--guard", hint="drop it"
         )
-    obstacle = unavailable(RUNTIMES[goal.runtime].backend)
-    if obstacle is not None:
+    why = obstacle(goal, options)
+    if why is not None:
         raise MissingDependencyError(
-            f"nothing can be measured: {obstacle}", where="--guard", hint="drop it"
+            f"nothing can be measured: {why}", where="--guard", hint="drop it"
         )
 
 
@@ -212,19 +209,8 @@ def _check_legality(model: ir.Model, goal: Target, source: Path) -> None:
     )
 
 
-def _write(
-    model: ir.Model,
-    goal: Target,
-    source: Path,
-    folder: Path,
-    emit: Emit,
-    options: TargetOptions,
-    settings: Settings,
-    optimized: Optimized,
-) -> tuple[Emitted, list[OutputDelta]]:
+def _save(model: ir.Model, folder: Path) -> Path:
     model.producer_name, model.producer_version = "lprc", __version__
     lowered = folder / LOWERED
     save(model, lowered)
-    if emit == "onnx":
-        return Emitted([]), []
-    return emit_artefact(model, goal, source, lowered, emit, options, settings, optimized)
+    return lowered

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from lprc.compiler.optimize import Optimized, Settings
 from lprc.compiler.runners import Runner, make_runner, unavailable
 from lprc.core.emission import Emit, EmitJob, Emitted, Emitter, TargetOptions
 from lprc.core.errors import MissingDependencyError, PromiseBrokenError, UsageError
+from lprc.core.installed import is_installed
 from lprc.core.numerics import Arrays, OutputDelta, Session, compare, rounding
 from lprc.core.options import from_texts
 from lprc.core.random_inputs import random_inputs
@@ -58,8 +58,13 @@ def require(goal: Target, options: TargetOptions, emit: Emit) -> None:
     options.check(emit)  # first, because it knows best what is missing
     if emit == "engine":
         for module in goal.requires:
-            if not any(_installed(each) for each in module.split("|")):
+            if not is_any_installed(module):
                 _refuse_missing(goal, module)
+
+
+def obstacle(goal: Target, options: TargetOptions) -> str | None:
+    """Why this machine can't run the artefact, in one line; None where it can."""
+    return options.obstacle() or unavailable(RUNTIMES[goal.runtime].backend)
 
 
 def emit_artefact(
@@ -72,11 +77,13 @@ def emit_artefact(
     settings: Settings,
     optimized: Optimized,
 ) -> tuple[Emitted, list[OutputDelta]]:
-    """Translate `lowered`, and compare what runs here with it.
+    """Translate `lowered` as far as `emit` says, and compare what runs here with it.
 
     Raises:
         PromiseBrokenError: The artefact's outputs are not the lowered graph's.
     """
+    if emit == "onnx":
+        return Emitted([]), []
     emitter: Emitter = _load(_place(goal, emit), f"target '{goal.name}'")
     inputs = settings.inputs or [random_inputs(model, seed=settings.seed, batch=1)]
     job = EmitJob(
@@ -94,10 +101,10 @@ def emit_artefact(
     emitted = emitter(job)
     if emit != "engine" or settings.verify == "off":
         return emitted, []
+    why = obstacle(goal, options)
+    if why is not None:
+        return replace(emitted, warnings=[*emitted.warnings, f"not run: {why}"]), []
     backend = RUNTIMES[goal.runtime].backend
-    obstacle = emitted.obstacle or unavailable(backend)
-    if obstacle:
-        return replace(emitted, warnings=[*emitted.warnings, f"not run: {obstacle}"]), []
     runner = make_runner(emitted.files[0], backend, module=emitted.report.get("runtime"))
     return emitted, _compare(job, runner, emitted.inputs or job.inputs)
 
@@ -114,11 +121,9 @@ def _refuse_missing(goal: Target, module: str) -> None:
     )
 
 
-def _installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # the package that `module` would be in
-        return False
+def is_any_installed(modules: str) -> bool:
+    """Whether one of ``a|b``, as of `Target.requires`, is installed."""
+    return any(map(is_installed, modules.split("|")))
 
 
 def _load(place: str, where: str) -> Any:

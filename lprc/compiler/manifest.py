@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
@@ -11,6 +10,7 @@ from typing import Any
 
 from lprc import __version__
 from lprc.compiler.optimize import Optimized
+from lprc.core.digest import sha256
 from lprc.core.emission import Emitted, TargetOptions
 from lprc.core.errors import InvalidModelError
 from lprc.core.manager import PassRecord
@@ -134,15 +134,6 @@ def is_artefact(folder: Path) -> bool:
     files = document.get("files")
     known = {FILE, *files} if "lprc" in document and isinstance(files, dict) else set()
     return known.issuperset(path.name for path in folder.iterdir())
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
-    with path.open("rb") as stream:
-        digest = hashlib.sha256()
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _version(package: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ from lprc.compiler.ort_runner import OrtRunner
 from lprc.compiler.tensorrt_runner import TensorRtRunner, obstacle
 from lprc.compiler.tvm_runner import TvmRunner
 from lprc.core.errors import UsageError
+from lprc.core.installed import is_installed
 from lprc.core.numerics import Arrays
 
 BACKENDS = ("openvino", "ort", "tensorrt", "tvm")
@@ -71,8 +71,8 @@ def unavailable(backend: str) -> str | None:
     """Why `backend` runs nothing on this machine, in one line; None where it does."""
     if backend == "tensorrt":
         return obstacle()
-    if backend == "openvino" and importlib.util.find_spec("openvino") is None:
+    if backend == "openvino" and not is_installed("openvino"):
         return "OpenVINO is not installed"
-    if backend == "tvm" and importlib.util.find_spec("tvm") is None:
+    if backend == "tvm" and not is_installed("tvm"):
         return "TVM is not installed"
     return None

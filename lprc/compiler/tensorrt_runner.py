@@ -29,7 +29,7 @@ class TensorRtRunner:
     """
 
     def __init__(self, path: Path, module: str | None = None) -> None:
-        if module not in (None, *gpu.MODULES):  # it comes from a file
+        if module not in (None, *gpu.MODULES.values()):  # it comes from a file
             raise InvalidModelError(f"unknown TensorRT module '{module}'", where=str(path))
         try:
             self._engine = Engine(path, module)

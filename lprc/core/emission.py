@@ -19,6 +19,10 @@ Emit = Literal["onnx", "engine", "kit"]
 class TargetOptions:
     """Base of a target's options; a frozen dataclass, whose fields are they."""
 
+    def obstacle(self) -> str | None:
+        """Why this machine can't run what these options ask for, in one line; None where it can."""
+        return None
+
     def check(self, emit: Emit) -> None:
         """Refuse what can't work here, before any work: an SDK that is missing, for instance.
 
@@ -72,7 +76,6 @@ class Emitted:
     files: list[Path]
     report: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    obstacle: str = ""
     inputs: Sequence[Arrays] = ()
 
 

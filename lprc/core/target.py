@@ -85,12 +85,15 @@ def _table(text: str, where: str) -> dict[str, Any]:
     return table
 
 
-def _extended(package: str, file: str) -> dict[str, Any]:
+def _extended(package: str, file: str, *below: str) -> dict[str, Any]:
     resource = resources.files(package).joinpath(file)
     table = _table(resource.read_text(encoding="utf-8"), file)
     if "extends" not in table:
         return table
-    parent = _extended(package, _parent(table.pop("extends"), package, file))
+    above = _parent(table.pop("extends"), package, file)
+    if above in (file, *below):
+        raise UsageError("it extends itself", where=f"{file}: extends")
+    parent = _extended(package, above, file, *below)
     own = {rule.get("rule"): rule for rule in _rule_tables(table, file)}
     inherited = _rule_tables(parent, file)
     rules = [own.pop(rule.get("rule"), rule) for rule in inherited] + list(own.values())
@@ -114,8 +117,6 @@ def _longer(parent: dict[str, Any], table: dict[str, Any], file: str) -> str:
 def _parent(name: Any, package: str, file: str) -> str:
     if not isinstance(name, str) or not resources.files(package).joinpath(name).is_file():
         raise UsageError(f"no such file in {package}: '{name}'", where=f"{file}: extends")
-    if name == file:
-        raise UsageError("it extends itself", where=f"{file}: extends")
     return name
 
 

@@ -32,22 +32,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
     from lprc.targets.tensorrt_scripts.builder_log import make_log
-    from lprc.targets.tensorrt_scripts.cuda_device import MissingModule, tensorrt_module
+    from lprc.targets.tensorrt_scripts.cuda_device import (
+        INSTALL,
+        MODULES,
+        MissingModule,
+        tensorrt_module,
+    )
     from lprc.targets.tensorrt_scripts.engine_layers import from_inspector, from_log
     from lprc.targets.tensorrt_scripts.parser_errors import refused
 else:  # in a kit, where the scripts lie side by side
     from builder_log import make_log
-    from cuda_device import MissingModule, tensorrt_module
+    from cuda_device import INSTALL, MODULES, MissingModule, tensorrt_module
     from engine_layers import from_inspector, from_log
     from parser_errors import refused
-
-MODULES = {"rtx": "tensorrt_rtx", "enterprise": "tensorrt"}
-
-INSTALL = {
-    "rtx": "pip install tensorrt-rtx",
-    "enterprise": "pip install tensorrt --extra-index-url https://pypi.nvidia.com; "
-    "on a Jetson it comes with JetPack",
-}
 
 
 class Failure(Exception):

@@ -6,7 +6,15 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-MODULES = ("tensorrt_rtx", "tensorrt")
+MODULES = {"rtx": "tensorrt_rtx", "enterprise": "tensorrt"}
+"""The vendor's modules, by what users call the runtime; the first that is installed is taken."""
+
+INSTALL = {
+    "rtx": "pip install tensorrt-rtx",
+    "enterprise": "pip install tensorrt --extra-index-url https://pypi.nvidia.com; "
+    "on a Jetson it comes with JetPack",
+}
+"""The commands that install them."""
 
 
 class EngineError(Exception):
@@ -44,7 +52,7 @@ def tensorrt_module(name: str | None = None) -> Any:
         MissingModule: It can't be imported.
     """
     reasons = []
-    for each in (name,) if name else MODULES:
+    for each in (name,) if name else MODULES.values():
         try:
             module = importlib.import_module(each)
         except (ImportError, OSError) as error:  # OSError: a shared library that can't be loaded
@@ -53,9 +61,7 @@ def tensorrt_module(name: str | None = None) -> Any:
         if module.__spec__ is None or module.__spec__.origin is not None:
             return module
         reasons.append(f"{each}: a folder of that name is no module")
-    raise MissingModule(
-        f"TensorRT can't be imported ({'; '.join(reasons)})", "pip install tensorrt-rtx"
-    )
+    raise MissingModule(f"TensorRT can't be imported ({'; '.join(reasons)})", INSTALL["rtx"])
 
 
 def cuda_runtime() -> Any:

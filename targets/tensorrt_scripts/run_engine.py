@@ -189,7 +189,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--tolerance", type=_positive(float), default=0.05, help="relative error [%(default)s]"
     )
     parser.add_argument("--rounds", type=_positive(int), default=200, help="timed [%(default)s]")
-    parser.add_argument("--module", choices=gpu.MODULES, help="default: the first installed")
+    parser.add_argument(
+        "--module", choices=gpu.MODULES.values(), help="default: the first installed"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     given = parser.parse_args(arguments)
     try:

@@ -13,7 +13,7 @@ from lprc.compiler.artifact import open_artifact
 from lprc.compiler.bench import bench
 from lprc.compiler.compile import compile_model
 from lprc.compiler.evaluate import evaluate
-from lprc.compiler.manifest import sha256
+from lprc.core.digest import sha256
 from lprc.core.errors import DataError, InvalidModelError
 
 TEXT = """<ir_version: 9, opset_import: ["" : 18]>

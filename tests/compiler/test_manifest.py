@@ -10,7 +10,8 @@ import pytest
 
 from lprc.compiler.artifact import open_artifact
 from lprc.compiler.compile import compile_model
-from lprc.compiler.manifest import delta_document, is_artefact, read_manifest, sha256
+from lprc.compiler.manifest import delta_document, is_artefact, read_manifest
+from lprc.core.digest import sha256
 from lprc.core.errors import InvalidModelError
 from lprc.core.numerics import OutputDelta
 

@@ -109,6 +109,11 @@ def test_a_grandchild(read, tmp_path):
     assert (grandchild.name, grandchild.tolerance) == ("grandchild", 1e-2)
 
 
+def test_a_circle_is_refused(read):
+    with pytest.raises(UsageError, match="base.toml: extends: it extends itself"):
+        read(CHILD, f"extends = 'child.toml'\n{BASE}")
+
+
 @pytest.mark.parametrize(
     ("text", "base", "message"),
     [

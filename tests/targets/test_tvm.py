@@ -14,8 +14,11 @@ import numpy as np
 import onnx
 import pytest
 
+from lprc.cli.settings import check_runs
 from lprc.compiler.artifact import open_artifact
+from lprc.compiler.calibration import ImageSamples
 from lprc.compiler.compile import compile_model
+from lprc.compiler.demands import Demands
 from lprc.compiler.evaluate import evaluate
 from lprc.compiler.optimize import Settings
 from lprc.core.errors import (
@@ -24,6 +27,7 @@ from lprc.core.errors import (
     MissingDependencyError,
     UsageError,
 )
+from lprc.core.model_io import load
 from lprc.core.numerics import RunError, Session
 from lprc.core.target import target as find_target
 from lprc.core.worker import WorkerError
@@ -133,6 +137,39 @@ def test_objects_for_another_machine(source, tmp_path):
         assert int.from_bytes(head[18:20], "little") == 183, "AArch64"
     with pytest.raises(InvalidModelError, match=r"model\.tar: it holds objects for another"):
         open_artifact(out).runner()
+
+
+ARM = {"triple": ("aarch64-linux-gnu",), "mcpu": ("cortex-a72",)}
+
+
+def test_what_runs_elsewhere_is_not_measured(source, tmp_path):
+    """Neither by the guard, nor behind a search for layers: it is refused before any work."""
+    demands = Demands(guard=True)
+    with pytest.raises(MissingDependencyError, match="measured: it is for aarch64-linux-gnu"):
+        compile_model(source, "tvm-int8", tmp_path / "out", options=ARM, demands=demands)
+    with pytest.raises(MissingDependencyError, match="measured: it is for aarch64-linux-gnu"):
+        check_runs("tvm-fp32", "engine", ARM)
+    check_runs("tvm-fp32", "onnx", ARM)
+
+
+def test_a_search_for_layers_ends_where_the_library_can_not_run(tmp_path, bundled):
+    plates = bundled.parent / "synthetic_plates"
+    samples = ImageSamples(plates / "calib", "synthetic", load(bundled), str(bundled))
+    settings = Settings(verify="off", calibration=samples[:8])
+    data = tmp_path / "data"
+    shutil.copytree(plates / "test", data)
+    keep = sorted(path for path in data.iterdir() if path.suffix == ".jpg")[:4]
+    rows = (data / "labels.csv").read_text().splitlines()
+    wanted = [row for row in rows if any(path.name in row for path in keep)]
+    (data / "labels.csv").write_text("\n".join([rows[0], *wanted]) + "\n")
+    for path in set(data.glob("*.jpg")) - set(keep):
+        path.unlink()
+    demands = Demands(max_drop=1.0, data=data)
+    compiled = compile_model(
+        bundled, "tvm-int8", tmp_path / "out", options=ARM, settings=settings, demands=demands
+    )
+    assert compiled.search is not None
+    assert compiled.emitted.report["plain"] is not None
 
 
 def test_a_library_for_another_machine(artefact):
