@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from lprc.core.channels.union import Ids
 
 Float = NDArray[np.float64]
 Kept = NDArray[np.bool_]
-Cost = Callable[[Kept], int]
+Cost = Callable[[Kept], float]
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,17 @@ def chunks(each: ChannelClass, score: Float, *, least: int, multiple: int) -> li
 
 
 def by_ratio(
-    groups: ChannelGroups, pieces: list[list[Chunk]], ratio: float, *, local: bool
+    groups: ChannelGroups,
+    classes: Sequence[ChannelClass],
+    pieces: list[list[Chunk]],
+    ratio: float,
+    *,
+    local: bool,
 ) -> Kept:
     """Let a fraction of the groups that can be chosen from go, of each class or of them all."""
     kept = np.ones(groups.count, bool)
     if local:
-        for each, found in zip(groups.classes, pieces, strict=True):
+        for each, found in zip(classes, pieces, strict=True):
             gone = 0
             for chunk in found:
                 if gone + len(chunk.units) > ratio * len(each.units) + 1e-9:
@@ -68,7 +73,7 @@ def by_ratio(
                 kept[chunk.units] = False
                 gone += len(chunk.units)
         return kept
-    wanted, gone = ratio * sum(len(each.units) for each in groups.classes), 0
+    wanted, gone = ratio * sum(len(each.units) for each in classes), 0
     for chunk in in_order(pieces):
         if gone + len(chunk.units) > wanted + 1e-9:
             break

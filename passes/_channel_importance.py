@@ -10,6 +10,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core import editing
+from lprc.core.channels.cuts import Cut
 from lprc.core.channels.groups import ChannelGroups
 from lprc.core.channels.regression import Normal
 from lprc.core.channels.trace import Layer
@@ -19,9 +20,11 @@ from lprc.core.quantization.shadow import observed
 from lprc.core.quantization.unfold import Unfolded, unfolded
 
 Float = NDArray[np.float64]
-Importance = Literal["l1", "l2", "geometric-median", "activation", "taylor", "hessian"]
+Importance = Literal["l1", "l2", "bn", "geometric-median", "activation", "taylor", "hessian"]
 
 DATA_DRIVEN = frozenset(["activation", "taylor", "hessian"])
+
+NORM = "BatchNormalization"
 
 _MEMORY = 1 << 27
 """Elements of moments that are gathered in one sweep over the samples: 1 GiB of float64."""
@@ -35,6 +38,8 @@ def scores(
     Norms are of filters (Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017), the
     geometric median is of He et al., "Filter Pruning via Geometric Median", CVPR 2019; both are
     divided by their mean among the groups that can be chosen from, so that layers compare.
+    `bn` is the mean absolute scale of the BatchNormalizations that a group goes through, which
+    compares as it is (Liu et al., "Network Slimming", ICCV 2017); NaN for groups without one.
     `activation` is the mean absolute activation times the norm of the weights that read it.
     `taylor` and `hessian` are the squared error of the outputs of the layers that read a channel,
     over the outputs' own variance: without and with the best change of the other weights to make
@@ -47,6 +52,8 @@ def scores(
         importance: Which.
         samples: For those that look at activations.
     """
+    if importance == "bn":
+        return _of_scales(groups)
     total: Float = np.zeros(groups.count)
     if importance in ("l1", "l2", "geometric-median"):
         for layer in groups.trace.layers:
@@ -71,6 +78,20 @@ def scores(
 
 def _add(total: Float, units: Ids, values: Float) -> None:
     total += np.bincount(units, values, minlength=len(total))
+
+
+def _of_scales(groups: ChannelGroups) -> Float:
+    """The mean absolute gamma of each group; NaN without any."""
+    total: Float = np.zeros(groups.count)
+    number: Float = np.zeros(groups.count)
+    for edit in groups.trace.edits:
+        if isinstance(edit, Cut) and edit.index == 1 and editing.is_op(edit.node, NORM):
+            gamma = editing.constant(edit.node.inputs[1])
+            assert gamma is not None
+            units = groups.unit[edit.labels]
+            _add(total, units, np.abs(gamma.astype(np.float64)))
+            _add(number, units, np.ones(len(units)))
+    return np.divide(total, number, out=np.full_like(total, np.nan), where=number > 0)
 
 
 def _of_weights(layer: Layer, importance: Importance) -> Float:

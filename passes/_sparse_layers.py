@@ -16,7 +16,7 @@ from lprc.core.provenance import origins
 from lprc.core.quantization.annotations import grid_of
 from lprc.core.quantization.placement import LINEAR
 from lprc.core.quantization.unfold import Unfolded, unfolded
-from lprc.core.weight_sparsity import Pattern, Weight
+from lprc.core.weight_sparsity import Pattern, Weight, why_not
 
 LARGEST = 4096
 """The longest rows that are made sparse by their second moment, which then has 128 MiB."""
@@ -79,15 +79,9 @@ def _why_not(layer: Unfolded, limits: Limits) -> str | None:
 
 
 def _why_not_pattern(layer: Unfolded, pattern: Pattern) -> str | None:
-    if layer.node.op_type == "ConvTranspose":
-        return "no sparse kernels for ConvTranspose"
-    inputs = layer.array.shape[layer.in_axis]
-    if inputs == 1:
-        return "a depthwise Conv has one input channel a group"
-    if inputs < pattern.group:
-        return "fewer input channels than a group of the pattern"
-    if inputs % pattern.group:
-        return f"its input channels are no multiple of {pattern.group}"
+    reason = why_not(layer.node, layer.array.shape[layer.in_axis], pattern)
+    if reason is not None:
+        return reason
     if Weight(layer.node, layer.array, layer.in_axis).has_pattern(pattern.kept, pattern.group):
         return "it has the pattern already"
     return None

@@ -15,6 +15,7 @@ from lprc.core.contract import lossy
 from lprc.core.node_names import check_names
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
+from lprc.core.pass_order import State, reasons
 from lprc.core.provenance import origins
 from lprc.core.quantization import reconstruction
 from lprc.core.quantization.affine import Scheme, expand, floored, weight_scale
@@ -53,6 +54,14 @@ class AdaRound(Pass):
 
     name = "adaround"
     contract = lossy("accuracy")
+    reads_calibration = True
+    leaves = (State.GRID,)
+    not_after = reasons(
+        {
+            State.QUANTIZED: "its weights are quantised already",
+            State.QDQ: "its weights are quantised already",
+        }
+    )
     bits: Literal[8, 4] = option(8, "bits of an integer")
     block: int = option(0, "weights that share a scale, along the inputs; 0: a scale a channel")
     method: Literal["adaround", "gptq"] = option("adaround", "how integers are found")

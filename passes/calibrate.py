@@ -13,6 +13,7 @@ from lprc.core.contract import exact
 from lprc.core.errors import DataError
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
+from lprc.core.pass_order import State, reasons
 from lprc.core.quantization.affine import Scheme
 from lprc.core.quantization.annotations import set_range
 from lprc.core.quantization.estimators import Method, estimate
@@ -38,6 +39,9 @@ class Calibrate(Pass):
 
     name = "calibrate"
     contract = exact
+    reads_calibration = True
+    leaves = (State.RANGES,)
+    not_after = reasons({State.QDQ: "the scales in the graph are fixed already"})
     method: Method | Literal["task"] = option(
         "mse", "how a range follows from what was seen; task: from the error of the outputs"
     )

@@ -16,6 +16,7 @@ from lprc.core.contract import lossy
 from lprc.core.numerics import Arrays
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
+from lprc.core.pass_order import State, reasons
 from lprc.core.quantization.affine import Scheme, expand, quantize_weight, weight_scale
 from lprc.core.quantization.annotations import grid_of
 from lprc.core.quantization.channel_statistics import channel_statistics, output_mean
@@ -46,6 +47,13 @@ class CorrectBias(Pass):
 
     name = "correct-bias"
     contract = lossy("accuracy")
+    reads_calibration = True
+    not_after = reasons(
+        {
+            State.QUANTIZED: "rounding can't be measured once weights are quantised",
+            State.QDQ: "rounding can't be measured once weights are quantised",
+        }
+    )
     method: Literal["empirical", "analytic"] = option("empirical", "where means come from")
     prefix: Literal["float", "quantized"] = option(
         "float", "whether x' comes from rounded layers in front too: slower, layer by layer"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,7 @@ from lprc.core import editing
 from lprc.core.contract import exact
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
+from lprc.core.pass_order import State, reasons
 from lprc.core.weight_sparsity import is_sparse
 from lprc.passes._channel_group import BlockedError, ChannelGroup, apply
 from lprc.passes._channel_levels import Levels, constant_rows, conv_levels, in_order, levels_of
@@ -42,6 +44,9 @@ class EliminateConstantChannels(Pass):
 
     name = "eliminate-constant-channels"
     contract = exact
+    not_after = reasons(
+        {State.GROUPS: "moving input channels breaks up N:M groups, without keep-sparse=true"}
+    )
 
     multiple: int = option(1, "keep a multiple of this many channels, where there are enough")
     keep_sparse: bool = option(False, "leave a model alone whose weights are N:M sparse already")
@@ -54,6 +59,10 @@ class EliminateConstantChannels(Pass):
         """
         if self.multiple < 1:
             raise ValueError(f"multiple must be at least 1, not {self.multiple}")
+
+    def refusals(self) -> Mapping[State, str]:
+        """None with `keep-sparse`."""
+        return {} if self.keep_sparse else self.not_after
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Remove channels; see the class."""

@@ -22,6 +22,7 @@ from lprc.core.linear_inputs import (
 )
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
+from lprc.core.pass_order import State, reasons
 from lprc.core.quantization.annotations import RANGE
 from lprc.passes._scale_sources import Blocked, Source, sources
 
@@ -48,6 +49,13 @@ class Equalize(Pass):
 
     name = "equalize"
     contract = exact
+    not_after = reasons(
+        {
+            State.GRID: "scaled weights would not lie on their grid",
+            State.QUANTIZED: "its weights are quantised already",
+            State.QDQ: "its weights are quantised already",
+        }
+    )
     iterations: int = option(20, "the most sweeps over all pairs, 1 to 1000")
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from lprc.core.errors import UsageError
 from lprc.core.node_names import check_names
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
+from lprc.core.pass_order import State
 from lprc.core.quantization.affine import QuantParams, Scheme, activation_params
 from lprc.core.quantization.already import is_quantized
 from lprc.core.quantization.annotations import range_of
@@ -52,6 +53,7 @@ class InsertQDQ(Pass):
 
     name = "insert-qdq"
     contract = lossy("accuracy")
+    leaves = (State.QDQ,)
     scheme: Scheme = option("symmetric", "number type and zero-point of activations")
     operators: tuple[str, ...] = option(LINEAR, "operators that take quantised inputs")
     carriers: tuple[str, ...] = option(CARRIERS, "operators that pass quantised values on")

@@ -20,12 +20,16 @@ from lprc.core.channels.groups import ChannelClass, ChannelGroups, channel_group
 from lprc.core.channels.reference import record, remember
 from lprc.core.channels.removal import remove
 from lprc.core.contract import lossy
+from lprc.core.errors import AccuracyError, UsageError
 from lprc.core.node_names import check_names
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
+from lprc.core.pass_order import State, reasons
 from lprc.core.quantization.observe import no_samples
+from lprc.core.random_inputs import random_inputs
 from lprc.passes._channel_choice import Chunk, Cost, by_cost, by_ratio, chunks
 from lprc.passes._channel_importance import DATA_DRIVEN, Importance, scores
+from lprc.passes._channel_latency import RelativeLatency
 
 DEFAULT_RATIO = 0.3
 
@@ -38,15 +42,30 @@ class PruneChannels(Pass):
     the graph says which (Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023). What
     is left equals the network with these channels zeroed. Inputs and outputs do not change.
 
-    Give one of `ratio`, `target-macs` and `target-size`; fractions are of the graph as it comes.
-    Enters no subgraphs.
+    Give one of `ratio`, `target-macs`, `target-size` and `target-latency`; fractions are of the
+    graph as it comes. With `target-latency` the graph is measured again and again, so two runs may
+    end with different channels; the other goals always give the same. Enters no subgraphs.
     """
 
     name = "prune-channels"
     contract = lossy("accuracy")
+    reads_calibration = True
+    not_after = reasons(
+        {
+            State.SPARSE: "removing input channels breaks N:M groups and what makes up for zeros",
+            State.RANGES: "the ranges were measured with the channels that go",
+            State.GRID: "weights are rounded for inputs that go",
+            State.QUANTIZED: "its weights are quantised already",
+            State.QDQ: "its activations are quantised already",
+        }
+    )
     ratio: float | None = option(None, "fraction of the groups of channels to remove; 0.3 if unset")
     target_macs: float | None = option(None, "remove until this fraction of the MACs is left")
     target_size: float | None = option(None, "remove until this fraction of the weights is left")
+    target_latency: float | None = option(
+        None, "remove until this fraction of the median latency is left, measured in `runtime`"
+    )
+    runtime: Literal["ort"] = option("ort", "where target-latency is measured, on one thread")
     importance: Importance = option("l2", "what a channel is judged by")
     scope: Literal["global", "local"] = option(
         "global", "whether layers compete, or each loses the same share"
@@ -61,10 +80,7 @@ class PruneChannels(Pass):
         Raises:
             ValueError: More than one goal, a fraction outside 0 to 1, or a `min-channels` below 1.
         """
-        goals = {
-            "ratio": self.ratio, "target-macs": self.target_macs, "target-size": self.target_size,
-        }  # fmt: skip
-        given = {name: value for name, value in goals.items() if value is not None}
+        given = self._given()
         if len(given) > 1:
             raise ValueError(f"give only one of {' and '.join(given)}")
         for name, value in given.items():
@@ -73,12 +89,21 @@ class PruneChannels(Pass):
         if self.min_channels < 1:
             raise ValueError(f"min-channels must be at least 1, not {self.min_channels}")
 
+    def _given(self) -> dict[str, float]:
+        goals = {
+            "ratio": self.ratio, "target-macs": self.target_macs,
+            "target-size": self.target_size, "target-latency": self.target_latency,
+        }  # fmt: skip
+        return {name: value for name, value in goals.items() if value is not None}
+
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Remove channels; see the class.
 
         Raises:
+            AccuracyError: A target that can't be met with the channels that may go.
             DataError: An importance that looks at activations, and no calibration data.
-            UsageError: `exclude` names what is not there.
+            UsageError: `exclude` names what is not there, or `importance=bn` and no
+                BatchNormalization is left.
         """
         check_names(model.graph, self.exclude, f"{self.name}{{exclude}}")
         groups = channel_groups(model.graph, self.exclude)
@@ -89,7 +114,7 @@ class PruneChannels(Pass):
         if self.importance in DATA_DRIVEN and not len(context.calibration):
             raise no_samples(self.name)
         score = scores(model, groups, self.importance, context.calibration)
-        kept = self._choose(model, groups, score)
+        kept = self._choose(model, groups, _judged(groups, score, context), score, context)
         kept = _announced(groups, kept, context)
         if kept.all():
             return
@@ -99,35 +124,74 @@ class PruneChannels(Pass):
         remove(groups.trace, keep)
 
     def _choose(
-        self, model: ir.Model, groups: ChannelGroups, score: NDArray[np.float64]
+        self,
+        model: ir.Model,
+        groups: ChannelGroups,
+        classes: tuple[ChannelClass, ...],
+        score: NDArray[np.float64],
+        context: PassContext,
     ) -> NDArray[np.bool_]:
         local = self.scope == "local"
-        cost, target = self._goal(model, groups)
-        if cost is not None and not local:
+        goal = self._cost(model, groups, context)
+        if goal is not None and not local:
             score = score / np.maximum(self._shares(model, groups), 1e-30)
         pieces: list[list[Chunk]] = [
-            chunks(each, score, least=self.min_channels, multiple=self.round_to)
-            for each in groups.classes
+            chunks(each, score, least=self.min_channels, multiple=self.round_to) for each in classes
         ]
-        if cost is not None:
-            return by_cost(groups, pieces, cost, target, local=local)
-        return by_ratio(groups, pieces, target, local=local)
+        if goal is None:
+            ratio = DEFAULT_RATIO if self.ratio is None else self.ratio
+            return by_ratio(groups, classes, pieces, ratio, local=local)
+        ((name, target),) = self._given().items()
+        kept = by_cost(groups, pieces, goal, target, local=local)
+        reached = goal(kept) / max(goal(np.ones_like(kept)), 1e-30)
+        if reached > target:
+            raise AccuracyError(
+                f"{reached:.3f} is left when all that may go is gone",
+                where=f"{self.name}{{{name}={target:g}}}",
+                hint="ask for less, lower min-channels or round-to, or exclude fewer operators",
+            )
+        return kept
 
-    def _goal(self, model: ir.Model, groups: ChannelGroups) -> tuple[Cost | None, float]:
-        """What is to be brought down, and how far; None for the number of groups."""
+    def _cost(self, model: ir.Model, groups: ChannelGroups, context: PassContext) -> Cost | None:
+        """What is to be brought down; None for the number of groups."""
         if self.target_macs is not None:
             macs = partial(multiply_accumulates, groups.trace)
-            return lambda kept: macs(groups.atoms(kept)), self.target_macs
+            return lambda kept: macs(groups.atoms(kept))
         if self.target_size is not None:
             size = partial(weight_bytes, model.graph, groups.trace)
-            return lambda kept: size(groups.atoms(kept)), self.target_size
-        return None, DEFAULT_RATIO if self.ratio is None else self.ratio
+            return lambda kept: size(groups.atoms(kept))
+        if self.target_latency is not None:
+            some = next(iter(context.calibration), None)
+            inputs = random_inputs(model, batch=1) if some is None else some
+            return RelativeLatency(model, self.exclude, inputs)
+        return None
 
     def _shares(self, model: ir.Model, groups: ChannelGroups) -> NDArray[np.float64]:
         """What each group alone would save: importance is weighed against it."""
-        if self.target_macs is not None:
-            return mac_shares(groups.trace, groups.unit, groups.count)
-        return byte_shares(model.graph, groups.trace, groups.unit, groups.count)
+        if self.target_size is not None:
+            return byte_shares(model.graph, groups.trace, groups.unit, groups.count)
+        return mac_shares(groups.trace, groups.unit, groups.count)
+
+
+def _judged(
+    groups: ChannelGroups, score: NDArray[np.float64], context: PassContext
+) -> tuple[ChannelClass, ...]:
+    """The classes whose importance is known.
+
+    Raises:
+        UsageError: There are none.
+    """
+    found = tuple(each for each in groups.classes if not np.isnan(score[each.units]).any())
+    if not found:
+        raise UsageError(
+            "no BatchNormalization is left to judge channels by",
+            where="prune-channels{importance=bn}",
+            hint="put it in front of fold-bn, or use importance=l2",
+        )
+    for each in groups.classes:
+        if np.isnan(score[each.units]).any():
+            context.skip(each.sources[0].node, "no BatchNormalization to judge its channels by")
+    return found
 
 
 def _announced(

@@ -12,6 +12,7 @@ from lprc.core.contract import lossy
 from lprc.core.errors import UsageError
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
+from lprc.core.pass_order import State
 from lprc.core.quantization.already import is_quantized
 from lprc.core.quantization.annotations import grid_of
 from lprc.core.quantization.placement import LINEAR, weight_index
@@ -36,6 +37,7 @@ class QuantizeWeights(Pass):
 
     name = "quantize-weights"
     contract = lossy("accuracy")
+    leaves = (State.QUANTIZED,)
     bits: Literal[8, 4] = option(8, "bits of an integer")
     block: int = option(
         0, "weights along the inputs that share a scale, the last ones maybe fewer; 0: a channel's"

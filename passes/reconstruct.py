@@ -18,6 +18,7 @@ from lprc.core.contract import lossy
 from lprc.core.numerics import Arrays
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
+from lprc.core.pass_order import State, reasons
 from lprc.core.quantization.observe import no_samples, spread
 from lprc.core.quantization.shadow import observed
 from lprc.core.quantization.unfold import Unfolded, unfolded
@@ -46,6 +47,16 @@ class Reconstruct(Pass):
 
     name = "reconstruct"
     contract = lossy("accuracy")
+    reads_calibration = True
+    not_after = reasons(
+        {
+            State.SPARSE: "fitting all weights would fill the zeros again",
+            State.RANGES: "the ranges were measured with the weights from before",
+            State.GRID: "fitted weights would not lie on their grid",
+            State.QUANTIZED: "its weights are quantised already",
+            State.QDQ: "its activations are quantised already",
+        }
+    )
     ridge: float = option(1e-3, "how much weights are held, as a fraction of the inputs' variance")
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from lprc.core import editing
 from lprc.core.contract import exact
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
+from lprc.core.pass_order import State, reasons
 from lprc.core.weight_sparsity import is_sparse
 from lprc.passes._channel_group import BlockedError, ChannelGroup, apply
 from lprc.passes._channels import BINARY, POOLS, UNARY, channel_slice, make_contiguous
@@ -28,8 +30,15 @@ class ReorderChannels(Pass):
 
     name = "reorder-channels"
     contract = exact
+    not_after = reasons(
+        {State.GROUPS: "moving input channels breaks up N:M groups, without keep-sparse=true"}
+    )
 
     keep_sparse: bool = option(False, "leave a model alone whose weights are N:M sparse already")
+
+    def refusals(self) -> Mapping[State, str]:
+        """None with `keep-sparse`."""
+        return {} if self.keep_sparse else self.not_after
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Reorder for each tensor that has a strided channel Slice; see the class."""

@@ -23,6 +23,7 @@ from lprc.core.linear_inputs import (
 )
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
+from lprc.core.pass_order import State, reasons
 from lprc.core.quantization.annotations import Range, range_of, set_range
 from lprc.core.quantization.observe import no_samples, observe
 from lprc.passes._homogeneous import Step
@@ -51,6 +52,14 @@ class SmoothQuant(Pass):
 
     name = "smooth-quant"
     contract = exact
+    reads_calibration = True
+    not_after = reasons(
+        {
+            State.GRID: "scaled weights would not lie on their grid",
+            State.QUANTIZED: "its weights are quantised already",
+            State.QDQ: "its weights are quantised already",
+        }
+    )
     alpha: float = option(0.5, "how much of the difficulty the weights take, 0 to 1")
     conv: bool = option(False, "whether inputs of Conv and ConvTranspose are smoothed too")
     insert_mul: bool = option(False, "whether a Mul divides inputs that no constant can divide")

@@ -18,6 +18,7 @@ from lprc.core.node_names import check_names
 from lprc.core.numerics import Arrays
 from lprc.core.options import option
 from lprc.core.pass_base import Pass, PassContext
+from lprc.core.pass_order import State, reasons
 from lprc.core.quantization.distillation import Distillation, distil
 from lprc.core.quantization.observe import no_samples
 from lprc.core.quantization.positions import Positions
@@ -57,6 +58,16 @@ class Sparsify(Pass):
 
     name = "sparsify"
     contract = lossy("accuracy")
+    leaves = (State.SPARSE, State.GROUPS)
+    not_after = reasons(
+        {
+            State.RANGES: "the ranges were measured with the dense weights",
+            State.GRID: "fitted weights would not lie on their grid",
+            State.QUANTIZED: "its weights are quantised already",
+            State.QDQ: "its weights are quantised already",
+        }
+    )
+    reads_calibration = True
     pattern: str = option("2:4", "N:M along the input channels, or unstructured")
     ratio: float = option(0.5, "the fraction of zeros in a layer, where unstructured")
     criterion: Literal["magnitude", "wanda", "sparsegpt"] = option(
@@ -99,6 +110,10 @@ class Sparsify(Pass):
     @property
     def _needs_data(self) -> bool:
         return self.criterion != "magnitude" or self.repair != "none" or self.distill > 0
+
+    def states(self) -> tuple[State, ...]:
+        """Groups only where the pattern has some."""
+        return (State.SPARSE,) if self.pattern == UNSTRUCTURED else self.leaves
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Set weights to zero; see the class.

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lprc.core.errors import OutputError
-
-_PREFIX = ".lprc-"  # not made from the name, which may be as long as names can be
+from lprc.core.scratch import scratch_file, scratch_folder
 
 
 @contextmanager
@@ -24,16 +24,11 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     with _reported(path):
         _refuse_special(path)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=".tmp")
-        os.close(handle)
-        temporary = Path(name)
-        try:
+        with scratch_file(path.parent) as temporary:
             yield temporary
             temporary.chmod(0o666 & ~_umask())
             _sync(temporary)
             temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -46,8 +41,8 @@ def atomic_pair(path: Path, companion: Path) -> Iterator[tuple[Path, Path]]:
     with _reported(path):
         _refuse_special(path)
         _refuse_special(companion)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=_PREFIX, suffix=".tmp") as folder:
-            temporaries = Path(folder) / path.name, Path(folder) / companion.name
+        with scratch_folder(path.parent) as folder:
+            temporaries = folder / path.name, folder / companion.name
             yield temporaries
             for temporary in temporaries:
                 _sync(temporary)
@@ -67,22 +62,28 @@ def atomic_folder(path: Path, *, may_replace: Callable[[Path], bool]) -> Iterato
         OutputError: `path` is a file or a folder that isn't ours, or it can't be written.
     """
     with _reported(path):
+        path = path.resolve() if path.is_symlink() else path
         _refuse_others_folder(path, may_replace)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=_PREFIX, suffix=".tmp"))
-        try:
+        with scratch_folder(path.parent) as temporary:
             yield temporary
             temporary.chmod(0o777 & ~_umask())
+            _sync_folder(temporary)
+            _refuse_others_folder(path, may_replace)  # it may have come while we worked
             _swap_in(temporary, path)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _swap_in(temporary: Path, path: Path) -> None:
-    if not path.exists():
-        temporary.replace(path)
+    try:
+        temporary.replace(path)  # where there is none yet, or an empty one
         return
-    # A folder can't replace a non-empty folder in one step.
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    if _exchange(temporary, path):  # and what is temporary now is removed
+        return
+    # Elsewhere a folder can't replace a non-empty folder in one step. Whoever is killed between
+    # the two leaves the old one under a name that is never swept.
     old = temporary.with_name(f"{temporary.name}.old")
     path.replace(old)
     try:
@@ -118,7 +119,7 @@ def _reported(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(
-            f"can't be written: {error.strerror or error}", where=str(path)
+            f"can't be written: {error.strerror or error}", where=str(path), path=path
         ) from error
 
 
@@ -127,8 +128,39 @@ def _sync(path: Path) -> None:
         os.fsync(stream.fileno())
 
 
+def _sync_folder(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            _sync(path)
+
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two names in one step; False where the C library or the file system can't."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    done = rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    if done == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.EPERM):
+        return False
+    raise OSError(number, os.strerror(number), str(other))
+
+
 def _umask() -> int:
-    # There is no way to read it without setting it.
+    """The mask of new files' permissions, read without setting it, as that is every thread's."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        status = ""
+    for line in status.splitlines():
+        key, _, value = line.partition(":")
+        if key == "Umask":
+            return int(value, 8)
     current = os.umask(0o077)
     os.umask(current)
     return current

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
 
 def sha256(path: Path) -> str:
@@ -13,3 +15,14 @@ def sha256(path: Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
         return digest.hexdigest()
+
+
+def file_document(path: Path) -> dict[str, Any]:
+    """A file's SHA-256 and size in bytes, as manifests list it."""
+    return {"sha256": sha256(path), "bytes": path.stat().st_size}
+
+
+def document_sha256(document: Any) -> str:
+    """The SHA-256 of JSON data, whatever the order of its keys."""
+    text = json.dumps(document, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

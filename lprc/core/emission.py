@@ -23,6 +23,13 @@ class TargetOptions:
         """Why this machine can't run what these options ask for, in one line; None where it can."""
         return None
 
+    def reaches_out(self) -> bool:
+        """Whether the artefact depends on more than the graph, the options and this machine.
+
+        For instance on a database of schedules: then it is made anew each time.
+        """
+        return False
+
     def check(self, emit: Emit) -> None:
         """Refuse what can't work here, before any work: an SDK that is missing, for instance.
 

@@ -5,29 +5,55 @@ Every error says what was wrong, where (file, node, pass or option) and what to 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 
 class LprcError(Exception):
-    """Base of all errors that lprc raises on purpose.
+    """Base of all errors that lprc raises on purpose; they can be pickled and copied.
 
     Args:
         message: What was wrong, in one line.
         where: The file, node (with its source name), pass or option it was found at.
         hint: What to do next, in one line.
+        node: The name of the node that is to blame; None where no one node is.
+        pass_name: The name of the pass that is to blame, or that was at work.
+        option: The option that is to blame, as users spell it.
+        path: The file or folder that is to blame.
     """
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, where: str | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str | None = None,
+        hint: str | None = None,
+        node: str | None = None,
+        pass_name: str | None = None,
+        option: str | None = None,
+        path: Path | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.where = where
         self.hint = hint
+        self.node = node
+        self.pass_name = pass_name
+        self.option = option
+        self.path = path
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.message}" if self.where else self.message
         return f"{text} ({self.hint})" if self.hint else text
+
+    def document(self) -> dict[str, Any]:
+        """As JSON data: the fields that are known, the class and the exit code."""
+        fields = {key: value for key, value in vars(self).items() if value is not None}
+        if self.path is not None:
+            fields["path"] = str(self.path)
+        return {"error": type(self).__name__, "exit_code": self.exit_code, **fields}
 
 
 class UsageError(LprcError):
@@ -37,7 +63,7 @@ class UsageError(LprcError):
 
 
 class InvalidModelError(LprcError):
-    """A model file that is missing, unreadable, malformed or not valid ONNX."""
+    """A model or artefact that is missing, unreadable, malformed, altered or not valid ONNX."""
 
     exit_code = 3
 

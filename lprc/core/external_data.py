@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
+from google.protobuf.message import DecodeError
 
 from lprc.core.errors import InvalidModelError
 
@@ -56,3 +57,18 @@ def _external_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
         yield from (
             tensor for tensor in tensors if tensor.data_location == onnx.TensorProto.EXTERNAL
         )
+
+
+def external_files(path: Path) -> list[str]:
+    """The files, relative to its folder, that hold weights of the model in `path`; sorted.
+
+    Raises:
+        OSError: It can't be read.
+        InvalidModelError: Not an ONNX file.
+    """
+    try:
+        proto = onnx.ModelProto.FromString(path.read_bytes())
+    except (DecodeError, RecursionError) as error:
+        raise InvalidModelError("not an ONNX file", where=str(path), path=path) from error
+    entries = [entry for each in _external_tensors(proto.graph) for entry in each.external_data]
+    return sorted({entry.value for entry in entries if entry.key == "location"})

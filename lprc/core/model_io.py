@@ -11,6 +11,7 @@ import onnx
 import onnx_ir as ir
 from google.protobuf.message import DecodeError, EncodeError
 
+from lprc.core import compressed
 from lprc.core.atomic import atomic_file, atomic_pair
 from lprc.core.collector import collector_paused
 from lprc.core.errors import InvalidModelError, OutputError
@@ -33,7 +34,14 @@ def load(path: Path) -> ir.Model:
         InvalidModelError: Missing, empty, truncated, not ONNX, or not a valid graph.
     """
     path = Path(path)
-    where = str(path)
+    try:
+        return _load(path, str(path))
+    except InvalidModelError as error:
+        error.path = path
+        raise
+
+
+def _load(path: Path, where: str) -> ir.Model:
     proto = _read(path)
     with _one_line():
         _check_locations(proto, path.parent, where)
@@ -99,15 +107,21 @@ def to_bytes(model: ir.Model) -> bytes:
 def save(model: ir.Model, path: Path) -> None:
     """Write `model` deterministically and atomically; over 2 GB of weights go to ``NAME.data``.
 
+    A name that ends with ``.gz`` is packed, and `load` reads it too.
+
     Raises:
         OutputError: The file can't be written.
     """
     path = Path(path)
     if weight_bytes(model) <= PROTOBUF_LIMIT:
         data = to_bytes(model)
+        if compressed.is_packed(path):
+            data = compressed.pack(data)
         with atomic_file(path) as temporary:
             temporary.write_bytes(data)
         return
+    if compressed.is_packed(path):
+        raise OutputError("more than 2 GB can't be packed", where=str(path), hint="drop .gz")
     with (
         atomic_pair(path, path.with_name(f"{path.name}.data")) as (temporary, weights),
         _weights_restored(model),
@@ -143,6 +157,8 @@ def _read(path: Path) -> onnx.ModelProto:
         raise InvalidModelError(f"can't be read: {error.strerror}", where=where) from error
     if not data:
         raise InvalidModelError("the file is empty", where=where)
+    if compressed.is_packed(path):
+        data = compressed.unpack(data, where, onnx.checker.MAXIMUM_PROTOBUF)
     try:
         proto: onnx.ModelProto = onnx.ModelProto.FromString(data)
     except (DecodeError, RecursionError) as error:

@@ -61,12 +61,21 @@ def from_texts(owner: type[Owner], options: Mapping[str, tuple[str, ...]], where
     values: dict[str, Any] = {}
     for key, texts in options.items():
         if key not in fields:
-            raise UsageError(f"unknown option '{key}'", where=where, hint=_known(key, list(fields)))
+            raise UsageError(
+                f"unknown option '{key}'",
+                where=where,
+                hint=_known(key, list(fields)),
+                option=key,
+            )
         field = fields[key]
-        values[field.name] = _parse(hints[field.name], texts, f"{where}{{{key}}}")
+        try:
+            values[field.name] = _parse(hints[field.name], texts, f"{where}{{{key}}}")
+        except UsageError as error:
+            error.option = key
+            raise
     for key, field in fields.items():
         if field.name not in values and field.default is dataclasses.MISSING:
-            raise UsageError(f"option '{key}' has no value", where=where)
+            raise UsageError(f"option '{key}' has no value", where=where, option=key)
     try:
         return owner(**values)
     except ValueError as error:

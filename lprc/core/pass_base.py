@@ -11,6 +11,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core.contract import Contract
+from lprc.core.errors import LprcError
+from lprc.core.pass_order import State
 from lprc.core.provenance import origins
 
 
@@ -45,6 +47,8 @@ class PassContext:
     Attributes:
         rewrite_limit: The number of rewrites that may still be made; None means no limit.
             Bisection lowers it to find the one rewrite that breaks a model.
+        rewrites_allowed: Asked of each rewrite before it counts towards the limit; None allows
+            all. Bisection gives one to find out which rewrites break a model together.
         calibration: Samples for data-driven passes, each a set of inputs by name; may be empty, and
             may be longer than memory is large: iterate over it, never make a list of it.
         progress: Called with the steps done and their number by passes that take long.
@@ -53,6 +57,7 @@ class PassContext:
     """
 
     rewrite_limit: int | None = None
+    rewrites_allowed: Callable[[Rewrite], bool] | None = None
     calibration: Sequence[Mapping[str, NDArray[Any]]] = ()
     progress: Callable[[int, int], None] = _silent
     rewrites: list[Rewrite] = field(default_factory=list)
@@ -65,11 +70,14 @@ class PassContext:
             node: The node that is rewritten, or None for the graph as a whole.
             note: What becomes of it, for instance ``folded into conv1``.
         """
+        made = Rewrite(*_describe(node), note=note)
+        if self.rewrites_allowed is not None and not self.rewrites_allowed(made):
+            return False
         if self.rewrite_limit is not None:
             if self.rewrite_limit <= 0:
                 return False
             self.rewrite_limit -= 1
-        self.rewrites.append(Rewrite(*_describe(node), note=note))
+        self.rewrites.append(made)
         return True
 
     def withdraw(self, node: ir.Node, reason: str) -> None:
@@ -86,6 +94,47 @@ class PassContext:
         self.skips.append(Skip(*_describe(node), reason=reason))
 
 
+class UndeclaredDataError(LprcError):
+    """A pass that looks at samples and does not say so: a bug in the pass."""
+
+    exit_code = 70
+
+
+class Undeclared(Sequence[Mapping[str, NDArray[Any]]]):
+    """Samples for passes that do not say that they look at any: they can't.
+
+    Args:
+        name: The pass.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __len__(self) -> int:
+        """Refuse.
+
+        Raises:
+            UndeclaredDataError: Always.
+        """
+        raise self._refusal()
+
+    def __getitem__(self, index: Any) -> Any:
+        """Refuse.
+
+        Raises:
+            UndeclaredDataError: Always.
+        """
+        raise self._refusal()
+
+    def _refusal(self) -> UndeclaredDataError:
+        return UndeclaredDataError(
+            "looks at calibration samples and does not say so",
+            where=f"pass '{self._name}'",
+            hint="its class needs `reads_calibration = True`",
+            pass_name=self._name,
+        )
+
+
 def _describe(node: ir.Node | None) -> tuple[str, str, tuple[str, ...]]:
     if node is None:
         return "", "", ()
@@ -97,10 +146,29 @@ class Pass(abc.ABC):
 
     The first line of the subclass's docstring is its description in ``lprc passes``. A field's
     documentation is ``field(default=…, metadata={"help": "…"})``; ``option()`` writes that.
+
+    Attributes:
+        name: As in pipeline text.
+        contract: What it promises.
+        reads_calibration: Whether it looks at `PassContext.calibration`; one that does not say so
+            is not given any, so that what it did can be remembered whatever the samples are.
+        leaves: What it leaves in the graph that a later pass may destroy.
+        not_after: What it would destroy, each with the reason why it can't come later.
     """
 
     name: ClassVar[str]
     contract: ClassVar[Contract]
+    reads_calibration: ClassVar[bool] = False
+    leaves: ClassVar[tuple[State, ...]] = ()
+    not_after: ClassVar[Mapping[State, str]] = {}
+
+    def states(self) -> tuple[State, ...]:
+        """`leaves`, where that depends on options."""
+        return self.leaves
+
+    def refusals(self) -> Mapping[State, str]:
+        """`not_after`, where that depends on options."""
+        return self.not_after
 
     @abc.abstractmethod
     def run(self, model: ir.Model, context: PassContext) -> None:

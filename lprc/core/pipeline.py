@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from lprc.core.errors import UsageError
 from lprc.core.options import from_texts, option_texts
 from lprc.core.pass_base import Pass
+from lprc.core.pass_order import check_order
 from lprc.core.registry import pass_class
 
 _TOKEN = re.compile(
@@ -39,13 +40,21 @@ class Pipeline:
 
     passes: tuple[Pass, ...]
 
+    def __post_init__(self) -> None:
+        """Check the order.
+
+        Raises:
+            UsageError: A pass destroys what one in front of it left.
+        """
+        check_order(self.passes)
+
     @classmethod
     def parse(cls, text: str) -> Pipeline:
         """Read pipeline text.
 
         Raises:
-            UsageError: A syntax error (with a caret under the character), an unknown pass, or an
-                option that the pass refuses.
+            UsageError: A syntax error (with a caret under the character), an unknown pass, an
+                option that the pass refuses, or a wrong order.
         """
         return cls(tuple(_Parser(text).passes()))
 
@@ -110,7 +119,9 @@ class _Parser:
         try:
             return from_texts(pass_class(name.text), options, name.text)
         except UsageError as error:
-            raise self._error(str(error), name.position) from error
+            told = self._error(str(error), name.position)
+            told.pass_name, told.option = name.text, error.option
+            raise told from error
 
     def _options(self) -> dict[str, tuple[str, ...]]:
         self._expect("{")

@@ -54,6 +54,21 @@ def model_hash(model: ir.Model) -> str:
     return digest.hexdigest()
 
 
+def type_text(value: ir.Value) -> str:
+    """The element type and shape of `value` as `model_text` prints them; ``?`` if unknown."""
+    return _type(value)
+
+
+def attribute_text(attribute: ir.Attr, *, in_full: bool = False) -> str:
+    """An attribute's value as `model_text` (or, `in_full`, `model_hash`) sees it; not of graphs."""
+    return _attribute(attribute, _Style(in_full=in_full))
+
+
+def tensor_hash(tensor: ir.TensorProtocol) -> str:
+    """SHA-256 (hex) of a tensor's element type, shape and values."""
+    return _fingerprint(tensor)
+
+
 @dataclass(frozen=True)
 class _Style:
     """How much to print.

@@ -15,17 +15,21 @@ class Runtime:
         file: The file of an artefact that it loads.
         device: Where it computes; artefacts for ``cuda`` can be built on machines that can't run
             them.
+        packages: The Python packages that build for it, whose versions manifests tell.
     """
 
     backend: str
     file: str
     device: Literal["cpu", "cuda"] = "cpu"
+    packages: tuple[str, ...] = ()
 
 
 RUNTIMES: dict[str, Runtime] = {
     "onnxruntime": Runtime("ort", "model.onnx"),
-    "openvino": Runtime("openvino", "model.xml"),
-    "tensorrt": Runtime("tensorrt", "model.engine", device="cuda"),
-    "tvm": Runtime("tvm", "model.so"),
+    "openvino": Runtime("openvino", "model.xml", packages=("openvino",)),
+    "tensorrt": Runtime(
+        "tensorrt", "model.engine", device="cuda", packages=("tensorrt-rtx", "tensorrt")
+    ),
+    "tvm": Runtime("tvm", "model.so", packages=("apache-tvm", "apache-tvm-ffi")),
 }
 """By the name that a target's TOML uses."""

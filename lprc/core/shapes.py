@@ -11,16 +11,22 @@ SMALL = 1024
 """Initialisers of at most this many bytes go along: they may be shapes."""
 
 
-def infer(model: ir.Model) -> dict[str, ir.Value]:
+def infer(model: ir.Model, *, one_sample: bool = False) -> dict[str, ir.Value]:
     """The types and shapes that ONNX shape inference finds, by value name.
 
     Nodes that it can't infer through are passed over. Where the shapes written in the file
     contradict it, it runs again without them.
 
+    Args:
+        model: It is not changed.
+        one_sample: Whether to take inputs' first dimensions that are not known for 1.
+
     Raises:
         onnx.shape_inference.InferenceError: The graph contradicts itself.
     """
     proto = skeleton(model)
+    if one_sample:
+        _set_batch(proto)
     try:
         inferred = onnx.shape_inference.infer_shapes(proto, strict_mode=False, data_prop=True)
     except onnx.shape_inference.InferenceError:
@@ -65,6 +71,21 @@ def _infos(proto: onnx.ModelProto) -> Iterator[onnx.ValueInfoProto]:
                 if attribute.type == onnx.AttributeProto.GRAPH:
                     pending.append(attribute.g)
                 pending.extend(attribute.graphs)
+
+
+def _set_batch(proto: onnx.ModelProto) -> None:
+    """Make 1 of inputs' first dimensions that are not known, and of all that have their names."""
+    names = set()
+    inputs = [info.type.tensor_type.shape.dim for info in proto.graph.input]
+    for dim in (dims[0] for dims in inputs if dims):
+        if not dim.HasField("dim_value"):
+            names.add(dim.dim_param)
+            dim.dim_value = 1
+    names.discard("")
+    for info in (*proto.graph.input, *_infos(proto)):
+        for dim in info.type.tensor_type.shape.dim:
+            if dim.dim_param in names:
+                dim.dim_value = 1
 
 
 def skeleton(model: ir.Model) -> onnx.ModelProto:

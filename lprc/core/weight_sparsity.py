@@ -86,6 +86,27 @@ class Weight:
         return bool((np.count_nonzero(grouped, axis=-1) <= kept).all())
 
 
+def why_not(node: ir.Node, inputs: int, pattern: Pattern) -> str | None:
+    """Why sparse kernels can't multiply by a weight in `pattern`; None where they can.
+
+    Args:
+        node: The operator.
+        inputs: Its input channels (of one group, for Conv).
+        pattern: In groups of input channels.
+    """
+    if not editing.is_op(node, *_SPARSE):
+        return f"no sparse kernels for {node.op_type}"
+    if inputs == 1:
+        return "a depthwise Conv has one input channel a group"
+    if inputs < pattern.group:
+        return "fewer input channels than a group of the pattern"
+    if inputs % pattern.group:
+        return f"its input channels are no multiple of {pattern.group}"
+    return None
+
+
+_SPARSE = ("Conv", "Gemm", "MatMul")
+
 COMMON = (Pattern(1, 4), Pattern(2, 4))
 """The patterns that are looked for."""
 
@@ -97,8 +118,8 @@ def weights(model: ir.Model) -> Iterator[Weight]:
     """
     for graph in editing.graphs(model):
         for node in graph:
-            found = _weight(node) if editing.is_op(node, "Conv", "Gemm", "MatMul") else None
-            if found is not None:
+            found = weight_of(node) if editing.is_op(node, *_SPARSE) else None
+            if found is not None and found.array.shape[found.axis] != 1:
                 yield found
 
 
@@ -109,12 +130,12 @@ def is_sparse(model: ir.Model, share: float = 0.5) -> bool:
     return sparse > 0 and sparse >= share * sum(weight.array.size for weight in found)
 
 
-def _weight(node: ir.Node) -> Weight | None:
+def weight_of(node: ir.Node) -> Weight | None:
+    """The constant weight of a Conv, Gemm or MatMul, behind DequantizeLinear too; None of none."""
     for index in (1,) if node.op_type == "Conv" else (1, 0):
         array = _constant(editing.input_at(node, index))
         if array is not None and array.ndim >= 2:
-            axis = _input_axis(node, index, array.ndim)
-            return None if array.shape[axis] == 1 else Weight(node, array, axis)
+            return Weight(node, array, _input_axis(node, index, array.ndim))
     return None
 
 

@@ -11,11 +11,12 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from lprc.core import editing, model_io
+from lprc.core import editing, model_io, peak_memory
 from lprc.core.contract import Contract, approximate, exact, exact_at_batch, lossy
 from lprc.core.errors import LprcError, OutputError, PromiseBrokenError
 from lprc.core.instruments.base import Instrument
 from lprc.core.instruments.change_detection import ChangeDetection, UntruthfulPassError
+from lprc.core.instruments.pass_statistics import PassStatistics
 from lprc.core.instruments.progress import Progress
 from lprc.core.instruments.snapshots import Snapshots
 from lprc.core.instruments.timing import Timing
@@ -351,27 +352,87 @@ def test_lies_are_found(body, message):
 # Timing
 
 
+def timed(passes: list[Pass]) -> Timing:
+    timing = Timing()
+    go(SCALE, passes, timing, timing.mark)
+    return timing
+
+
 def test_timing_measures_each_pass():
     def slow(model: ir.Model) -> None:
         time.sleep(0.02)
 
-    timing = Timing()
-    go(SCALE, [made(slow, name="slow"), made(None, name="fast")], timing)
+    timing = timed([made(slow, name="slow"), made(None, name="fast")])
     assert [(item.position, item.text) for item in timing.passes] == [(0, "slow"), (1, "fast")]
     assert timing.passes[0].seconds >= 0.02 > timing.passes[1].seconds
     assert timing.seconds == sum(item.seconds for item in timing.passes)
-    assert timing.passes[0].peak_bytes is None
 
 
 def test_timing_measures_memory():
-    def greedy(model: ir.Model) -> None:
-        np.ones(10_000_000, np.uint8)
+    if not peak_memory.reset():
+        pytest.skip("this system does not tell the high-water mark of memory")
+    size = 300_000_000
 
-    timing = Timing(memory=True)
-    go(SCALE, [made(greedy), made(None)], timing)
-    first, second = (item.peak_bytes for item in timing.passes)
-    assert 10_000_000 <= first < 12_000_000
-    assert second < 1_000_000
+    def greedy(model: ir.Model) -> None:
+        np.ones(size, np.uint8)
+
+    first, second = (item.peak_bytes for item in timed([made(greedy), made(None)]).passes)
+    assert size <= first < size + 10_000_000_000
+    assert second <= first - size * 0.9
+
+
+def test_timing_without_a_high_water_mark(monkeypatch, tmp_path):
+    monkeypatch.setattr(peak_memory, "_RESET", tmp_path / "none" / "clear_refs")
+    assert [item.peak_bytes for item in timed([made(None)]).passes] == [None]
+    monkeypatch.setattr(peak_memory, "_STATUS", tmp_path / "status")
+    assert peak_memory.peak_bytes() is None
+    (tmp_path / "status").write_text("Name:\tlprc\n")
+    assert peak_memory.peak_bytes() is None
+
+
+# Statistics
+
+
+def test_statistics_after_each_change():
+    statistics = PassStatistics()
+    go(SCALE, [made(None, name="idle"), made(scaled(2), name="double")], statistics)
+    assert sorted(statistics.after) == [-1, 1]
+    assert statistics.after[-1] == statistics.after[1]
+    assert statistics.after[-1].parameters == 3
+
+
+# Against the source
+
+
+def test_outputs_are_compared_with_the_source_too():
+    verify = Verify("each")
+    nudge = approximate(0.6)
+    passes = [
+        made(scaled(1.5), contract=nudge, name="up"),
+        made(None, name="idle"),
+        made(scaled(1.2), contract=nudge, name="more"),
+    ]
+    go(SCALE, passes, verify)
+    assert [verify.worst(each) for each in range(3)] == [
+        pytest.approx(0.5), None, pytest.approx(0.2),
+    ]  # fmt: skip
+    assert verify.worst(0, since_source=True) == pytest.approx(0.5)
+    assert verify.worst(1, since_source=True) is None
+    assert verify.worst(2, since_source=True) == pytest.approx(0.8)
+
+
+def test_what_holds_at_one_batch_size_is_compared_with_the_source_at_that_one():
+    text = """<ir_version: 9, opset_import: ["" : 20]>
+    g (float[N,3] x) => (float[N,3] y) <int64 rows = {0}> { [sum] y = CumSum(x, rows) }"""
+
+    def turn(model: ir.Model) -> None:
+        model.graph[0].attributes["reverse"] = ir.AttrInt64("reverse", 1)
+
+    inputs = {"x": np.arange(12, dtype=np.float32).reshape(4, 3)}
+    verify = Verify("each", inputs=[inputs])
+    go(text, [made(turn, contract=exact_at_batch(1)), made(turn, lossy("accuracy"))], verify)
+    assert verify.worst(0, since_source=True) == 0.0
+    assert verify.worst(1, since_source=True) == 0.0
 
 
 # Snapshots

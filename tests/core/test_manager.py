@@ -100,3 +100,20 @@ def test_contracts_in_words():
         "approximate(0.01)",
         "lossy(accuracy)",
     ]
+
+
+def test_rewrites_are_limited_by_position():
+    model = ir.from_onnx_text(TEXT)
+    pipeline = Pipeline((Rename(keep="third"), Rename()))
+    first, second = PassManager(pipeline, rewrite_limits={0: 1}).run(model)
+    assert [rewrite.node for rewrite in first.rewrites] == ["first"]
+    assert [rewrite.node for rewrite in second.rewrites] == ["second", "third"]
+
+
+def test_some_rewrites_are_allowed_and_only_those_count_towards_the_limit():
+    model = ir.from_onnx_text(TEXT)
+    allowed = {0: lambda rewrite: rewrite.node != "first"}
+    manager = PassManager(Pipeline((Rename(),)), rewrites_allowed=allowed, rewrite_limits={0: 1})
+    (record,) = manager.run(model)
+    assert [rewrite.node for rewrite in record.rewrites] == ["second"]
+    assert [node.op_type for node in model.graph] == ["Neg", "Abs", "Neg"]

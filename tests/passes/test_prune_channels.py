@@ -16,11 +16,13 @@ from lprc.core import editing, model_io
 from lprc.core.channels.costs import multiply_accumulates, weight_bytes
 from lprc.core.channels.groups import channel_groups
 from lprc.core.channels.reference import reference
-from lprc.core.errors import DataError, UsageError
+from lprc.core.errors import AccuracyError, DataError, UsageError
 from lprc.core.manager import PassManager
 from lprc.core.options import from_texts
 from lprc.core.pipeline import Pipeline
 from lprc.core.random_inputs import random_inputs
+from lprc.passes import prune_channels
+from lprc.passes._channel_latency import RelativeLatency
 from lprc.passes.prune_channels import PruneChannels
 
 NETWORKS = [
@@ -184,6 +186,90 @@ def test_the_least_important_channels_go():
         assert kept_weights(item, ones) == [1, 4]
 
 
+NORMALISED = """<ir_version: 9, opset_import: ["" : 20]>
+g (float[N,1,2,2] x) => (float[N,1,2,2] y)
+<float[4,1,1,1] w = {1, 4, 2, 3}, float[4,4,1,1] u = {1,0,0,0,0,1,0,0,0,0,1,0,0,0,0,1},
+ float[1,4,1,1] v = {8, 1, 1, 1}, float[4] scale = {0.5, -0.1, 2, 0.3}, float[4] b = {0,0,0,0},
+ float[4] mean = {0,0,0,0}, float[4] var = {1,1,1,1}> {
+    [first] c = Conv(x, w)
+    [norm] n = BatchNormalization(c, scale, b, mean, var)
+    [middle] m = Conv(n, u)
+    [last] y = Conv(m, v)
+}"""
+
+
+def normalised() -> ir.Model:
+    return ir.from_proto(onnx.shape_inference.infer_shapes(onnx.parser.parse_model(NORMALISED)))
+
+
+def test_scales_of_batch_normalisation_judge_channels_as_they_are():
+    model = normalised()
+    context = apply_pass(model, PruneChannels(ratio=0.5, importance="bn"))
+    scale = next(n for n in model.graph if n.op_type == "BatchNormalization").inputs[1]
+    assert list(editing.constant(scale)) == [np.float32(0.5), 2]
+    assert [(skip.node, skip.reason) for skip in context.skips] == [
+        ("last", "blocked by a graph output"),
+        ("middle", "no BatchNormalization to judge its channels by"),
+    ]
+    assert widths(model)["middle"] == 4
+    assert_equal(model, zeroed_reference(model), random_inputs(model, seed=1, batch=2))
+
+
+def test_folded_batch_normalisation_is_an_error_that_says_so():
+    model = chain()
+    with pytest.raises(UsageError, match=r"importance=bn.*no BatchNormalization is left") as found:
+        apply_pass(model, PruneChannels(importance="bn"))
+    assert "fold-bn" in str(found.value.hint)
+    assert costs(model) == costs(chain())
+
+
+@pytest.mark.parametrize("option", ["target_macs", "target_size", "target_latency"])
+def test_what_can_not_be_reached_is_an_error_and_changes_nothing(option, monkeypatch):
+    monkeypatch.setattr(prune_channels, "RelativeLatency", lambda *_: lambda kept: kept.mean())
+    model = network("u-net")
+    before = model_io.to_bytes(model)
+    item = PruneChannels(**{option: 0.001})
+    with pytest.raises(AccuracyError, match=rf"{option.replace('_', '-')}=0.001.*is left when all"):
+        apply_pass(model, item)
+    assert model_io.to_bytes(model) == before
+
+
+def test_latency_is_bisected_by_measuring(monkeypatch):
+    asked = []
+
+    def latency(model, exclude, inputs):
+        assert inputs["x"].shape == (1, 1, 2, 2)
+        return lambda kept: asked.append(int(kept.sum())) or 0.2 + 0.8 * float(kept.mean())
+
+    monkeypatch.setattr(prune_channels, "RelativeLatency", latency)
+    # Of the four channels and the input's and output's one each, as many go as the model asks for.
+    assert kept_weights(PruneChannels(target_latency=0.8, importance="l1")) == [4, 3]
+    assert len(asked) <= 6
+
+
+def test_latency_is_measured_in_turn_and_once():
+    model = network("u-net")
+    inputs = random_inputs(model, seed=0, batch=1)
+    before = model_io.to_bytes(model)
+    ratio = RelativeLatency(model, (), inputs)
+    groups = channel_groups(model.graph)
+    kept = np.ones(groups.count, bool)
+    assert ratio(kept) == 1.0
+    for each in groups.classes:
+        kept[each.units[: len(each.units) * 7 // 8]] = False
+    found = ratio(kept)
+    assert 0 < found < 0.9
+    assert ratio(kept) == found
+    assert model_io.to_bytes(model) == before
+
+
+def test_a_goal_for_the_latency_makes_it_faster():
+    model = network("u-net")
+    apply_pass(model, PruneChannels(target_latency=0.7))
+    assert costs(model)[0] < costs(network("u-net"))[0]
+    assert_equal(model, zeroed_reference(model), random_inputs(model, seed=1, batch=2))
+
+
 def test_bisection_stops_between_layers():
     model = network("u-net")
     context = apply_pass(model, PruneChannels(ratio=0.25), limit=3)
@@ -231,6 +317,9 @@ def test_activations_need_samples():
     [
         ({"ratio": ("0.5",), "target-macs": ("0.5",)}, "only one of ratio and target-macs"),
         ({"target-size": ("1.5",)}, "from 0 to 1"),
+        ({"target-latency": ("0.5",), "target-macs": ("0.5",)}, "target-macs and target-latency"),
+        ({"target-latency": ("-1",)}, "from 0 to 1"),
+        ({"runtime": ("tvm",)}, "not of type"),
         ({"min-channels": ("0",)}, "at least 1"),
         ({"round-to": ("3",)}, "not of type"),
     ],

@@ -13,10 +13,11 @@ from lprc.core.channels.cuts import ConstantEdit
 from lprc.core.channels.edits import Keep
 from lprc.core.channels.trace import Layer, Trace
 from lprc.core.channels.union import Ids
+from lprc.core.macs import applications
 
 
 def multiply_accumulates(trace: Trace, keep: Keep) -> int:
-    """Of all linear operators for one sample; dimensions that are not known count as 1."""
+    """Of all linear operators; dimensions that are not known count as 1."""
     return sum(layer_macs(layer, keep) for layer in trace.layers)
 
 
@@ -39,23 +40,11 @@ def layer_macs(layer: Layer, keep: Keep) -> int:
     if layer.whole_groups and layer.outputs is not None:
         groups = max(1, int(keep[layer.outputs].sum()) * layer.groups // layer.outputs.size)
     kernel = math.prod(shape[2:]) if layer.node.op_type in ("Conv", "ConvTranspose") else 1
-    return _positions(layer.node, layer.index) * kernel * inputs * outputs // groups
+    return applications(layer.node, layer.index, _counts) * kernel * inputs * outputs // groups
 
 
-def _positions(node: ir.Node, index: int) -> int:
-    """How often the kernel, or the matrix, is applied to one sample."""
-    value = (
-        node.inputs[1 - index] if node.op_type in ("ConvTranspose", "MatMul") else node.outputs[0]
-    )
-    rank = editing.rank(value) or 0
-    if node.op_type in ("Conv", "ConvTranspose"):
-        axes = range(2, rank)
-    elif node.op_type == "Gemm":
-        return 1
-    else:
-        last = rank - 1 if index == 1 else rank - 2
-        axes = [axis for axis in range(1, rank) if axis != last]  # type: ignore[assignment]
-    return math.prod(editing.dimension(value, axis) or 1 for axis in axes)
+def _counts(value: ir.Value | None) -> list[int]:
+    return [editing.dimension(value, axis) or 1 for axis in range(editing.rank(value) or 0)]
 
 
 def weight_bytes(graph: ir.Graph, trace: Trace, keep: Keep) -> int:

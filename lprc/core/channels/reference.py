@@ -43,6 +43,11 @@ def remember(model: ir.Model) -> None:
         model.meta[_KEY] = Reference(model_io.from_proto(model_io.to_proto(model)))
 
 
+def restore(model: ir.Model, found: Reference) -> None:
+    """Let `model`, which was read from a file, have the reference that it had before."""
+    model.meta[_KEY] = found
+
+
 def record(model: ir.Model, trace: Trace, keep: Keep) -> None:
     """Write down which output channels of each layer stay."""
     found = reference(model)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 class Instrument:
     """Looks at a model around each pass; never changes it. Every method may be left as it is."""
 
+    def reads(self, item: Pass) -> bool:
+        """Whether it looks at the model around `item`; where not, that may be an earlier one."""
+        return True
+
     def start(self, model: ir.Model, pipeline: Pipeline) -> None:
         """Called once, before the first pass."""
 

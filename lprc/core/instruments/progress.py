@@ -23,6 +23,10 @@ class Progress(Instrument):
         self._report = report
         self._total = 0
 
+    def reads(self, item: Pass) -> bool:
+        """It never looks at the model."""
+        return False
+
     def start(self, model: ir.Model, pipeline: Pipeline) -> None:
         """Learn how many passes there will be."""
         self._total = len(pipeline.passes)

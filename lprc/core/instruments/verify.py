@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
 
-from lprc.core.atomic import atomic_folder
 from lprc.core.contract import Contract, exact
 from lprc.core.errors import PromiseBrokenError
 from lprc.core.instruments.base import Instrument
+from lprc.core.instruments.broken_promise import write_reproducer
+from lprc.core.instruments.verify_runs import Outputs, accepts, batch_of, worst_deltas
 from lprc.core.manager import PassRecord
-from lprc.core.model_io import PROTOBUF_LIMIT, load, save, to_bytes, weight_bytes
+from lprc.core.model_io import PROTOBUF_LIMIT, save, to_bytes, weight_bytes
 from lprc.core.numerics import Arrays, OutputDelta, RunError, Session, compare, rounding
 from lprc.core.pass_base import Pass
 from lprc.core.pipeline import Pipeline
 from lprc.core.random_inputs import random_inputs
 
 Mode = Literal["final", "each"]
-Outputs = dict[int, dict[str, Any]]
-"""What a graph puts out, by the number of the input set."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,8 @@ class Verify(Instrument):
 
     Attributes:
         deltas: The outputs' differences by the pass's position; in ``final`` mode at the last.
+        since_source: The same, but since the source graph (or the first one that runs), where the
+            outputs can be compared.
         warnings: What could not be checked, and why.
     """
 
@@ -71,12 +72,15 @@ class Verify(Instrument):
     ) -> None:
         self.mode = mode
         self.deltas: dict[int, list[OutputDelta]] = {}
+        self.since_source: dict[int, list[OutputDelta]] = {}
         self.warnings: list[str] = []
         self._given = inputs
         self._seed = seed
         self._reproducer = reproducer
         self._inputs: list[Arrays] = []
         self._reference = _Reference(b"", None)
+        self._source: Outputs = {}
+        self._batches: set[int] = set()
         self._changed: list[PassRecord] = []
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
@@ -89,9 +93,15 @@ class Verify(Instrument):
         batches = sorted({item.contract.batch for item in pipeline.passes if item.contract.batch})
         self._inputs = list(self._given or [random_inputs(model, seed=self._seed)])
         for batch in batches:
-            if all(_batch(inputs) != batch for inputs in self._inputs):
+            if all(batch_of(inputs) != batch for inputs in self._inputs):
                 self._inputs += self._at_batch(model, batch)
         self._take_as_reference(model, "the source graph")
+
+    def reads(self, item: Pass) -> bool:
+        """In ``final`` mode it looks around lossy passes, and for a first graph that runs."""
+        if self.mode == "each" or self._reference.outputs is None:
+            return True
+        return item.contract.kind == "lossy"
 
     def before_pass(self, model: ir.Model, item: Pass, position: int) -> None:
         """In ``final`` mode, check what the passes before a lossy one did.
@@ -133,7 +143,7 @@ class Verify(Instrument):
             made: Arrays = random_inputs(model, seed=self._seed, batch=batch)
         else:
             made = {name: array[:batch] for name, array in self._given[0].items()}
-        return [made] if _batch(made) == batch and _accepts(model, made) else []
+        return [made] if batch_of(made) == batch and accepts(model, made) else []
 
     def _take_as_reference(self, model: ir.Model, what: str) -> None:
         data = self._store(model)
@@ -146,16 +156,17 @@ class Verify(Instrument):
             if not had_none:
                 self.warnings.append(f"not verified: {what} does not run: {error.message}")
         else:
-            if any(not delta.within(0.0) for delta in _deltas(outputs, again)):
+            if any(not delta.within(0.0) for delta in worst_deltas(outputs, again)):
                 self.warnings.append(f"not verified: {what} puts out something else each time")
                 outputs = None
             elif had_none:
                 self.warnings.append(f"verified from {what} on")
         self._reference = _Reference(data, outputs, rounding(model))
+        self._source = outputs or {}
 
     def _fitting(self, model: ir.Model) -> list[tuple[int, Arrays]]:
         """The numbered input sets that fit `model`; a new one where it fits none."""
-        fitting = [pair for pair in enumerate(self._inputs) if _accepts(model, pair[1])]
+        fitting = [pair for pair in enumerate(self._inputs) if accepts(model, pair[1])]
         if fitting or not self._inputs:
             return fitting
         made: Arrays = random_inputs(model, seed=self._seed)
@@ -182,14 +193,37 @@ class Verify(Instrument):
             judged = {
                 number: outputs
                 for number, outputs in before.items()
-                if contract.batch in (None, _batch(self._inputs[number]))
+                if contract.batch in (None, batch_of(self._inputs[number]))
             }
             if judged:
                 self._judge(data, records, contract, judged, after)
             else:
                 self.warnings.append(_not_compared(records, contract))
-        self.deltas.setdefault(records[-1].position, _deltas(before, after))
+        self.deltas.setdefault(records[-1].position, worst_deltas(before, after))
+        self._compare_with_source(records, after)
         self._reference = _Reference(data, after, max(self._reference.rounding, rounding(model)))
+
+    def _compare_with_source(self, records: list[PassRecord], after: Outputs) -> None:
+        """Where a pass has promised nothing but for one batch size, at that one only."""
+        self._batches.update(each.contract.batch for each in records if each.contract.batch)
+        common = {
+            number: outputs
+            for number, outputs in self._source.items()
+            if number in after and self._batches <= {batch_of(self._inputs[number])}
+        }
+        if common:
+            self.since_source[records[-1].position] = worst_deltas(common, after)
+
+    def worst(self, position: int, *, since_source: bool = False) -> float | None:
+        """The largest relative difference found after a pass; None where none was looked for.
+
+        Args:
+            position: Of the pass.
+            since_source: Whether to compare with the source graph, not with the last reference.
+        """
+        found = (self.since_source if since_source else self.deltas).get(position)
+        comparable = [delta for delta in found or () if delta.mismatch is None]
+        return max((delta.relative for delta in comparable), default=None)
 
     def _before(self, fitting: list[tuple[int, Arrays]]) -> Outputs:
         """What the reference puts out for the input sets that fit both graphs."""
@@ -211,7 +245,7 @@ class Verify(Instrument):
         after: Outputs,
     ) -> None:
         tolerance = max(contract.tolerance, self._reference.rounding)
-        self.deltas[records[-1].position] = _deltas(before, after)
+        self.deltas[records[-1].position] = worst_deltas(before, after)
         for number in before:
             deltas = compare(before[number], after[number])
             bad = [delta for delta in deltas if not delta.within(tolerance)]
@@ -226,25 +260,16 @@ class Verify(Instrument):
         culprit = f"pass '{records[0].text}'" if one else f"{len(records)} passes together"
         hints = [] if one else ["--verify each finds the pass"]
         if self._reproducer is not None:
-            self._write_reproducer(self._reproducer, data, records, number)
+            texts = [record.text for record in records]
+            before, inputs = self._reference.data, self._inputs[number]
+            write_reproducer(self._reproducer, before, data, texts, inputs)
             hints.append(f"both graphs and the inputs are in {self._reproducer}")
-        return PromiseBrokenError(what, where=culprit, hint="; ".join(hints) or None)
-
-    def _write_reproducer(
-        self, folder: Path, after: bytes | Path, records: list[PassRecord], number: int
-    ) -> None:
-        with atomic_folder(folder, may_replace=_is_reproducer) as temporary:
-            _write_model(self._reference.data, temporary / "before.onnx")
-            _write_model(after, temporary / "after.onnx")
-            text = ",".join(record.text for record in records)
-            (temporary / "pipeline.txt").write_text(f"{text}\n", encoding="utf-8")
-            # Arrays of objects (strings) would be pickled.
-            plain: dict[str, Any] = {
-                name: array.astype(str) if array.dtype == object else array
-                for name, array in self._inputs[number].items()
-            }
-            np.savez(temporary / "inputs.npz", **plain)
-            (temporary / "replay.txt").write_text(_REPLAY, encoding="utf-8")
+        return PromiseBrokenError(
+            what,
+            where=culprit,
+            hint="; ".join(hints) or None,
+            pass_name=records[0].name if one else None,
+        )
 
     def _store(self, model: ir.Model) -> bytes | Path:
         """`model` as it is now: in memory, or in a scratch folder if it is larger than 2 GB."""
@@ -260,61 +285,8 @@ class Verify(Instrument):
         return path
 
 
-_REPLAY = """\
-The passes in pipeline.txt turned before.onnx into after.onnx and changed its outputs on inputs.npz.
-Replay it here with
-
-    lprc opt before.onnx --passes "$(cat pipeline.txt)" --verify each --inputs inputs.npz -o o.onnx
-"""
-
-
-def _is_reproducer(folder: Path) -> bool:
-    return (folder / "replay.txt").is_file()
-
-
-def _write_model(data: bytes | Path, path: Path) -> None:
-    if isinstance(data, bytes):
-        path.write_bytes(data)
-    else:
-        save(load(data), path)
-
-
 def _run(session: Session, inputs: Iterable[tuple[int, Arrays]]) -> Outputs:
     return {number: session.run(arrays) for number, arrays in inputs}
-
-
-def _batch(inputs: Arrays) -> int | None:
-    """The size of the first dimension of all inputs that have dimensions, if it is one size."""
-    sizes = {array.shape[0] for array in inputs.values() if array.ndim}
-    return sizes.pop() if len(sizes) == 1 else None
-
-
-def _accepts(model: ir.Model, inputs: Arrays) -> bool:
-    """Whether `inputs` have the shapes and types that the graph's inputs say."""
-    return all(
-        (value.shape is None or _matches(value.shape, inputs[value.name].shape))
-        and _same_type(value, inputs[value.name])
-        for value in model.graph.inputs
-        if value.name is not None and value.name in inputs
-    )
-
-
-def _same_type(value: ir.Value, array: Any) -> bool:
-    """Whether an array has the element type of a graph input; other kinds are not looked at."""
-    if not isinstance(value.type, ir.TensorType) or not isinstance(array, np.ndarray):
-        return True
-    return (
-        array.dtype == object
-        or array.dtype.kind in "US"
-        or value.dtype is None
-        or (value.dtype.numpy() == array.dtype)
-    )
-
-
-def _matches(shape: ir.Shape, sizes: tuple[int, ...]) -> bool:
-    return len(shape) == len(sizes) and all(
-        not isinstance(dim, int) or dim == size for dim, size in zip(shape, sizes, strict=True)
-    )
 
 
 def _loosest(contracts: Sequence[Contract]) -> Contract:
@@ -329,22 +301,3 @@ def _not_compared(records: list[PassRecord], contract: Contract) -> str:
     if contract.batch is None:
         return f"not compared: the graphs before and after {names} take no common input"
     return f"not compared: {names} holds at batch {contract.batch}, which the graph does not take"
-
-
-def _deltas(before: Outputs, after: Outputs) -> list[OutputDelta]:
-    """Each output's worst difference over the input sets."""
-    worst: dict[str, OutputDelta] = {}
-    for delta in _each_delta(before, after):
-        known = worst.get(delta.name)
-        if known is None or _badness(delta) > _badness(known):
-            worst[delta.name] = delta
-    return list(worst.values())
-
-
-def _each_delta(before: Outputs, after: Outputs) -> Iterator[OutputDelta]:
-    for number in before:
-        yield from compare(before[number], after[number])
-
-
-def _badness(delta: OutputDelta) -> tuple[bool, float]:
-    return delta.mismatch is not None, delta.relative

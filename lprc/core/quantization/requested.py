@@ -31,7 +31,12 @@ def requested(model: ir.Model) -> Iterator[Requested]:
     """The linear operators and MaxPools of the main graph, in graph order."""
     for node in model.graph:
         if editing.is_op(node, *_WATCHED) and not is_constant(node.outputs[0]):
-            yield Requested(node, all(map(_is_dequantized, _operands(node))))
+            yield Requested(node, is_quantized(node))
+
+
+def is_quantized(node: ir.Node) -> bool:
+    """Whether all that a linear operator or a MaxPool computes on is dequantised."""
+    return all(map(_is_dequantized, _operands(node)))
 
 
 def _operands(node: ir.Node) -> list[ir.Value | None]:

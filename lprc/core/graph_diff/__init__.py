@@ -1,0 +1,1 @@
+"""What differs between two models, however their nodes are named and ordered."""

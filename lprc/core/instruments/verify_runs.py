@@ -1,0 +1,67 @@
+"""Which inputs a graph takes, and how far two runs over the same inputs are apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from lprc.core.numerics import Arrays, OutputDelta, compare
+
+Outputs = dict[int, dict[str, Any]]
+"""What a graph puts out, by the number of the input set."""
+
+
+def batch_of(inputs: Arrays) -> int | None:
+    """The size of the first dimension of all inputs that have dimensions, if it is one size."""
+    sizes = {array.shape[0] for array in inputs.values() if array.ndim}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def accepts(model: ir.Model, inputs: Arrays) -> bool:
+    """Whether `inputs` have the shapes and types that the graph's inputs say."""
+    return all(
+        (value.shape is None or _matches(value.shape, inputs[value.name].shape))
+        and _same_type(value, inputs[value.name])
+        for value in model.graph.inputs
+        if value.name is not None and value.name in inputs
+    )
+
+
+def _same_type(value: ir.Value, array: Any) -> bool:
+    """Whether an array has the element type of a graph input; other kinds are not looked at."""
+    if not isinstance(value.type, ir.TensorType) or not isinstance(array, np.ndarray):
+        return True
+    return (
+        array.dtype == object
+        or array.dtype.kind in "US"
+        or value.dtype is None
+        or (value.dtype.numpy() == array.dtype)
+    )
+
+
+def _matches(shape: ir.Shape, sizes: tuple[int, ...]) -> bool:
+    return len(shape) == len(sizes) and all(
+        not isinstance(dim, int) or dim == size for dim, size in zip(shape, sizes, strict=True)
+    )
+
+
+def worst_deltas(before: Outputs, after: Outputs) -> list[OutputDelta]:
+    """Each output's worst difference over the input sets."""
+    worst: dict[str, OutputDelta] = {}
+    for delta in _each_delta(before, after):
+        known = worst.get(delta.name)
+        if known is None or _badness(delta) > _badness(known):
+            worst[delta.name] = delta
+    return list(worst.values())
+
+
+def _each_delta(before: Outputs, after: Outputs) -> Iterator[OutputDelta]:
+    for number in before:
+        yield from compare(before[number], after[number])
+
+
+def _badness(delta: OutputDelta) -> tuple[bool, float]:
+    return delta.mismatch is not None, delta.relative
