@@ -1,0 +1,1 @@
+"""ONNX operators in torch, one file a family; `table` puts them together."""

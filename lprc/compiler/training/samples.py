@@ -1,0 +1,138 @@
+"""What is trained on: images read when they are needed, or arrays in memory."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from lprc.core.errors import DataError
+from lprc.models.images import load_batch
+from lprc.models.labels import list_images, read_labelled
+from lprc.models.plate_config import PlateConfig
+
+Tensors = dict[str, torch.Tensor]
+
+
+class Samples(Protocol):
+    """Inputs of a network by number."""
+
+    @property
+    def labels(self) -> Sequence[str] | None:
+        """The texts on the plates; None where they are not known."""
+
+    def __len__(self) -> int:
+        """The number of samples."""
+
+    def batch(self, indices: Sequence[int]) -> Tensors:
+        """The inputs of some samples, by name, float32."""
+
+
+@dataclass(frozen=True)
+class Plates:
+    """A folder of plate images, preprocessed as `config` says."""
+
+    images: str
+    paths: tuple[Path, ...]
+    labels: tuple[str, ...] | None
+    config: PlateConfig
+
+    @classmethod
+    def read(cls, folder: Path, config: PlateConfig, name: str, *, labelled: bool) -> Plates:
+        """The images of `folder` for the input `name`.
+
+        Raises:
+            DataError: No images, or unusable labels where they are needed.
+        """
+        if not labelled:
+            return cls(name, tuple(list_images(folder)), None, config)
+        found = read_labelled(folder, config)
+        return cls(
+            name, tuple(each.path for each in found), tuple(each.label for each in found), config
+        )
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.paths)
+
+    def batch(self, indices: Sequence[int]) -> Tensors:
+        """Images as float32 [n, 3, height, width].
+
+        Raises:
+            DataError: One can't be read.
+        """
+        array = load_batch([self.paths[index] for index in indices], self.config)
+        return {self.images: torch.from_numpy(array)}
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The least and the largest value after preprocessing."""
+        ends = ((value - self.config.mean) * self.config.scale for value in (0.0, 255.0))
+        low, high = sorted(ends)
+        return low, high
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Arrays whose rows are the samples, from an .npz file; never augmented."""
+
+    arrays: Tensors
+    labels: None = None
+
+    @classmethod
+    def read(cls, path: Path, names: Sequence[str]) -> Rows:
+        """The arrays of an .npz file.
+
+        Raises:
+            DataError: Not such a file, or not one with an array of equally many rows an input.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                found = {name: np.asarray(archive[name]) for name in archive.files}
+        except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+            raise DataError(f"not an .npz file of arrays: {error}", where=str(path)) from error
+        if set(found) != set(names):
+            raise DataError(
+                f"it has {', '.join(sorted(found)) or 'nothing'}; "
+                f"the model's inputs are {', '.join(names)}",
+                where=str(path),
+            )
+        if len({len(array) if array.ndim else 0 for array in found.values()}) != 1:
+            raise DataError("its arrays have different numbers of rows", where=str(path))
+        return cls({name: torch.from_numpy(array) for name, array in found.items()})
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(next(iter(self.arrays.values())))
+
+    def batch(self, indices: Sequence[int]) -> Tensors:
+        """Some rows."""
+        return {name: array[list(indices)] for name, array in self.arrays.items()}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which samples are trained on, and which are held out."""
+
+    trained: tuple[int, ...]
+    held_out: tuple[int, ...]
+
+    @classmethod
+    def of(cls, count: int, part: float, seed: int) -> Split:
+        """A random split; at least one sample on each side, unless nothing is to be held out.
+
+        Raises:
+            DataError: Too few samples to split.
+        """
+        if part and count < 2:
+            raise DataError(
+                "one sample can't be split", where="--hold-out", hint="use --hold-out 0"
+            )
+        order = np.random.default_rng(seed).permutation(count).tolist()
+        size = min(count - 1, max(1, round(count * part))) if part else 0
+        return cls(tuple(sorted(order[size:])), tuple(sorted(order[:size])))
