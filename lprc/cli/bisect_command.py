@@ -1,0 +1,179 @@
+"""``lprc bisect``: which pass, and which of its rewrites, breaks a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lprc.cli import console
+from lprc.cli.common import (
+    PathArgument,
+    debug_option,
+    json_option,
+    plates_option,
+    quiet_option,
+    verbose_option,
+)
+
+if TYPE_CHECKING:
+    from lprc.compiler.bisect.run import Found
+
+
+@click.command("bisect")
+@click.argument("model", type=PathArgument, required=False)
+@click.option("--passes", "pipeline", help="The pipeline, as text.")
+@click.option("--target", help="Take the pipeline of this target.")
+@click.option(
+    "--check",
+    metavar="'CMD {}'",
+    help="Run this on a graph's file: exit code 0 is good, 125 can't be judged, others bad.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds a check may take; longer can't be judged.",
+)
+@click.option(
+    "--metric",
+    metavar="'NAME>=X'",
+    help="accuracy>=, agreement>=, snr>= (dB), max_abs<= or bytes<=, and a number.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    help="Outputs may move by this share of the source's largest, instead of by the contracts.",
+)
+@click.option("--calib", type=PathArgument, help="Images to calibrate and to run graphs on.")
+@click.option("--data", type=PathArgument, help="Labelled plates, for --metric accuracy.")
+@plates_option
+@click.option("--inputs", type=PathArgument, help="An .npz of inputs by name to run graphs on.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of random inputs.")
+@click.option("-o", "--out", type=PathArgument, help="The folder for a small reproducer.")
+@click.option("--replay", type=PathArgument, help="Run such a folder again, and nothing else.")
+@json_option
+@quiet_option
+@verbose_option
+@debug_option
+def command(
+    model: Path | None,
+    pipeline: str | None,
+    target: str | None,
+    check: str | None,
+    timeout: float | None,
+    metric: str | None,
+    tolerance: float | None,
+    calib: Path | None,
+    data: Path | None,
+    plates: str | None,
+    inputs: Path | None,
+    seed: int,
+    out: Path | None,
+    replay: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Find the first pass that makes MODEL bad, then the fewest of its rewrites.
+
+    Bad is what --check, --metric or --tolerance say; without them, outputs that move by more
+    than the passes promise.
+    """
+    if replay is not None:
+        given = [model, pipeline, target, check, timeout, metric, tolerance, calib, inputs, out]
+        if any(value is not None for value in given):
+            raise click.UsageError("--replay takes no MODEL and no options but --data, --plates.")
+        _replay(replay, data, plates, as_json=as_json, quiet=quiet)
+        return
+    if model is None:
+        raise click.UsageError("Missing argument 'MODEL'.")
+    if (pipeline is None) == (target is None):
+        raise click.UsageError("Give one of --passes and --target.")
+    from lprc.cli.progress import reporter
+    from lprc.cli.settings import plate_samples, read_inputs
+    from lprc.compiler.bisect.run import Question, bisect_file
+    from lprc.compiler.calibration import VERIFY_IMAGES
+    from lprc.core.target import target as find_target
+    from lprc.models.plate_config import PlateConfig
+
+    text = find_target(target).pipeline if target is not None else pipeline
+    samples = plate_samples(calib, plates, model)
+    given_inputs = read_inputs(inputs)
+    if given_inputs is None and samples is not None:
+        given_inputs = samples[:VERIFY_IMAGES]
+    question = Question(
+        check=check,
+        timeout=timeout,
+        metric=metric,
+        tolerance=tolerance,
+        data=data,
+        config=PlateConfig.named(plates) if plates else None,
+        inputs=given_inputs,
+        seed=seed,
+    )
+    silent = quiet or as_json
+    with reporter("bisecting", quiet=silent or verbose) as progress:
+        found = bisect_file(
+            model,
+            text or "",
+            question,
+            calibration=samples or (),
+            out=out,
+            listener=(lambda made: console.note(str(made))) if verbose else None,
+            progress=progress,
+        )
+    if as_json:
+        folder = None if found.folder is None else str(found.folder)
+        console.print_json({"model": str(model), "output": folder, **found.document()})
+    elif not quiet:
+        click.echo(_text(found))
+
+
+def _replay(
+    folder: Path, data: Path | None, plates: str | None, *, as_json: bool, quiet: bool
+) -> None:
+    """Say what a reproducer does today.
+
+    Raises:
+        PromiseBrokenError: The failure is still there.
+    """
+    from lprc.compiler.bisect.reproducer import replay
+    from lprc.core.errors import PromiseBrokenError
+    from lprc.models.plate_config import PlateConfig
+
+    replayed = replay(folder, data, PlateConfig.named(plates) if plates else None)
+    if as_json:
+        console.print_json({"broken": replayed.broken, "detail": replayed.detail})
+    if replayed.broken:
+        raise PromiseBrokenError(f"still bad: {replayed.detail}", where=str(folder))
+    if not (quiet or as_json):
+        click.echo(f"good: {replayed.detail}")
+
+
+def _text(found: Found) -> str:
+    culprit = found.culprit
+    lines = [
+        f"pass {record.position + 1} of {found.passes}: {record.text}" for record in culprit.records
+    ]
+    if len(culprit.records) > 1:
+        lines.append("one of these: the graphs between them can't be judged")
+    for number, made in zip(culprit.numbers, culprit.rewrites, strict=True):
+        where = f"{made.node} ({made.op_type})" if made.node else "the graph as a whole"
+        came_from = [origin for origin in made.origins if origin != made.node]
+        behind = f", from {', '.join(came_from)}" if came_from else ""
+        total = len(culprit.records[0].rewrites)
+        lines.append(f"rewrite {number + 1} of {total}: {where}{behind}: {made.note}")
+    if len(culprit.numbers) > 1:
+        lines.append("all of these together, and none of them can be left out")
+    lines += [f"bad: {culprit.detail}", f"{culprit.count} checks"]
+    if found.reduced is not None:
+        size = f"{found.reduced.nodes} of {found.reduced.of} nodes"
+        why = f" (not cut: {found.reduced.why})" if found.reduced.why else ""
+        lines.append(f"reproducer: {found.folder}, {size}{why}")
+        lines.append(
+            f"replay: lprc bisect --replay {found.folder}"
+            if found.replays
+            else "it does not fail again when it is replayed"
+        )
+    return "\n".join(lines)
