@@ -1,0 +1,59 @@
+"""What a report is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from lprc.compiler.bench import BenchRow
+from lprc.compiler.evaluate import Evaluation
+from lprc.compiler.optimize import Optimized
+from lprc.compiler.report.history import Step
+from lprc.compiler.sensitivity import LayerSensitivity
+
+
+class Measurement(Protocol):
+    """A model or artefact with what was measured of it; None for what was not."""
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Of its deployed files."""
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """Its plate accuracy."""
+
+    @property
+    def latency(self) -> BenchRow | None:
+        """Its latency."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a compile found.
+
+    Attributes:
+        source: The model's file name.
+        target: The target's name.
+        optimized: What the passes did.
+        steps: The graph after each pass that changed it, the source first (`History.steps`).
+        manifest: The artefact's.
+        measurements: The float32 source first, the artefact last; may be empty.
+        data: The folder of the plates that accuracy was measured on.
+        sensitivity: Of layers, where it was asked for.
+    """
+
+    source: str
+    target: str
+    optimized: Optimized
+    steps: Sequence[Step]
+    manifest: Mapping[str, Any]
+    measurements: Sequence[Measurement] = ()
+    data: Path | None = None
+    sensitivity: Sequence[LayerSensitivity] = ()

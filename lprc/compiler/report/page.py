@@ -1,0 +1,176 @@
+"""The page: one HTML file that loads nothing and runs no script but its own.
+
+Names come from other people's models. The template escapes them; the script reads them from a JSON
+block in which ``<`` is escaped, and puts them on the page as text; and the page's content security
+policy allows the one script and the one style sheet whose hashes it names.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from lprc.compiler.report.changes import changes
+from lprc.compiler.report.charts import WIDTH as BARS
+from lprc.compiler.report.charts import charts
+from lprc.compiler.report.environment import environment
+from lprc.compiler.report.findings import Findings
+from lprc.compiler.report.graphs import GraphTable, Strings
+from lprc.compiler.report.history import Step
+from lprc.compiler.report.layers import LayerTable, layer_table
+from lprc.compiler.report.passes import WIDTH as TIMELINE
+from lprc.compiler.report.passes import pass_table
+from lprc.compiler.report.plates import PlatePicture, wrong_plates
+from lprc.core.atomic import atomic_file
+from lprc.core.graph_diff.outline import ModelOutline, outline
+
+SCRIPTS = (
+    "document.js", "layers.js", "layout.js", "shapes.js", "view.js", "controls.js", "compare.js",
+    "search.js", "table.js", "main.js",
+)  # fmt: skip
+"""In the order in which they need each other."""
+
+
+def write_report(findings: Findings, path: Path) -> None:
+    """Write the report to `path`; it appears whole or not at all.
+
+    Raises:
+        OutputError: It can't be written.
+        DataError: The picture of a plate can't be read.
+    """
+    page = report_page(findings)
+    with atomic_file(path) as temporary:
+        temporary.write_text(page, encoding="utf-8", newline="\n")
+
+
+def report_page(findings: Findings) -> str:
+    """The report as HTML. Equal findings give equal text, but for what `environment` says.
+
+    Raises:
+        DataError: The picture of a plate can't be read.
+    """
+    import jinja2
+    from markupsafe import Markup
+
+    strings = Strings()
+    layers = layer_table(findings, strings)
+    script = "(() => {\n'use strict';\n" + "\n".join(map(_asset, SCRIPTS)) + "})();\n"
+    style = _asset("page.css")
+    template = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    ).from_string(_asset("page.html.j2"))
+    return template.render(
+        **_sections(findings),
+        columns=layers.columns,
+        script=Markup(script),  # noqa: S704 - ours
+        style=Markup(style),  # noqa: S704 - ours
+        policy=_policy(script, style),
+        data=Markup(_json(_data(findings, layers, strings))),  # noqa: S704 - escaped by _json
+    )
+
+
+def _asset(name: str) -> str:
+    return (files("lprc.compiler.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _policy(script: str, style: str) -> str:
+    return (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
+
+
+def _json(document: Any) -> str:
+    """JSON that can't end the element that it stands in, nor begin a comment there."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _sections(findings: Findings) -> dict[str, Any]:
+    first, last = (
+        (findings.measurements[0], findings.measurements[-1])
+        if findings.measurements
+        else (None, None)
+    )
+    plates: list[PlatePicture] = []
+    wrong = 0
+    if findings.data is not None and last is not None and last.evaluation is not None:
+        baseline = first.evaluation if first is not None and first is not last else None
+        plates, wrong = wrong_plates(baseline, last.evaluation, findings.data)
+    return {
+        "source": findings.source,
+        "target": findings.target,
+        "pipeline": findings.optimized.pipeline,
+        "warnings": findings.manifest.get("warnings", []),
+        "passes": pass_table(findings),
+        "timeline_width": TIMELINE,
+        "charts": charts(findings.measurements),
+        "chart_width": BARS,
+        "plates": plates,
+        "wrong": wrong,
+        "has_sensitivity": bool(findings.sensitivity),
+        "environment": environment(findings.manifest),
+        "manifest": json.dumps(findings.manifest, indent=2, ensure_ascii=False),
+    }
+
+
+def _behind(step: Step) -> str:
+    return step.label if step.position is None else f"after {step.label}"
+
+
+def _graphs(findings: Findings, strings: Strings) -> dict[str, Any]:
+    """All graphs, and the pairs of them that can be compared; the whole pipeline comes first."""
+    table = GraphTable(strings)
+    outlines: list[ModelOutline] = []
+    for step in findings.steps:
+        outlines.append(outline(step.model, previous=outlines[-1] if outlines else None))
+    ids = [table.add(each.graph) for each in outlines]
+    last = len(outlines) - 1
+    pairs: list[dict[str, Any]] = []
+    for left, right in [(0, last), *((at - 1, at) for at in range(1, last + 1))]:
+        step = findings.steps[right]
+        label, titles = "all passes", ("source", "lowered")
+        if pairs:
+            label = f"pass {(step.position or 0) + 1}: {step.label}"
+            titles = _behind(findings.steps[left]), _behind(step)
+        found = changes(
+            outlines[left], outlines[right], (ids[left], ids[right]), strings, ranges=bool(pairs)
+        )
+        described = {"label": strings.number(label), "titles": strings.numbers(titles)}
+        pairs.append({**described, "left": left, "right": right, **found})
+    return {"nodes": table.nodes, "graphs": table.graphs, "pairs": pairs}
+
+
+def _events(findings: Findings, strings: Strings) -> list[list[int]]:
+    """What passes did to nodes and what they left alone: ``[pass, node, left alone, note]``."""
+    number = strings.number
+    events = []
+    for record in findings.optimized.records:
+        said = [
+            *((made.node, 0, made.note) for made in record.rewrites),
+            *((left.node, 1, left.reason) for left in record.skips),
+        ]
+        events += [
+            [record.position, number(node), skip, number(note)] for node, skip, note in said if node
+        ]
+    return events
+
+
+def _data(findings: Findings, layers: LayerTable, strings: Strings) -> dict[str, Any]:
+    """What the script reads."""
+    return {
+        **_graphs(findings, strings),
+        "events": _events(findings, strings),
+        "passes": strings.numbers(record.name for record in findings.optimized.records),
+        "layers": layers.rows,
+        "strings": strings.texts,
+    }
