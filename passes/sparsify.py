@@ -132,7 +132,7 @@ class Sparsify(Pass):
         if self._needs_data and not len(context.calibration):
             raise no_samples(self.name)
         if self.permute and limits.pattern is not None:
-            permute(layers, limits.pattern, context)
+            permute(model, layers, limits.pattern, context)
             layers = sparse_layers(model, limits, PassContext())
         dense = Shadow(model, (), None)
         sparse = Shadow(model, (), None)

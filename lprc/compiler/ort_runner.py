@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lprc.compiler.runner_errors import first_line, load_error
+from lprc.core.compressed import is_packed
+from lprc.core.model_io import load, to_bytes
 from lprc.core.numerics import Arrays, RunError
 from lprc.core.ort_limits import disabled_optimizers, rounded
 
@@ -28,12 +30,13 @@ class OrtRunner:
         if threads is not None:
             options.intra_op_num_threads = threads
         try:
-            model = rounded(path)
+            source = to_bytes(load(path)) if is_packed(path) else path
+            model = rounded(source)
             self._session = ort.InferenceSession(
                 model if isinstance(model, bytes) else str(model),
                 options,
                 providers=["CPUExecutionProvider"],
-                disabled_optimizers=disabled_optimizers(path),
+                disabled_optimizers=disabled_optimizers(source),
             )
         except Exception as error:  # ORT's exceptions share no base of their own
             raise load_error("ONNX Runtime", path, error) from error

@@ -14,8 +14,10 @@ torch = pytest.importorskip("torch")
 
 from lprc.compiler.training.finetune import Sources, finetune  # noqa: E402 - needs torch
 from lprc.compiler.training.graph_module import GraphModule  # noqa: E402
+from lprc.compiler.training.hints import find_hints  # noqa: E402
 from lprc.compiler.training.recipe import Recipe  # noqa: E402
 from lprc.compiler.training.samples import Rows  # noqa: E402
+from lprc.compiler.training.weights import set_array  # noqa: E402
 
 NET = """
 <ir_version: 8, opset_import: ["" : 17]>
@@ -242,3 +244,26 @@ def test_an_operator_that_is_not_known_is_named():
     )
     with pytest.raises(UsageError, match=r"NonZero can't be trained through"):
         GraphModule(model)
+
+
+def test_permuted_channels_are_found_again():
+    teacher, student = _network(0), _network(0, zeros=0.3)
+    order = np.random.default_rng(1).permutation(8)
+    arrays = _arrays(student)
+    for name, array in {
+        "w1": arrays["w1"][order],
+        "b1": arrays["b1"][order],
+        "w2": arrays["w2"][:, order],
+    }.items():
+        set_array(student.graph.initializers[name], np.ascontiguousarray(array))
+    (hint,) = find_hints(GraphModule(student).eval(), GraphModule(teacher).eval(), _rows())
+    assert hint.ours.tolist() == list(range(8))
+    assert hint.theirs.tolist() == order.tolist()
+    looks = finetune(student, _rows(), QUICK, Sources(teacher=teacher)).looks
+    assert looks[-1].held_out < 0.9 * looks[0].held_out
+
+
+def test_activations_that_are_nothing_alike_are_no_hints():
+    modules = (GraphModule(_network(seed)).eval() for seed in (0, 9))
+    found = find_hints(*modules, _rows())
+    assert not found or len(found[0].ours) < 8

@@ -353,7 +353,7 @@ def test_permuted_channels_keep_more_and_compute_the_same():
     source, changed = two(), two()
     context = PassContext()
     layers = [unfolded(node) for node in changed.graph if node.op_type == "Conv"]
-    permute(layers, Pattern(2, 4), context)
+    permute(changed, layers, Pattern(2, 4), context)
     assert [each.note for each in context.rewrites] == ["input channels permuted"]
     assert [skip.reason for skip in context.skips] == []
     for x in correlated_samples(source, 2):
@@ -394,3 +394,28 @@ def test_an_order_keeps_no_less(seed, text):
         return grouped[:, -pattern.kept :].sum()
 
     assert kept(magnitudes[order]) >= kept(magnitudes) * (1 - 1e-9)
+
+
+def test_channels_that_never_change_are_spread_over_the_groups():
+    """Half of what `second` reads is constant, so 2:4 can cost nothing there."""
+
+    def half_dead():
+        generator = np.random.default_rng(0)
+        first = generator.standard_normal((8, 4, 3, 3)).astype(np.float32)
+        first[4:] = 0
+        second = generator.standard_normal((6, 8, 3, 3)).astype(np.float32)
+        # Large, so that magnitude alone would keep them.
+        second[:, 4:] *= 10
+        text = TWO.replace("Conv(x, v)", "Conv(x, v, b)")
+        return model(text, v=first, w=second, b=np.arange(8, dtype=np.float32))
+
+    source = half_dead()
+    samples = correlated_samples(source, 12)
+    errors = {}
+    for permuted in (False, True):
+        changed = half_dead()
+        item = Sparsify(permute=permuted, exclude=("first",))
+        apply_pass(changed, item, calibration=samples)
+        assert list(weights(changed))[-1].has_pattern(2, 4)
+        errors[permuted] = output_error(source, changed, samples)
+    assert errors[True] < 1e-6 * errors[False]

@@ -12,6 +12,7 @@ import torch
 
 from lprc.compiler.optimize import Settings, optimize
 from lprc.compiler.training.graph_module import GraphModule
+from lprc.compiler.training.hints import find_hints
 from lprc.compiler.training.initial_weights import randomise, rewind
 from lprc.compiler.training.objective import Objective
 from lprc.compiler.training.recipe import Recipe
@@ -122,7 +123,7 @@ def finetune(
     if recipe.distils and sources.teacher is not None:
         teacher = GraphModule(_with_free_batch(sources.teacher)).eval().requires_grad_(False)
         _check_outputs(student, teacher)
-    hints = _common_activations(student, teacher, samples) if recipe.hints else ()
+    hints = find_hints(student, teacher, samples) if recipe.hints and teacher is not None else ()
     config = samples.config if isinstance(samples, Plates) else None
     trainer = Trainer(
         student,
@@ -189,19 +190,6 @@ def _check_outputs(student: GraphModule, teacher: GraphModule) -> None:
                 f"its {what} are {', '.join(theirs)}, and the model's are {', '.join(ours)}",
                 where="--teacher",
             )
-
-
-def _common_activations(
-    student: GraphModule, teacher: GraphModule | None, samples: Samples
-) -> tuple[str, ...]:
-    """What Relu puts out in both networks under one name, of one shape."""
-    if teacher is None:
-        return ()
-    names = tuple(name for name in student.activations if name in teacher.activations)
-    inputs = samples.batch([0])
-    with torch.no_grad():
-        ours, theirs = student.eval()(inputs, names), teacher(inputs, names)
-    return tuple(name for name in names if ours[name].shape == theirs[name].shape)
 
 
 def _copy_constants(trained: ir.Model, model: ir.Model) -> None:

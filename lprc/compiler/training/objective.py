@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from lprc.compiler.training.hints import Hint
 from lprc.compiler.training.recipe import Recipe
 from lprc.core.errors import DataError
 from lprc.models.plate_config import PlateConfig
@@ -22,13 +23,13 @@ class Objective:
     Attributes:
         recipe: Which parts it has.
         outputs: The network's outputs.
-        hints: Activations that both networks have, by name.
+        hints: Activations that both networks have.
         config: The alphabet, where labels are read.
     """
 
     recipe: Recipe
     outputs: tuple[str, ...]
-    hints: tuple[str, ...] = ()
+    hints: tuple[Hint, ...] = ()
     config: PlateConfig | None = None
 
     def __call__(
@@ -48,8 +49,8 @@ class Objective:
         if wanted is not None:
             temperature = self.recipe.temperature
             parts += [divergence(found[name], wanted[name], temperature) for name in self.outputs]
-            if self.hints and all(name in found for name in self.hints):
-                errors = [relative_error(found[name], wanted[name]) for name in self.hints]
+            if self.hints and all(hint.name in found for hint in self.hints):
+                errors = [relative_error(*hint.pair(found, wanted)) for hint in self.hints]
                 parts.append(self.recipe.hints * torch.stack(errors).mean())
         if labels is not None:
             assert self.config is not None

@@ -189,7 +189,8 @@ class Trainer:
         if augmented:
             inputs = self._augmented(inputs)
         inputs = {name: _channels_last(each.to(self._device)) for name, each in inputs.items()}
-        keep = self._objective.hints if self.student.training else ()
+        training = self.student.training
+        keep = tuple(hint.name for hint in self._objective.hints) if training else ()
         wanted = None
         if self.teacher is not None:
             with torch.no_grad():
