@@ -215,6 +215,9 @@ class Sparsify(Pass):
         weights, changes = np.zeros_like(rows), np.zeros_like(biases)
         for group, row in enumerate(rows):
             target = (wanted[group] * alpha + biases[group]).astype(np.float32)
+            if self.repair != "none":
+                # The bias makes up for an input that never changes: its weight is free to go.
+                row = np.where(np.ptp(seen[group], axis=0) > 0, row, 0.0)
             fit = Fit(with_ones(seen[group] * alpha), target, row, relu, self.damping)
             weights[group], new = self._fit(layer, fit)
             changes[group] = new - biases[group] if self.repair != "none" else 0.0
