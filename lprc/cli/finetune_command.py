@@ -70,7 +70,14 @@ if TYPE_CHECKING:
     type=float,
     default=0.1,
     show_default=True,
-    help="The part of --data that is not trained on; the step that is best there is kept.",
+    help="The part of --data that is not trained on but looked at.",
+)
+@click.option(
+    "--take",
+    type=click.Choice(["last", "best"]),
+    default="last",
+    show_default=True,
+    help="The weights of the last step, or of the best one by what is held out.",
 )
 @click.option(
     "--evaluate-every", type=int, default=100, show_default=True, help="Steps between looks at it."
@@ -166,12 +173,12 @@ def _print(tuned: Tuned, out: Path, *, verbose: bool) -> None:
             str(look.step),
             "" if look.loss != look.loss else f"{look.loss:.4f}",
             "" if look.held_out is None else f"{look.held_out:.4f}",
-            "taken" if look.step == tuned.best_step else "",
+            "taken" if look.step == tuned.taken_step else "",
         )
         for look in looks
     ]
     console.stdout().print(console.table(["step", "training loss", "held out", ""], rows))
     click.echo(
         f"{out}: {tuned.weights} weights trained on {tuned.device}, {tuned.zeros} zeros kept; "
-        f"those after step {tuned.best_step}"
+        f"those after step {tuned.taken_step}"
     )

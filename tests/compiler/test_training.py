@@ -119,10 +119,10 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
 
 
 def test_patience_ends_a_run_that_learns_nothing():
-    recipe = Recipe(steps=200, batch=8, rate=1e-9, evaluate_every=5, patience=3)
+    recipe = Recipe(steps=200, batch=8, rate=1e-9, evaluate_every=5, patience=3, take="best")
     tuned = finetune(_network(0), _rows(), recipe, Sources(teacher=_network(0)))
     assert tuned.looks[-1].step < 200
-    assert tuned.best_step == 0
+    assert tuned.taken_step == 0
 
 
 def test_random_weights_keep_zeros_and_are_others():

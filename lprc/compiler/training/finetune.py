@@ -48,7 +48,7 @@ class Tuned:
 
     Attributes:
         looks: The losses over time; the first is before training.
-        best_step: Whose weights were taken.
+        taken_step: After which the weights were taken.
         weights: The number of trained tensors.
         zeros: The number of weights that are zero and stayed so.
         hints: The number of activations that were compared.
@@ -56,7 +56,7 @@ class Tuned:
     """
 
     looks: tuple[Look, ...]
-    best_step: int
+    taken_step: int
     weights: int
     zeros: int
     hints: int
@@ -65,7 +65,7 @@ class Tuned:
     def document(self) -> dict[str, Any]:
         """As JSON data."""
         return {
-            "best_step": self.best_step,
+            "taken_step": self.taken_step,
             "weights": self.weights,
             "zeros": self.zeros,
             "hints": self.hints,
@@ -142,7 +142,7 @@ def finetune(
     zeros = sum(int((~each.mask).sum()) for each in student.weights if each.mask is not None)
     return Tuned(
         tuple(trainer.looks),
-        trainer.best_step,
+        trainer.taken_step,
         len(student.weights),
         zeros,
         len(hints),

@@ -9,6 +9,7 @@ from lprc.core.errors import UsageError
 
 Loss = Literal["ctc", "distillation", "both"]
 Init = Literal["keep", "random", "rewind"]
+Take = Literal["last", "best"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,9 @@ class Recipe:
             early in training (Frankle and Carbin, "The Lottery Ticket Hypothesis", ICLR 2019).
         augment: Whether images are changed at random.
         update_statistics: Whether BatchNormalization follows the batches.
-        hold_out: The part of the samples that is not trained on, to choose the best step.
+        hold_out: The part of the samples that is not trained on, but looked at.
+        take: Whose weights are taken: those of the last step, which end an annealed schedule, or
+            those of the least loss on what is held out, which is noise where that is little.
         evaluate_every: Steps between looks at the samples held out.
         patience: Looks without a better loss after which training ends; 0 for never.
         seed: Of the split, the order, the augmentation and random weights.
@@ -44,6 +47,7 @@ class Recipe:
     augment: bool = True
     update_statistics: bool = False
     hold_out: float = 0.1
+    take: Take = "last"
     evaluate_every: int = 100
     patience: int = 0
     seed: int = 0

@@ -91,14 +91,18 @@ class Trainer:
         return self._state.looks
 
     @property
-    def best_step(self) -> int:
-        """After which step the loss on what is held out was least; the last if nothing is."""
-        return self._state.best_step
+    def taken_step(self) -> int:
+        """After which step the weights were taken."""
+        return self._state.best_step if self._takes_best else self._state.step
+
+    @property
+    def _takes_best(self) -> bool:
+        return self._recipe.take == "best" and bool(self._split.held_out)
 
     def run(
         self, *, keep: Path | None = None, progress: Callable[[float, int], None] | None = None
     ) -> None:
-        """Train to the end, and leave the best weights in the student.
+        """Train to the end, and leave the weights to take in the student.
 
         Args:
             keep: Where to write a checkpoint at each look; None for nowhere.
@@ -122,9 +126,10 @@ class Trainer:
                 checkpoint.save(keep, recipe, self._network, self._document())
             if self._is_stuck():
                 break
-        with torch.no_grad():
-            for name, tensor in self._best.items():
-                self._weights()[name].copy_(tensor)
+        if self._takes_best:
+            with torch.no_grad():
+                for name, tensor in self._best.items():
+                    self._weights()[name].copy_(tensor)
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint.
