@@ -76,6 +76,10 @@ class TVMOptions(TargetOptions):
         """A library for another kind of machine runs there."""
         return f"it is for {self.triple}" if self.crosses else None
 
+    def reaches_out(self) -> bool:
+        """Tuning records lie in a folder, and schedules may be measured elsewhere."""
+        return self.tuning_db is not None or self.rpc_tracker is not None
+
     def check(self, emit: Emit) -> None:
         """Refuse versions of TVM that crash, and to link without a compiler."""
         if emit != "engine":

@@ -15,6 +15,9 @@ if os.environ.get("CI"):
 
 ROOT = Path(__file__).parents[1]
 
+# Tests see passes at work, and leave the user's cache alone; those of the cache name their own.
+os.environ["LPRC_NO_CACHE"] = "1"
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Tests marked gpu run where TensorRT engines do."""

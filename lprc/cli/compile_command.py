@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,22 @@ from lprc.cli.common import (
     verbose_option,
     verify_option,
 )
+from lprc.cli.compile_cache import (
+    CompileCache,
+    check_depfile,
+    depfile_options,
+    no_cache_option,
+)
+from lprc.cli.costs import costs_options
+from lprc.cli.printing import PrintingCommand, printing, printing_options
+from lprc.cli.report import check_report, report_options
 
 if TYPE_CHECKING:
     from lprc.compiler.compile import Compiled
     from lprc.compiler.sensitivity import Search
 
 
-@click.command("compile")
+@click.command("compile", cls=PrintingCommand)
 @click.argument("model", type=PathArgument)
 @click.option("--target", required=True, help="What for; `lprc targets` lists them.")
 @click.option("-o", "--out", required=True, type=PathArgument, help="The folder to write.")
@@ -59,6 +69,11 @@ if TYPE_CHECKING:
     "--calib) drops by no more than this.",
 )
 @click.option(
+    "--min-accuracy",
+    type=click.FloatRange(min=0, max=1),
+    help="Refuse an artefact with a lower plate accuracy on --data.",
+)
+@click.option(
     "--guard",
     is_flag=True,
     help="Compare with the float32 artefact of the same runtime; refuse one not worth shipping.",
@@ -73,6 +88,11 @@ if TYPE_CHECKING:
 @verify_option("final")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of random inputs.")
 @click.option("--dump-dir", type=PathArgument, help="Write the model after each change here.")
+@printing_options
+@costs_options
+@report_options
+@depfile_options
+@no_cache_option
 @plates_option
 @threads_option
 @json_option
@@ -94,11 +114,22 @@ def command(
     emit: Any,
     options: tuple[str, ...],
     max_accuracy_drop: float | None,
+    min_accuracy: float | None,
     guard: bool,
     quantized: Any,
     verify: str,
     seed: int,
     dump_dir: Path | None,
+    print_changed: Any,
+    print_before: tuple[str, ...],
+    print_after: tuple[str, ...],
+    time_passes: bool,
+    stats: bool,
+    report: Path | None,
+    report_sensitivity: bool,
+    depfile: Path | None,
+    depfile_target: Path | None,
+    no_cache: bool,
     plates: str | None,
     threads: int | None,
     as_json: bool,
@@ -107,14 +138,26 @@ def command(
     check_passes: bool,
 ) -> None:
     """Compile MODEL for a target and write the artefact, the lowered ONNX and manifest.json."""
-    from lprc.cli.compare_table import compare_document, measured, print_comparison
-    from lprc.cli.pass_table import print_records, records_document
-    from lprc.cli.precision_table import print_precision
+    context = click.get_current_context()
+    check_depfile(depfile, depfile_target)
+    check_report(report, out, calib, sensitivity=report_sensitivity)
+    cache = CompileCache(context, depfile, depfile_target, off=no_cache)
+    known = None if verbose else cache.restore()
+    if known is not None:
+        _print_known(known, as_json=as_json, quiet=quiet)
+        return
+
+    from lprc.cli.compare_table import compare_document, measured
+    from lprc.cli.costs import cost_settings, stats_verify
+    from lprc.cli.pass_table import records_document
     from lprc.cli.progress import reporter
-    from lprc.cli.settings import VERIFY_IMAGES, check_runs, plate_samples, verify_mode
+    from lprc.cli.report import compile_report, layer_sensitivity
+    from lprc.cli.settings import check_runs, plate_samples, verify_mode
+    from lprc.compiler.calibration import VERIFY_IMAGES
     from lprc.compiler.compile import compile_model
     from lprc.compiler.demands import Demands
     from lprc.compiler.optimize import Settings
+    from lprc.compiler.report.history import History
     from lprc.core.pipeline import parse_options
     from lprc.models.plate_config import PlateConfig
 
@@ -123,9 +166,12 @@ def command(
     if data is not None or measure:
         check_runs(target, emit, chosen)
     samples = plate_samples(calib, plates, model)
-    with reporter("compiling", quiet=silent) as progress:
+    printed = printing(print_changed, print_before, print_after, to_stderr=as_json)
+    history = History()
+    # A bar and lines would share the terminal.
+    with reporter("compiling", quiet=silent or printed is not None) as progress:
         settings = Settings(
-            verify=verify_mode(verify),
+            verify=stats_verify(verify_mode(verify), stats=stats or report is not None),
             inputs=None if samples is None else samples[:VERIFY_IMAGES],
             calibration=samples or (),
             seed=seed,
@@ -133,9 +179,21 @@ def command(
             reproducer=out.with_name(f"{out.name}.broken"),
             check_passes=check_passes,
             progress=progress,
+            printing=printed,
+            costs=cost_settings(
+                time_passes=time_passes,
+                stats=stats,
+                data=data,
+                latency=measure,
+                plates=plates,
+                threads=threads,
+            ),
+            cache=cache.store,
+            instruments=() if report is None else (history,),
         )
         demands = Demands(
             max_drop=max_accuracy_drop,
+            min_accuracy=min_accuracy,
             guard=guard,
             data=data,
             config=PlateConfig.named(plates) if plates else None,
@@ -154,20 +212,63 @@ def command(
             quantized=quantized,
         )
     rows = measured(
-        [model, out], data=data, latency=measure, plates=plates, threads=threads, quiet=silent
+        [model, out],
+        data=data,
+        latency=measure,
+        plates=plates,
+        threads=threads,
+        quiet=silent,
+        known=compiled.evaluation,
     )
+    document = _document(compiled, rows, records_document, compare_document)
+    document |= {"inputs": cache.input_names(), "cached": False}
+    cache.finish({"document": document, "summary": _summary(compiled)})
+    written = None
+    if report is not None:
+        layers = layer_sensitivity(model, compiled, samples, asked=report_sensitivity, quiet=silent)
+        written = compile_report(
+            report, model, compiled, history, rows, data=data, sensitivity=layers
+        )
     if as_json:
-        console.print_json(_document(compiled, rows, records_document, compare_document))
+        console.print_json(document)
     elif not quiet:
-        print_records(compiled.optimized, verbose=verbose)
+        shown = _Shown(verbose=verbose, stats=stats, times=time_passes)
+        _print(compiled, rows, shown, out)
+        if written is not None:
+            click.echo(written)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What to print besides what is always told."""
+
+    verbose: bool
+    stats: bool
+    times: bool
+
+
+def _print(compiled: Compiled, rows: Any, shown: _Shown, out: Path) -> None:
+    """What was done, as text."""
+    from lprc.cli.compare_table import print_comparison
+    from lprc.cli.costs import print_stats, print_times
+    from lprc.cli.pass_table import print_records
+    from lprc.cli.precision_table import print_precision
+
+    print_records(compiled.optimized, verbose=shown.verbose)
+    click.echo()
+    if shown.stats:
+        print_stats(compiled.optimized.costs)
         click.echo()
-        print_precision(compiled.emitted)
-        print_comparison(rows)
-        if compiled.search is not None:
-            click.echo(f"\n{_search_text(compiled.search)}")
-        if compiled.guarded is not None:
-            click.echo(f"\nguard: {compiled.guarded}")
-        click.echo(f"\n{_summary(compiled)}")
+    if shown.times:
+        print_times(compiled.optimized.costs)
+        click.echo()
+    print_precision(compiled.emitted)
+    print_comparison(rows)
+    if compiled.search is not None:
+        click.echo(f"\n{_search_text(compiled.search)}")
+    if compiled.guarded is not None:
+        click.echo(f"\nguard: {compiled.guarded}")
+    click.echo(f"\n{out}: {_summary(compiled)}")
 
 
 def _document(compiled: Compiled, rows: Any, records: Any, comparison: Any) -> dict[str, Any]:
@@ -181,6 +282,20 @@ def _document(compiled: Compiled, rows: Any, records: Any, comparison: Any) -> d
         "accuracy_search": compiled.search.document() if compiled.search else None,
         "guard": compiled.guarded.document() if compiled.guarded else None,
     }
+
+
+def _print_known(known: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
+    """What is told of an artefact that came from the cache."""
+    document = known["document"]
+    if as_json:
+        console.print_json(document)
+    elif not quiet:
+        for warning in document["warnings"]:
+            console.note(f"warning: {warning}")
+        for row in document["comparison"]:
+            if row["accuracy"] is not None:
+                click.echo(f"{row['artefact']}: plate accuracy {row['accuracy']:.4f}")
+        click.echo(f"{document['output']}: {known['summary']}; from the cache (-v tells all)")
 
 
 def _search_text(found: Search) -> str:
@@ -198,4 +313,4 @@ def _summary(compiled: Compiled) -> str:
     names = ", ".join(file.name for file in artifact.files)
     checked = max((delta.relative for delta in compiled.deltas), default=None)
     verified = "" if checked is None else f"; outputs within {checked:.1e} of the lowered graph"
-    return f"{artifact.path}: {names}, {console.size_text(artifact.size_bytes)}{verified}"
+    return f"{names}, {console.size_text(artifact.size_bytes)}{verified}"

@@ -35,6 +35,13 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     return grid
 
 
+def facts(rows: Sequence[tuple[str, str]]) -> Table:
+    """A table of two columns without titles: what, and what it is."""
+    grid = table(["", ""], rows)
+    grid.show_header = False
+    return grid
+
+
 def print_json(document: Any) -> None:
     """Print one JSON document on standard output."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,9 +17,12 @@ from lprc.cli.common import (
     verbose_option,
     verify_option,
 )
+from lprc.cli.compile_cache import no_cache_option
+from lprc.cli.costs import costs_options
+from lprc.cli.printing import PrintingCommand, printing, printing_options
 
 
-@click.command("opt")
+@click.command("opt", cls=PrintingCommand)
 @click.argument("model", type=PathArgument)
 @click.option("--passes", "pipeline", required=True, help="The pipeline, as text.")
 @click.option("-o", "--out", required=True, type=PathArgument, help="The ONNX file to write.")
@@ -30,6 +34,11 @@ from lprc.cli.common import (
 @click.option("--inputs", type=PathArgument, help="An .npz of inputs by name to verify with.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of random inputs.")
 @click.option("--dump-dir", type=PathArgument, help="Write the model after each change here.")
+@printing_options
+@costs_options
+@no_cache_option
+@click.option("--data", type=PathArgument, help="Labelled plates for --stats.")
+@click.option("--bench", "measure", is_flag=True, help="Measure latencies for --stats.")
 @json_option
 @quiet_option
 @verbose_option
@@ -47,20 +56,37 @@ def command(
     inputs: Path | None,
     seed: int,
     dump_dir: Path | None,
+    print_changed: Any,
+    print_before: tuple[str, ...],
+    print_after: tuple[str, ...],
+    no_cache: bool,
+    time_passes: bool,
+    stats: bool,
+    data: Path | None,
+    measure: bool,
     as_json: bool,
     quiet: bool,
     verbose: bool,
     check_passes: bool,
 ) -> None:
     """Run the passes of a pipeline over MODEL and write the result."""
+    from lprc.cli.costs import cost_settings, print_stats, print_times, stats_verify
     from lprc.cli.pass_table import print_records, records_document
     from lprc.cli.progress import reporter
     from lprc.cli.settings import plate_samples, read_inputs, verify_mode
+    from lprc.compiler.cache.location import store_in_use
     from lprc.compiler.optimize import Settings, optimize_file
+    from lprc.core.errors import UsageError
 
-    with reporter("passes", quiet=quiet or as_json) as progress:
+    if (data is not None or measure) and not stats:
+        raise UsageError("it measures nothing without --stats", where="--data and --bench")
+    store = store_in_use(off=no_cache)
+    printed = printing(print_changed, print_before, print_after, to_stderr=as_json)
+    # A bar and lines would share the terminal.
+    silent = quiet or as_json or printed is not None
+    with reporter("passes", quiet=silent) as progress:
         settings = Settings(
-            verify=verify_mode(verify),
+            verify=stats_verify(verify_mode(verify), stats=stats),
             inputs=read_inputs(inputs),
             calibration=plate_samples(calib, plates, model) or (),
             seed=seed,
@@ -68,9 +94,27 @@ def command(
             reproducer=out.with_name(f"{out.stem}.broken"),
             check_passes=check_passes,
             progress=progress,
+            printing=printed,
+            cache=store,
+            costs=cost_settings(
+                time_passes=time_passes,
+                stats=stats,
+                data=data,
+                latency=measure,
+                plates=plates,
+                threads=None,
+            ),
         )
         result = optimize_file(model, pipeline, out, settings)
+    if store is not None:
+        store.close()
     if as_json:
         console.print_json({"output": str(out), **records_document(result)})
     elif not quiet:
         print_records(result, verbose=verbose)
+        if stats:
+            click.echo()
+            print_stats(result.costs)
+        if time_passes:
+            click.echo()
+            print_times(result.costs)

@@ -19,6 +19,7 @@ def records_document(optimized: Optimized) -> dict[str, Any]:
     return {
         "pipeline": optimized.pipeline,
         "passes": passes,
+        "costs": [row.document() for row in optimized.costs],
         "warnings": optimized.warnings,
     }
 

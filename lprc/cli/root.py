@@ -6,11 +6,13 @@ import importlib
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
 from lprc import __version__
+from lprc.cli.signals import TerminatedError, signals_raised
 from lprc.core.errors import LprcError, UsageError
 
 COMMANDS = {
@@ -19,9 +21,22 @@ COMMANDS = {
     "export": "Export trained LPRNet weights to ONNX.",
     "eval": "Measure the plate accuracy of a model or artefact.",
     "bench": "Measure latencies, interleaved.",
+    "finetune": "Train a model's weights; widths, zeros and precision stay.",
     "sensitivity": "Show which layers suffer from quantisation.",
+    "sweep": "Draw curves: accuracy, cost and latency over an option's values.",
+    "bisect": "Find the pass and the rewrite that break a model.",
     "passes": "List the passes, or document one.",
     "targets": "List the targets, or document one.",
+    "diff": "Show what differs between two models.",
+    "inspect": "Show what a model is, and which targets take it.",
+    "explain": "Show where a node comes from and what passes did to it.",
+    "verify": "Check an artefact against its manifest, or rebuild it.",
+    "sbom": "Write an artefact's bill of materials (CycloneDX).",
+    "embed": "Write an artefact as C sources, to link into a program.",
+    "build": "Build what lprc.toml asks for and what is stale.",
+    "clean": "Remove what `build` wrote.",
+    "schema": "Print the JSON Schema of lprc.toml.",
+    "cache": "Show, shrink or empty the cache.",
 }
 """Command to its one-line help, so that ``lprc --help`` imports none of them."""
 
@@ -65,8 +80,22 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _print_cmake_dir(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        click.echo((Path(__file__).parents[1] / "cmake").as_posix())
+        ctx.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lprc")
+@click.option(
+    "--cmake-dir",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_cmake_dir,
+    help="Print the folder that CMake's find_package(lprc) needs as lprc_DIR, and exit.",
+)
 def root() -> None:
     """Compile a trained ONNX network into a small, fast, verified artefact."""
 
@@ -76,12 +105,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Exit codes: 0 ok, 2 usage, 3 invalid model, 4 illegal for the target, 5 promise broken,
     6 accuracy missed, 7 missing dependency, 8 unusable data, 9 unwritable output,
-    70 internal error, 130 interrupted.
+    70 internal error, 130 interrupted, 143 terminated (129 hung up); docs/exit-codes.md.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     try:
-        result: Any = root.main(arguments, prog_name="lprc", standalone_mode=False)
+        with signals_raised():
+            result: Any = root.main(arguments, prog_name="lprc", standalone_mode=False)
     except LprcError as error:
         if debug:
             traceback.print_exc()
@@ -92,6 +122,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
+    except TerminatedError as error:
+        click.echo(f"ended by {error}", err=True)
+        sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(_close_broken_pipe())
     except Exception as error:  # the last resort: nobody should see a traceback

@@ -57,10 +57,6 @@ def check_runs(target: str, emit: str, options: Mapping[str, tuple[str, ...]]) -
         )
 
 
-VERIFY_IMAGES = 32
-"""Images that are enough to verify with."""
-
-
 def plate_samples(folder: Path | None, plates: str | None, model: Path) -> ImageSamples | None:
     """Images of `folder`, preprocessed, one set of inputs an image; None for no folder.
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lprc.compiler.manifest import FILE, read_manifest
+from numpy.typing import NDArray
+
+from lprc.compiler.manifest_file import FILE, read_manifest
 from lprc.compiler.runners import Runner, make_runner
-from lprc.core.errors import InvalidModelError
+from lprc.core.errors import DataError, InvalidModelError
+from lprc.core.numerics import Arrays
 from lprc.core.runtimes import RUNTIMES
 
 LOWERED = "lowered.onnx"
@@ -25,7 +32,7 @@ class Artifact:
         model: The file that the runtime loads.
         backend: One of `lprc.compiler.runners.BACKENDS`.
         files: The files that are deployed; the manifest and the lowered ONNX are not.
-        manifest: Of a folder; None for a bare file.
+        manifest: Of a folder; None for a bare file. Its JSON Schema is in docs/manifest.md.
     """
 
     path: Path
@@ -45,8 +52,47 @@ class Artifact:
         module = emitter.get("runtime") if isinstance(emitter, dict) else None
         return make_runner(self.model, self.backend, threads=threads, module=module)
 
+    def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Run it once in its runtime, which is loaded at the first call; outputs by name.
 
-def open_artifact(name: str | Path) -> Artifact:
+        Threads take turns; `runner` gives each one of its own.
+
+        Raises:
+            DataError: Inputs that it does not have, or not all that it has.
+            RunError: It fails on them.
+            LprcError: As of `runner`.
+        """
+        runner, turn = self._loaded
+        if set(inputs) != set(runner.inputs):
+            raise DataError(
+                f"given inputs {_listed(inputs)}",
+                where=str(self.path),
+                hint=f"it takes {_listed(runner.inputs)}",
+                path=self.path,
+            )
+        with turn:
+            return runner.run(inputs)
+
+    @cached_property
+    def _loaded(self) -> tuple[Runner, threading.Lock]:
+        return self.runner(), threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied: not the runtime."""
+        return {key: value for key, value in vars(self).items() if key != "_loaded"}
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from lprc.compiler.artifact_html import artifact_html
+
+        return artifact_html(self)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in sorted(names)) or "none"
+
+
+def open_artifact(name: str | os.PathLike[str]) -> Artifact:
     """Open a folder of ``compile``, or a file that one of the runtimes loads.
 
     ``model.onnx@openvino`` names the runtime of a file; .onnx is for ONNX Runtime by default.
@@ -72,11 +118,7 @@ def open_artifact(name: str | Path) -> Artifact:
 
 def _from_folder(folder: Path, backend: str) -> Artifact:
     manifest = read_manifest(folder)
-    listed, names = manifest.get("files"), manifest.get("deployed")
-    if not isinstance(listed, dict) or not isinstance(names, list):
-        raise InvalidModelError("it lists no files", where=str(folder / FILE))
-    if any(name not in listed or Path(name).name != name for name in names):
-        raise InvalidModelError("it names a file outside its folder", where=str(folder / FILE))
+    names: list[str] = manifest["deployed"]
     deployed = [folder / name for name in names]
     name = manifest.get("runtime")
     if not deployed:

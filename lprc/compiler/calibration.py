@@ -10,6 +10,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from lprc.compiler.build_inputs import images_sha256
 from lprc.core import editing
 from lprc.core.errors import DataError
 from lprc.models.images import load_image
@@ -17,6 +18,9 @@ from lprc.models.labels import list_images
 from lprc.models.plate_config import BUILTIN, PlateConfig
 
 Sample = dict[str, NDArray[Any]]
+
+VERIFY_IMAGES = 32
+"""Images that are enough to verify with."""
 
 
 class ImageSamples(Sequence[Sample]):
@@ -45,6 +49,29 @@ class ImageSamples(Sequence[Sample]):
         self._name = inputs[0].name
         self._batch = editing.dimension(inputs[0], 0) or 1
         self._images = list_images(folder)
+
+    def digest(self) -> str:
+        """The SHA-256 of the images and of how they are preprocessed.
+
+        Raises:
+            DataError: One can't be read.
+        """
+        try:
+            return images_sha256(self._images, self._config)
+        except OSError as error:
+            raise DataError(
+                f"can't be read: {error.strerror}", where=str(error.filename), hint="copy it again"
+            ) from error
+
+    @property
+    def config(self) -> PlateConfig:
+        """How the images are preprocessed."""
+        return self._config
+
+    @property
+    def name(self) -> str:
+        """The input that takes them."""
+        return self._name
 
     def __len__(self) -> int:
         """The number of images."""

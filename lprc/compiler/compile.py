@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import onnx_ir as ir
 
 from lprc import __version__
 from lprc.compiler.artifact import LOWERED, Artifact, open_artifact
-from lprc.compiler.demands import Demands, check_artefact, find_layers
+from lprc.compiler.build_inputs import BuildInputs, labelled_sha256
+from lprc.compiler.demands import Demands, check_artefact, check_least, find_layers
 from lprc.compiler.emit import emit_artefact, obstacle, read_options, require
+from lprc.compiler.evaluate import Evaluation, evaluate
 from lprc.compiler.guard import Guarded, guard
-from lprc.compiler.manifest import is_artefact, manifest, write_manifest
+from lprc.compiler.manifest import accuracy_document, manifest, write_manifest
+from lprc.compiler.manifest_file import is_artefact
 from lprc.compiler.optimize import Optimized, Settings, optimize
+from lprc.compiler.pass_log import write_log
 from lprc.compiler.sensitivity import Search
 from lprc.core.atomic import atomic_folder
 from lprc.core.emission import Emit, Emitted, TargetOptions
@@ -24,14 +29,18 @@ from lprc.core.errors import (
     MissingDependencyError,
     UsageError,
 )
+from lprc.core.instruments.print_changes import check_names
+from lprc.core.instruments.snapshots import check_folder
 from lprc.core.legality import check
 from lprc.core.model_io import load, save
 from lprc.core.numerics import OutputDelta
 from lprc.core.pipeline import Pipeline
+from lprc.core.provenance import describe
 from lprc.core.quantization.already import Choice, refused
 from lprc.core.quantization.recognise import quantized_form
 from lprc.core.target import Target
 from lprc.core.target import target as find_target
+from lprc.models.plate_config import PlateConfig
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,7 @@ class Compiled:
         emitted: What the emitter said of the artefact.
         search: Which layers stay in float, where `Demands.max_drop` was given.
         guarded: The comparison with float32, where `Demands.guard` was given.
+        evaluation: The accuracy of what runs here, where `Demands.data` was given.
     """
 
     artifact: Artifact
@@ -54,6 +64,7 @@ class Compiled:
     emitted: Emitted
     search: Search | None = None
     guarded: Guarded | None = None
+    evaluation: Evaluation | None = None
 
 
 def compile_model(
@@ -94,6 +105,7 @@ def compile_model(
         OutputError: `out` can't be written, or is a folder that lprc did not write.
     """
     settings, demands = settings or Settings(), demands or Demands()
+    check_folder(settings.dump_dir, out)
     goal = find_target(target)
     chosen = read_options(goal, options or {})
     _check_demands(demands, goal, emit, chosen)
@@ -101,6 +113,8 @@ def compile_model(
     pipeline = Pipeline.parse(goal.pipeline if passes is None else passes)
     if then is not None:
         pipeline = Pipeline((*pipeline.passes, *Pipeline.parse(then).passes))
+    if settings.printing is not None:
+        check_names(settings.printing, pipeline)
     model = load(source)
     pipeline = _for_quantized(model, pipeline, quantized, str(source))
     search = None
@@ -108,23 +122,42 @@ def compile_model(
         search, pipeline = find_layers(
             model.clone(), pipeline, settings.calibration, demands, str(source)
         )
-    guarded = None
+    guarded, evaluation = None, None
+    inputs = BuildInputs.of(source, model, settings, emit)
     with atomic_folder(out, may_replace=is_artefact) as folder:
         optimized = optimize(model, pipeline, settings)
         _check_legality(model, goal, source)
         lowered = _save(model, folder)
+        write_log(optimized.records, folder)
         emitted, deltas = emit_artefact(
             model, goal, source, lowered, emit, chosen, settings, optimized
         )
-        document = manifest(source, goal, optimized, folder, deltas, chosen, emitted)
+        document = manifest(inputs, goal, optimized, folder, deltas, chosen, emitted)
         if search is not None:
             document["accuracy_search"] = search.document()
         write_manifest(document, folder)
-        if search is not None and emit == "engine" and obstacle(goal, chosen) is None:
-            check_artefact(folder, search, demands)
+        if emit == "onnx" or (emit == "engine" and obstacle(goal, chosen) is None):
+            evaluation = _measure(document, folder, demands)
+        if search is not None and evaluation is not None and emit == "engine":
+            check_artefact(evaluation, search)
+        check_least(evaluation, demands)
         if demands.guard:
             guarded = _guard(source, goal, folder, settings, demands, options or {})
-    return Compiled(open_artifact(out), optimized, deltas, emitted, search, guarded)
+    if evaluation is not None:
+        evaluation = replace(evaluation, artefact=str(out))
+    return Compiled(open_artifact(out), optimized, deltas, emitted, search, guarded, evaluation)
+
+
+def _measure(document: dict[str, Any], folder: Path, demands: Demands) -> Evaluation | None:
+    """The artefact's accuracy, told in the manifest too; None without labelled plates."""
+    if demands.data is None:
+        return None
+    found = evaluate(folder, demands.data, config=demands.config)
+    config = demands.config or PlateConfig.named(found.plates)
+    measured = accuracy_document(found, labelled_sha256(demands.data, config))
+    document["metrics"] = {"accuracy": measured}
+    write_manifest(document, folder)
+    return found
 
 
 _QUANTIZING = ("adaround", "calibrate", "correct-bias", "insert-qdq", "quantize-weights")
@@ -148,6 +181,17 @@ def _for_quantized(model: ir.Model, pipeline: Pipeline, quantized: Choice, where
 
 
 def _check_demands(demands: Demands, goal: Target, emit: Emit, options: TargetOptions) -> None:
+    if demands.min_accuracy is not None and (demands.data is None or emit == "kit"):
+        raise UsageError(
+            "there is nothing to measure accuracy on",
+            where="--min-accuracy",
+            hint="--data DIR names labelled plates; a kit is measured on its device",
+        )
+    why = obstacle(goal, options) if emit == "engine" else None
+    if demands.min_accuracy is not None and why is not None:
+        raise MissingDependencyError(
+            f"nothing can be measured: {why}", where="--min-accuracy", hint="drop it"
+        )
     if not demands.guard:
         return
     if emit != "engine":
@@ -158,7 +202,6 @@ def _check_demands(demands: Demands, goal: Target, emit: Emit, options: TargetOp
         raise UsageError(
             f"target '{goal.name}' has no float32 counterpart", where="--guard", hint="drop it"
         )
-    why = obstacle(goal, options)
     if why is not None:
         raise MissingDependencyError(
             f"nothing can be measured: {why}", where="--guard", hint="drop it"
@@ -179,6 +222,7 @@ def _guard(
         AccuracyError: That one is the one to ship.
     """
     plain = replace(settings, verify="off", calibration=(), dump_dir=None, progress=None)
+    plain = replace(plain, printing=None, instruments=())
     found = guard(
         folder,
         goal.name,
@@ -206,7 +250,15 @@ def _check_legality(model: ir.Model, goal: Target, source: Path) -> None:
         f"{first.place}: {first.message}; illegal for target '{goal.name}'{more}",
         where=str(source),
         hint=first.remedy,
+        node=next((node.name for node in _nodes(model) if describe(node) == first.place), None),
+        path=source,
     )
+
+
+def _nodes(model: ir.Model) -> Iterator[ir.Node]:
+    bodies: list[ir.Graph | ir.Function] = [model.graph, *model.functions.values()]
+    for body in bodies:
+        yield from body.all_nodes()
 
 
 def _save(model: ir.Model, folder: Path) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from lprc.compiler.evaluate import config_for, evaluate, image_input
+from lprc.compiler.evaluate import Evaluation, config_for, image_input
 from lprc.compiler.fidelity import AgreementJudge, Judge, PlateJudge
 from lprc.compiler.sensitivity import Quantizable, Search, search
 from lprc.core import editing
@@ -25,6 +25,7 @@ class Demands:
     Attributes:
         max_drop: How much the score may fall through quantisation; layers stay in float until it
             does not. None asks for nothing.
+        min_accuracy: The plate accuracy on `data` that the artefact must have; None asks for none.
         guard: Whether to refuse an artefact that is slower or less accurate than the float32 one.
         data: Labelled plates that give the score; without them it is the agreement with the float
             graph on the calibration data.
@@ -37,6 +38,7 @@ class Demands:
     data: Path | None = None
     config: PlateConfig | None = None
     progress: Callable[[float, int], None] | None = None
+    min_accuracy: float | None = None
 
 
 def find_layers(
@@ -92,19 +94,34 @@ def find_layers(
     return found, graph.pipeline(found.excluded)
 
 
-def check_artefact(folder: Path, found: Search, demands: Demands) -> None:
+def check_artefact(measured: Evaluation, found: Search) -> None:
     """Whether the artefact itself, in its own runtime, keeps what the search found.
 
     Raises:
         AccuracyError: It does not.
     """
-    if demands.data is None:
-        return
-    accuracy = evaluate(folder, demands.data, config=demands.config).accuracy
+    accuracy = measured.accuracy
     if accuracy < found.wanted - 1e-9:
         raise AccuracyError(
             f"{found.metric} of the artefact is {accuracy:.4f}, and {found.wanted:.4f} is wanted; "
             f"the lowered graph has {found.score:.4f}",
             where="--max-accuracy-drop",
             hint="ask for less, or leave more layers in float with insert-qdq{exclude=…}",
+        )
+
+
+def check_least(measured: Evaluation | None, demands: Demands) -> None:
+    """Whether the artefact is as accurate as it must be.
+
+    Raises:
+        AccuracyError: It is not.
+    """
+    if demands.min_accuracy is None:
+        return
+    assert measured is not None  # or it was refused before
+    if measured.accuracy < demands.min_accuracy - 1e-9:
+        raise AccuracyError(
+            f"plate accuracy is {measured.accuracy:.4f}, and {demands.min_accuracy:.4f} is wanted",
+            where="--min-accuracy",
+            hint="--max-accuracy-drop leaves layers in float until it is met",
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 import onnx_ir as ir
 
+from lprc.compiler.cache.emission import emit_once
 from lprc.compiler.optimize import Optimized, Settings
 from lprc.compiler.runners import Runner, make_runner, unavailable
 from lprc.core.emission import Emit, EmitJob, Emitted, Emitter, TargetOptions
@@ -98,7 +99,7 @@ def emit_artefact(
         skips={skip.node: skip.reason for record in optimized.records for skip in record.skips},
         progress=settings.progress,
     )
-    emitted = emitter(job)
+    emitted = emit_once(emitter, _place(goal, emit), job, settings.cache)
     if emit != "engine" or settings.verify == "off":
         return emitted, []
     why = obstacle(goal, options)

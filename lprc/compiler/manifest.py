@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lprc import __version__
-from lprc.compiler.optimize import Optimized
-from lprc.core.digest import sha256
-from lprc.core.emission import Emitted, TargetOptions
-from lprc.core.errors import InvalidModelError
-from lprc.core.manager import PassRecord
-from lprc.core.numerics import OutputDelta
+from lprc.compiler.manifest_file import FILE, SCHEMA, is_artefact, read_manifest
+from lprc.core.digest import document_sha256, file_document
 from lprc.core.options import option_texts
-from lprc.core.target import Target
+from lprc.core.runtimes import RUNTIMES
 
-SCHEMA = 2
-FILE = "manifest.json"
-_TOOLS = ("onnx", "onnx-ir", "onnxruntime", "openvino", "tensorrt-rtx", "tensorrt", "numpy")
+if TYPE_CHECKING:  # whether a folder is an artefact is asked where nothing heavy is imported
+    from lprc.compiler.build_inputs import BuildInputs
+    from lprc.compiler.evaluate import Evaluation
+    from lprc.compiler.optimize import Optimized
+    from lprc.core.emission import Emitted, TargetOptions
+    from lprc.core.manager import PassRecord
+    from lprc.core.numerics import OutputDelta
+    from lprc.core.target import Target
+
+__all__ = ["FILE", "SCHEMA", "is_artefact", "manifest", "read_manifest", "write_manifest"]
+
+_TOOLS = ("numpy", "onnx", "onnx-ir", "onnxruntime")
+_TOOLS_OF_PASSES = {"onnx-optimizer": "onnxoptimizer", "simplify": "onnxsim"}
 
 
 def manifest(
-    source: Path,
+    inputs: BuildInputs,
     target: Target,
     optimized: Optimized,
     folder: Path,
@@ -35,7 +42,7 @@ def manifest(
     """Describe an artefact. Without times and paths, so the same build gives the same bytes.
 
     Args:
-        source: The model it was made from.
+        inputs: What it was made from.
         target: What for.
         optimized: What the passes did.
         folder: Where the artefact is, and nothing else.
@@ -43,25 +50,71 @@ def manifest(
         options: The target's options.
         emitted: What the emitter says of it.
     """
+    asked = {
+        "target": target.name,
+        "options": {key: list(texts) for key, texts in sorted(option_texts(options).items())},
+        "pipeline": optimized.pipeline,
+        "build": inputs.build,
+    }
     return {
         "schema": SCHEMA,
         "lprc": __version__,
         "target": target.name,
         "runtime": target.runtime,
-        "options": {key: list(texts) for key, texts in sorted(option_texts(options).items())},
+        "platform": _platform(target, emitted),
+        "options": asked["options"],
         "precision": target.precision,
-        "source": {"name": source.name, "sha256": sha256(source), "bytes": source.stat().st_size},
+        "source": inputs.source,
+        "calibration": inputs.calibration,
+        "build": inputs.build,
+        "config_sha256": document_sha256(asked),
         "pipeline": optimized.pipeline,
         "passes": passes_document(optimized),
         "artefact": [delta_document(delta) for delta in deltas],
+        "metrics": {},
         "emitter": emitted.report,
         "warnings": [*optimized.warnings, *emitted.warnings],
-        "tools": {name: found for name in _TOOLS if (found := _version(name)) is not None},
+        "tools": tool_versions(target.runtime, optimized.pipeline, str(inputs.build["emit"])),
         "deployed": [path.name for path in emitted.files],
-        "files": {
-            path.name: {"sha256": sha256(path), "bytes": path.stat().st_size}
-            for path in sorted(folder.iterdir())
-        },
+        "files": {path.name: file_document(path) for path in sorted(folder.iterdir())},
+    }
+
+
+def _platform(target: Target, emitted: Emitted) -> dict[str, Any]:
+    """What the artefact was compiled for, as far as its emitter says."""
+    triple, capabilities = (emitted.report.get(key) for key in ("target", "compute_capabilities"))
+    return {
+        "device": RUNTIMES[target.runtime].device,
+        "triple": triple if isinstance(triple, str) else None,
+        "compute_capabilities": [str(each) for each in capabilities or ()],
+    }
+
+
+def tool_versions(runtime: str, pipeline: str, emit: str) -> dict[str, str]:
+    """The versions of the packages that take part in a build, and of no other.
+
+    Args:
+        runtime: The target's.
+        pipeline: Its text.
+        emit: How far the build goes.
+    """
+    packages = [*_TOOLS, *(RUNTIMES[runtime].packages if emit == "engine" else ())]
+    packages += [
+        package
+        for name, package in _TOOLS_OF_PASSES.items()
+        if re.search(rf"(^|,){name}([,{{]|$)", pipeline)
+    ]
+    return {name: found for name in sorted(packages) if (found := _version(name)) is not None}
+
+
+def accuracy_document(found: Evaluation, data_sha256: str) -> dict[str, Any]:
+    """A measured accuracy as one of the manifest's metrics."""
+    return {
+        "value": found.accuracy,
+        "correct": found.correct,
+        "total": found.total,
+        "plates": found.plates,
+        "data_sha256": data_sha256,
     }
 
 
@@ -101,39 +154,6 @@ def write_manifest(document: dict[str, Any], folder: Path) -> None:
     """Write it into the artefact's folder."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / FILE).write_text(text + "\n", encoding="utf-8")
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read an artefact's manifest.
-
-    Raises:
-        InvalidModelError: There is none, or it is not one that this version understands.
-    """
-    path = folder / FILE
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InvalidModelError(
-            f"not an artefact: no {FILE} in it",
-            where=str(folder),
-            hint="name a folder that `lprc compile` wrote, or a model file",
-        ) from error
-    except (OSError, ValueError) as error:
-        raise InvalidModelError(f"can't be read: {error}", where=str(path)) from error
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise InvalidModelError(f"not a manifest of schema {SCHEMA}", where=str(path))
-    return document
-
-
-def is_artefact(folder: Path) -> bool:
-    """Whether `folder` is one that lprc wrote and holds nothing else, which would be lost too."""
-    try:
-        document = read_manifest(folder)
-    except InvalidModelError:
-        return False
-    files = document.get("files")
-    known = {FILE, *files} if "lprc" in document and isinstance(files, dict) else set()
-    return known.issuperset(path.name for path in folder.iterdir())
 
 
 def _version(package: str) -> str | None:

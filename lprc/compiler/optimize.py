@@ -9,14 +9,18 @@ from typing import Literal
 
 import onnx_ir as ir
 
+from lprc.compiler.cache.store import Store
+from lprc.compiler.pass_costs import CostSettings, PassCost, PassCosts
 from lprc.core.instruments.base import Instrument
 from lprc.core.instruments.change_detection import ChangeDetection
+from lprc.core.instruments.print_changes import PrintChanges, Printing
 from lprc.core.instruments.progress import Progress
-from lprc.core.instruments.snapshots import Snapshots
+from lprc.core.instruments.snapshots import Snapshots, check_folder
 from lprc.core.instruments.verify import Verify
 from lprc.core.manager import PassManager, PassRecord
 from lprc.core.model_io import load, save
 from lprc.core.numerics import Arrays, OutputDelta
+from lprc.core.pass_memory import PassMemory
 from lprc.core.pipeline import Pipeline
 
 VerifyMode = Literal["off", "final", "each"]
@@ -36,6 +40,10 @@ class Settings:
         reproducer: Where to write the evidence of a broken promise; None for nowhere.
         check_passes: Whether to check that passes say truthfully whether they changed something.
         progress: Called with the passes done and their number.
+        printing: What to print around passes; None for nothing.
+        costs: What to find out of each pass besides.
+        cache: Where to look for what passes and emitters did before; None runs them all.
+        instruments: What else to do around passes.
     """
 
     verify: VerifyMode = "final"
@@ -46,6 +54,10 @@ class Settings:
     reproducer: Path | None = None
     check_passes: bool = False
     progress: Report | None = None
+    printing: Printing | None = None
+    costs: CostSettings = field(default_factory=CostSettings)
+    cache: Store | None = None
+    instruments: Sequence[Instrument] = ()
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,8 @@ class Optimized:
         verify: When outputs were compared.
         records: What each pass did.
         deltas: How far outputs moved, by the position of the pass after which they were compared.
-        warnings: What could not be verified.
+        warnings: What could not be verified, or measured.
+        costs: What `Settings.costs` asks for: the source's row, then one for each pass.
     """
 
     pipeline: str
@@ -65,6 +78,7 @@ class Optimized:
     records: list[PassRecord]
     deltas: dict[int, list[OutputDelta]]
     warnings: list[str] = field(default_factory=list)
+    costs: list[PassCost] = field(default_factory=list)
 
 
 def optimize(model: ir.Model, pipeline: Pipeline, settings: Settings | None = None) -> Optimized:
@@ -84,8 +98,12 @@ def optimize(model: ir.Model, pipeline: Pipeline, settings: Settings | None = No
             reproducer=settings.reproducer,
         )
     )
+    costs = PassCosts(settings.costs)
     manager = PassManager(
-        pipeline, list(_instruments(settings, verify)), calibration=settings.calibration
+        pipeline,
+        costs.around(_instruments(settings, verify)),
+        calibration=settings.calibration,
+        memory=_memory(settings),
     )
     records = manager.run(model)
     return Optimized(
@@ -93,7 +111,8 @@ def optimize(model: ir.Model, pipeline: Pipeline, settings: Settings | None = No
         verify=settings.verify,
         records=records,
         deltas=verify.deltas if verify is not None else {},
-        warnings=verify.warnings if verify is not None else [],
+        warnings=[*(verify.warnings if verify is not None else []), *costs.warnings],
+        costs=costs.rows(records, verify),
     )
 
 
@@ -106,10 +125,21 @@ def optimize_file(
         LprcError: As of `model_io.load`, `Pipeline.parse`, `optimize` and `model_io.save`.
     """
     pipeline = Pipeline.parse(pipeline_text)
+    if settings is not None:
+        check_folder(settings.dump_dir, out)
     model = load(source)
     result = optimize(model, pipeline, settings)
     save(model, out)
     return result
+
+
+def _memory(settings: Settings) -> PassMemory | None:
+    """What remembers passes; none where every pass has to be seen at work."""
+    if settings.cache is None or settings.check_passes:
+        return None
+    from lprc.compiler.cache.pass_memory import StoredPasses  # which needs `Settings`
+
+    return StoredPasses(settings.cache)
 
 
 def _instruments(settings: Settings, verify: Verify | None) -> list[Instrument]:
@@ -118,6 +148,9 @@ def _instruments(settings: Settings, verify: Verify | None) -> list[Instrument]:
         found.append(ChangeDetection())
     if settings.dump_dir is not None:
         found.append(Snapshots(settings.dump_dir))
+    if settings.printing is not None:
+        found.append(PrintChanges(settings.printing))
+    found += settings.instruments
     if verify is not None:
         found.append(verify)
     if settings.progress is not None:

@@ -19,7 +19,8 @@ def test_compile(lprc, small, tmp_path, target):
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["target"].removeprefix("openvino") == target.removeprefix("ov")
     expected = {"model.xml", "model.bin"} if target.startswith("ov") else {"model.onnx"}
-    assert {path.name for path in out.iterdir()} == {"lowered.onnx", "manifest.json", *expected}
+    always = {"lowered.onnx", "manifest.json", "passes.json"}
+    assert {path.name for path in out.iterdir()} == always | expected
     lowered = onnx.load(out / "lowered.onnx")
     assert [node.op_type for node in lowered.graph.node] == ["Conv", "Relu"]
     assert str(tmp_path) not in (out / "manifest.json").read_text()
@@ -59,7 +60,8 @@ def test_compile_bundled_with_accuracy_and_latency(lprc, bundled, plates, tmp_pa
 def test_emit_onnx_needs_no_sdk(lprc, small, tmp_path):
     out = tmp_path / "out"
     lprc("compile", small, "--target", "ov-fp32", "-o", out, "--emit", "onnx")
-    assert {path.name for path in out.iterdir()} == {"lowered.onnx", "manifest.json"}
+    names = sorted(path.name for path in out.iterdir())
+    assert names == ["lowered.onnx", "manifest.json", "passes.json"]
     rows = json.loads(lprc("bench", out, "--rounds", "3", "--json").stdout)
     assert rows[0]["backend"] == "ort"
 

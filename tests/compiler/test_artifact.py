@@ -52,7 +52,7 @@ def test_the_manifest_tells_the_truth(folder, tmp_path):
     assert manifest["source"]["sha256"] == sha256(tmp_path / "m.onnx")
     for name, entry in manifest["files"].items():
         assert entry["sha256"] == sha256(folder / name)
-    assert set(manifest["files"]) == {"lowered.onnx", "model.bin", "model.xml"}
+    assert set(manifest["files"]) == {"lowered.onnx", "model.bin", "model.xml", "passes.json"}
 
 
 def edit(folder, change):
@@ -68,8 +68,8 @@ def edit(folder, change):
         (lambda folder: (folder / "model.bin").unlink(), "'model.bin' is missing"),
         (lambda folder: (folder / "manifest.json").unlink(), "no manifest.json in it"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "can't be read"),
-        (lambda folder: (folder / "manifest.json").write_text("[]"), "not a manifest of schema 2"),
-        (lambda folder: edit(folder, lambda m: m.update(schema=99)), "not a manifest of schema 2"),
+        (lambda folder: (folder / "manifest.json").write_text("[]"), "not a manifest of schema 3"),
+        (lambda folder: edit(folder, lambda m: m.update(schema=99)), "not a manifest of schema 3"),
         (lambda folder: edit(folder, lambda m: m.update(runtime="tvn")), "unknown runtime 'tvn'"),
         (
             lambda folder: edit(
@@ -78,7 +78,7 @@ def edit(folder, change):
                     files={**m["files"], "../m.onnx": {}}, deployed=[*m["deployed"], "../m.onnx"]
                 ),
             ),
-            "names a file outside its folder",
+            "'../m.onnx' is not the name of a file in the folder",
         ),
         (lambda folder: (folder / "model.xml").write_text("<net>"), "OpenVINO can't load it"),
     ],

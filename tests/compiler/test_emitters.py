@@ -145,7 +145,8 @@ def test_an_earlier_artefact_is_replaced(source, tmp_path, mine):
     out = tmp_path / "out"
     compile_model(source, "mine", out)
     compile_model(source, "mine", out, emit="onnx")
-    assert sorted(path.name for path in out.iterdir()) == ["lowered.onnx", "manifest.json"]
+    names = sorted(path.name for path in out.iterdir())
+    assert names == ["lowered.onnx", "manifest.json", "passes.json"]
 
 
 def test_an_earlier_artefact_survives_a_failure(source, tmp_path, mine):

@@ -45,6 +45,7 @@ def test_the_lowered_file_is_the_artefact(tmp_path):
         "lowered.onnx",
         "manifest.json",
         "model.onnx",
+        "passes.json",
     ]
     lowered = (tmp_path / "out" / "lowered.onnx").read_bytes()
     assert (tmp_path / "out" / "model.onnx").read_bytes() == lowered

@@ -75,7 +75,8 @@ def source(tmp_path):
 def test_the_lowered_onnx_is_the_artefact(source, tmp_path):
     out = tmp_path / "out"
     compiled = compile_model(source, "trt-fp32", out, passes="eliminate-dead-code", emit="onnx")
-    assert sorted(path.name for path in out.iterdir()) == ["lowered.onnx", "manifest.json"]
+    names = sorted(path.name for path in out.iterdir())
+    assert names == ["lowered.onnx", "manifest.json", "passes.json"]
     assert (compiled.artifact.model.name, compiled.artifact.backend) == ("lowered.onnx", "ort")
     assert open_artifact(out).runner().outputs == ["y"]
 

@@ -25,7 +25,9 @@ def check(out, compiled, target):
     report = document["emitter"]
     assert report == compiled.emitted.report
     assert document["deployed"] == ["model.engine"]
-    assert set(document["files"]) == {"lowered.onnx", "model.engine", "layers.json"}
+    assert set(document["files"]) == {
+        "layers.json", "lowered.onnx", "model.engine", "passes.json",
+    }  # fmt: skip
     engine = (out / "model.engine").read_bytes()
     assert document["files"]["model.engine"]["sha256"] == hashlib.sha256(engine).hexdigest()
     found = layers(out)
@@ -126,7 +128,9 @@ def test_a_static_engine_has_the_same_bytes_from_run_to_run(lowered, tmp_path, t
         )
         assert done.returncode == 0, done.stderr
     first, second = ({each.name: each.read_bytes() for each in f.iterdir()} for f in folders)
-    assert sorted(first) == ["layers.json", "lowered.onnx", "manifest.json", "model.engine"]
+    assert sorted(first) == [
+        "layers.json", "lowered.onnx", "manifest.json", "model.engine", "passes.json",
+    ]  # fmt: skip
     assert first == second
 
 

@@ -61,6 +61,7 @@ def test_what_is_in_it(kit):
         "build.json",
         "lowered.onnx",
         "manifest.json",
+        "passes.json",
         "reference.npz",
         *SCRIPTS,
     }

@@ -65,7 +65,7 @@ def test_it_is_written_runs_and_says_what_it_is(artefact):
     names = sorted(path.name for path in artefact.iterdir())
     assert names == [
         "interface.json", "load_model.cpp", "load_model.py", "lowered.onnx", "manifest.json",
-        "model.so",
+        "model.so", "passes.json",
     ]  # fmt: skip
     manifest = json.loads((artefact / "manifest.json").read_text())
     assert manifest["deployed"] == ["model.so", "interface.json"]

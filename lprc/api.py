@@ -1,0 +1,234 @@
+"""The Python API: what the command line does, as functions. Nothing here prints.
+
+A model is a path to an ONNX file, an `onnx.ModelProto` or an `onnx_ir.Model`; one in memory is
+never changed. All functions may be called from several threads at once, for outputs of their own.
+Whatever a caller can cause is an `lprc.LprcError`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import weakref
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import onnx
+import onnx_ir as ir
+
+from lprc.compiler import bench as _bench
+from lprc.compiler import evaluate as _evaluate
+from lprc.compiler.arguments import (
+    Model,
+    Progress,
+    Samples,
+    destination,
+    model_file,
+    model_object,
+    option_texts_of,
+    settings_of,
+)
+from lprc.compiler.artifact import Artifact
+from lprc.compiler.compile import compile_model
+from lprc.compiler.demands import Demands
+from lprc.compiler.optimize import Optimized, VerifyMode
+from lprc.compiler.optimize import optimize as _optimize
+from lprc.core import model_io
+from lprc.core.emission import Emit
+from lprc.core.graph_diff.compare import diff_models
+from lprc.core.graph_diff.result import GraphDifference
+from lprc.core.numerics import Arrays
+from lprc.core.pipeline import Pipeline
+from lprc.core.quantization.already import Choice
+from lprc.models.plate_config import PlateConfig
+
+
+class OptimizeResult(NamedTuple):
+    """A rewritten model, and what each pass did to it."""
+
+    model: ir.Model
+    report: Optimized
+
+
+def compile(  # noqa: A001 - the word for it
+    model: Model,
+    target: str,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    passes: str | Pipeline | None = None,
+    then: str | Pipeline | None = None,
+    emit: Emit = "engine",
+    options: Mapping[str, object] | None = None,
+    calibration: Samples | None = None,
+    inputs: Iterable[Arrays] | None = None,
+    verify: VerifyMode = "final",
+    data: str | os.PathLike[str] | None = None,
+    max_accuracy_drop: float | None = None,
+    guard: bool = False,
+    plates: str | None = None,
+    quantized: Choice = "refuse",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Artifact:
+    """Compile a model for a target, as ``lprc compile`` does.
+
+    Args:
+        model: What to compile.
+        target: Its name; ``lprc targets`` lists them.
+        out: The folder to write; it appears whole or not at all, and replaces an earlier artefact.
+            None writes to a temporary one that lives as long as the artefact that is returned.
+        passes: A pipeline instead of the target's own.
+        then: A pipeline to run behind it.
+        emit: ``onnx`` stops at the lowered ONNX and needs no SDK; ``kit`` writes what builds the
+            engine on the device.
+        options: The target's options, for instance ``{"compute_capability": "8.6"}``; ``-`` and
+            ``_`` in names are the same.
+        calibration: For data-driven passes. An iterator that can be read once is kept in memory.
+        inputs: Real inputs to verify with; None takes the first of `calibration`'s images, or
+            random ones from `seed`.
+        verify: When graphs are run and compared: never, once at the end, after each pass.
+        data: Labelled plates; the artefact's accuracy is in ``manifest["metrics"]``.
+        max_accuracy_drop: Leave layers in float until accuracy drops by no more than this.
+        guard: Refuse an artefact that is slower or less accurate than the float32 one.
+        plates: Alphabet and preprocessing: a built-in name or a TOML file.
+        quantized: What to do with a model that is quantised already.
+        seed: Of the random inputs.
+        progress: Called as work goes on.
+
+    Raises:
+        LprcError: One of its subclasses, as of `lprc.compiler.compile.compile_model`.
+    """
+    with model_file(model) as path, destination(out) as folder:
+        settings = settings_of(path, calibration, inputs, plates, verify, seed, progress)
+        demands = Demands(
+            max_drop=max_accuracy_drop,
+            guard=guard,
+            data=None if data is None else Path(data),
+            config=PlateConfig.named(plates) if plates else None,
+            progress=progress,
+        )
+        artifact = compile_model(
+            path,
+            target,
+            folder,
+            passes=None if passes is None else str(passes),
+            then=None if then is None else str(then),
+            emit=emit,
+            options=option_texts_of(options or {}),
+            settings=settings,
+            demands=demands,
+            quantized=quantized,
+        ).artifact
+    if out is None:
+        weakref.finalize(artifact, shutil.rmtree, folder.parent, ignore_errors=True)
+    return artifact
+
+
+def optimize(
+    model: Model,
+    passes: str | Pipeline,
+    *,
+    calibration: Samples | None = None,
+    inputs: Iterable[Arrays] | None = None,
+    verify: VerifyMode = "final",
+    plates: str | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> OptimizeResult:
+    """Run a pipeline without a target, as ``lprc opt`` does; arguments as of `compile`.
+
+    Raises:
+        UsageError: A pipeline that can't be read.
+        InvalidModelError: A model that is not valid.
+        PromiseBrokenError: A pass changed the outputs by more than it promised.
+    """
+    pipeline = passes if isinstance(passes, Pipeline) else Pipeline.parse(passes)
+    with model_file(model) as path:
+        loaded = model_io.load(path)
+        settings = settings_of(path, calibration, inputs, plates, verify, seed, progress)
+        ir.external_data.load_to_model(loaded)  # its file may be gone after this
+        return OptimizeResult(loaded, _optimize(loaded, pipeline, settings))
+
+
+def load(path: str | os.PathLike[str]) -> ir.Model:
+    """Read and check an ONNX file; errors as of `lprc.core.model_io.load`."""
+    return model_io.load(Path(path))
+
+
+def save(model: onnx.ModelProto | ir.Model, path: str | os.PathLike[str]) -> None:
+    """Write a model deterministically and atomically; over 2 GB of weights go to a file beside it.
+
+    Raises:
+        OutputError: The file can't be written.
+        InvalidModelError: The model is not valid.
+    """
+    model_io.save(model_object(model), Path(path))
+
+
+def diff(before: Model, after: Model) -> GraphDifference:
+    """What differs between two models in what they compute, as ``lprc diff`` shows it.
+
+    Raises:
+        InvalidModelError: One can't be read, or is not valid.
+    """
+    return diff_models(_graph(before), _graph(after))
+
+
+def _graph(model: Model) -> ir.Model:
+    if isinstance(model, (str, os.PathLike)):
+        return model_io.load(Path(model))
+    return model_object(model)
+
+
+def evaluate(
+    artefact: str | os.PathLike[str] | Artifact,
+    data: str | os.PathLike[str],
+    *,
+    plates: str | None = None,
+    batch: int = 1,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> _evaluate.Evaluation:
+    """Plate accuracy of an artefact or model file, as ``lprc eval`` measures it.
+
+    Raises:
+        DataError: Data or alphabet do not fit each other or the model.
+        InvalidModelError: No artefact, or one that its runtime can't load.
+    """
+    return _evaluate.evaluate(
+        _name(artefact),
+        Path(data),
+        config=PlateConfig.named(plates) if plates else None,
+        batch=batch,
+        threads=threads,
+        progress=progress,
+    )
+
+
+def bench(
+    *artefacts: str | os.PathLike[str] | Artifact,
+    batch: int = 1,
+    threads: int | None = None,
+    rounds: int = 200,
+    warmup: int = 20,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[_bench.BenchRow]:
+    """Latencies of artefacts or model files, measured in turn; errors as of ``lprc bench``."""
+    return _bench.bench(
+        [_name(each) for each in artefacts],
+        batch=batch,
+        threads=threads,
+        rounds=rounds,
+        warmup=warmup,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def _name(artefact: str | os.PathLike[str] | Artifact) -> str:
+    """What opens it again: an artefact's runtime may be another than its file's own."""
+    if not isinstance(artefact, Artifact):
+        return os.fspath(artefact)
+    return str(artefact.path) if artefact.manifest else f"{artefact.path}@{artefact.backend}"

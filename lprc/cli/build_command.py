@@ -1,0 +1,139 @@
+"""``lprc build``: what lprc.toml asks for and what is stale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lprc.cli.common import debug_option, json_option, quiet_option
+from lprc.cli.project import open_project, project_options
+
+if TYPE_CHECKING:
+    from lprc.compiler.project.plan import Build
+    from lprc.compiler.project.run import Done
+
+
+@click.command("build")
+@click.argument("names", nargs=-1, metavar="[NAME…]")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="At a time."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be built, and why.")
+@click.option("--force", is_flag=True, help="Build what is fresh, too.")
+@project_options
+@json_option
+@quiet_option
+@debug_option
+def command(
+    names: tuple[str, ...],
+    jobs: int,
+    dry_run: bool,
+    force: bool,
+    folder: Path | None,
+    project: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Build those of lprc.toml's builds that are stale; all of them, or those named.
+
+    Exits with the code of the first build, in the order of the file, that failed.
+    """
+    from lprc.compiler.cache.location import store_in_use
+    from lprc.compiler.cache.surroundings import surroundings
+    from lprc.compiler.project.plan import choose
+    from lprc.compiler.project.state import States
+
+    opened = open_project(folder, project)
+    chosen = choose(opened.builds, names, str(opened.file))
+    states = States(opened.root)
+    store = store_in_use()
+    around = surroundings(store, sdks=True)
+    stale = [
+        (build, why)
+        for build in chosen
+        if (why := "--force" if force else states.why_stale(build, around)) is not None
+    ]
+    if dry_run:
+        return _report(chosen, {build.name: why for build, why in stale}, as_json, quiet)
+    done: dict[str, Done] = {}
+    if stale:
+        from lprc.compiler.project.run import Runner
+
+        runner = Runner(opened.root, states, around)
+        show = not quiet and not as_json
+        for each in runner.run(stale, jobs):
+            done[each.build.name] = each
+            _say(each, show=show)
+    if store is not None:
+        store.close()
+    if as_json:
+        _print_document(chosen, done)
+    elif not quiet and not stale:
+        click.echo(f"{len(chosen)} of {len(chosen)} fresh")
+    return next((done[b.name].exit_code for b, _ in stale if done[b.name].exit_code), 0)
+
+
+def _report(chosen: Sequence[Build], stale: dict[str, str], as_json: bool, quiet: bool) -> int:
+    """What would be built, and why."""
+    from lprc.cli import console
+
+    if as_json:
+        rows = [
+            {
+                "name": build.name,
+                "target": build.target,
+                "output": str(build.out),
+                "status": "stale" if build.name in stale else "fresh",
+                "why": stale.get(build.name),
+            }
+            for build in chosen
+        ]
+        console.print_json({"builds": rows})
+    elif not quiet:
+        for build in chosen:
+            why = stale.get(build.name)
+            click.echo(f"{build.name}: {'fresh' if why is None else f'stale: {why}'}")
+    return 0
+
+
+def _say(done: Done, *, show: bool) -> None:
+    """One build at a time, so that nothing is interleaved."""
+    for line in done.messages.splitlines():
+        click.echo(f"{done.build.name}: {line}", err=True)
+    if done.exit_code:
+        click.echo(f"{done.build.name}: failed ({done.exit_code}); {done.why}", err=True)
+    elif show:
+        accuracy = "" if done.accuracy is None else f", accuracy {done.accuracy:.4f}"
+        cached = " from the cache" if done.document.get("cached") else ""
+        seconds = f"{done.seconds:.1f} s"
+        click.echo(
+            f"{done.build.name}: built{cached} in {seconds}: {done.build.out}{accuracy}; {done.why}"
+        )
+
+
+def _print_document(chosen: Sequence[Build], done: dict[str, Done]) -> None:
+    from lprc.cli import console
+
+    rows: list[dict[str, Any]] = []
+    for build in chosen:
+        row: dict[str, Any] = {
+            "name": build.name,
+            "target": build.target,
+            "output": str(build.out),
+            "status": "fresh",
+        }
+        made = done.get(build.name)
+        if made is not None:
+            row |= {
+                "status": "failed" if made.exit_code else "built",
+                "why": made.why,
+                "exit_code": made.exit_code,
+                "cached": bool(made.document.get("cached")),
+                "accuracy": made.accuracy,
+                "seconds": made.seconds,
+            }
+        rows.append(row)
+    console.print_json({"builds": rows})

@@ -1,0 +1,148 @@
+"""``lprc verify``: an artefact against its manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lprc.cli import console
+from lprc.cli.common import PathArgument, debug_option, json_option, plates_option, quiet_option
+
+if TYPE_CHECKING:
+    from lprc.compiler.reproduce import Reproduction
+    from lprc.compiler.verify_artifact import Verification
+
+
+@click.command("verify")
+@click.argument("artefact", type=PathArgument)
+@click.option(
+    "--numerics", is_flag=True, help="Run it beside its lowered graph and compare outputs."
+)
+@click.option("--inputs", type=PathArgument, help="An .npz of inputs by name for --numerics.")
+@click.option(
+    "--reproduce", "again", is_flag=True, help="Build it again from --source and compare bytes."
+)
+@click.option("--source", type=PathArgument, help="The model that it was made from.")
+@click.option("--calib", type=PathArgument, help="The images that it was calibrated with.")
+@plates_option
+@json_option
+@quiet_option
+@debug_option
+def command(
+    artefact: Path,
+    numerics: bool,
+    inputs: Path | None,
+    again: bool,
+    source: Path | None,
+    calib: Path | None,
+    plates: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Check the files of ARTEFACT (a folder of `compile`, or its manifest.json) by their hashes.
+
+    Exit codes: 3 for a file that is missing, altered or not listed, 5 for outputs or bytes that
+    are not what the manifest promises.
+    """
+    from dataclasses import replace
+
+    from lprc.cli.settings import read_inputs
+    from lprc.compiler.verify_artifact import artefact_folder, check_files, check_outputs
+
+    _check_options(numerics=numerics, inputs=inputs, again=again, source=source, calib=calib)
+    folder = artefact_folder(artefact)
+    found = check_files(folder)
+    if numerics and not found.broken:
+        outputs, source_outputs = check_outputs(folder, read_inputs(inputs), source=source)
+        found = replace(found, outputs=outputs, source_outputs=source_outputs)
+    reproduction = None
+    if again and source is not None and not found.broken:
+        reproduction = _reproduce(folder, source, calib, plates, quiet=quiet or as_json)
+    if as_json:
+        document = {
+            **found.document(),
+            "reproduction": reproduction.document() if reproduction else None,
+        }
+        console.print_json(document)
+    elif not quiet:
+        _print(found, reproduction)
+    _judge(found, reproduction)
+
+
+def _check_options(
+    *, numerics: bool, inputs: Path | None, again: bool, source: Path | None, calib: Path | None
+) -> None:
+    """Refuse options that would be ignored.
+
+    Raises:
+        UsageError: Naming the one.
+    """
+    from lprc.core.errors import UsageError
+
+    if again and source is None:
+        raise UsageError("wants the model too", where="--reproduce", hint="--source MODEL")
+    ignored = {
+        "--inputs": (inputs is not None and not numerics, "--numerics"),
+        "--source": (source is not None and not (again or numerics), "--numerics or --reproduce"),
+        "--calib": (calib is not None and not again, "--reproduce"),
+    }
+    for option, (unused, partner) in ignored.items():
+        if unused:
+            raise UsageError(f"goes with {partner}", where=option, option=option)
+
+
+def _reproduce(
+    folder: Path, source: Path, calib: Path | None, plates: str | None, *, quiet: bool
+) -> Reproduction:
+    from lprc.cli.progress import reporter
+    from lprc.cli.settings import plate_samples
+    from lprc.compiler.calibration import VERIFY_IMAGES
+    from lprc.compiler.reproduce import reproduce
+
+    samples = plate_samples(calib, plates, source)
+    with reporter("building it again", quiet=quiet) as progress:
+        return reproduce(
+            folder,
+            source,
+            samples or (),
+            inputs=None if samples is None else samples[:VERIFY_IMAGES],
+            progress=progress,
+        )
+
+
+def _judge(found: Verification, reproduction: Reproduction | None) -> None:
+    from lprc.compiler.verify_artifact import require_whole
+
+    require_whole(found)
+    if reproduction is not None:
+        from lprc.compiler.reproduce import require_same
+
+        require_same(reproduction, found.path)
+
+
+def _print(found: Verification, reproduction: Reproduction | None) -> None:
+    rows: list[tuple[str, str]] = [(each.name, each.state) for each in found.files]
+    rows += [
+        (f"output {each.name}", _distance(each, "the lowered graph")) for each in found.outputs
+    ]
+    rows += [
+        (f"output {each.name}", _distance(each, "the source")) for each in found.source_outputs
+    ]
+    if reproduction is not None:
+        rows.append(("lowered.onnx built again", _sameness(reproduction.lowered_same)))
+        rows += [
+            (f"{name} built again", _sameness(same))
+            for name, same in reproduction.files_same.items()
+        ]
+        rows += [("other version", str(each)) for each in reproduction.tools]
+    console.stdout().print(console.table(["", ""], rows))
+
+
+def _distance(delta: Any, of: str) -> str:
+    return f"{delta.mismatch or f'within {delta.max_abs:.2g}'} of {of}"
+
+
+def _sameness(same: bool) -> str:
+    return "same bytes" if same else "other bytes"

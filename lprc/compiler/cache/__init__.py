@@ -1,0 +1,1 @@
+"""What earlier compiles left behind, so that the same work is not done twice."""

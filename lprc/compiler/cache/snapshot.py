@@ -1,0 +1,110 @@
+"""A model between two passes as bytes, with all that a later pass may ask of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from lprc.compiler.cache.store import join, split
+from lprc.core import editing
+from lprc.core.channels.reference import Reference, reference, restore
+from lprc.core.collector import collector_paused
+from lprc.core.model_io import to_bytes, weight_bytes
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A model as it was.
+
+    Attributes:
+        hash: SHA-256 of the rest, in hex.
+        header: JSON data.
+        payload: The graphs.
+    """
+
+    hash: str
+    header: dict[str, Any]
+    payload: bytes
+
+
+def freeze(model: ir.Model, *, limit: int) -> Snapshot | None:
+    """`model` as bytes; None where it holds what can't be kept, or more than `limit` bytes.
+
+    What can't be kept are Python objects in the ``meta`` of the model, its graphs, nodes or values,
+    as a third party's pass may leave them for another; ``metadata_props`` are kept.
+    """
+    if weight_bytes(model) > limit or _has_foreign_meta(model):
+        return None
+    parts = {"model": to_bytes(model)}
+    kept: dict[str, list[int]] = {}
+    before = reference(model)
+    if before is not None:
+        parts["reference"] = to_bytes(before.model)
+        kept = {name: ids.tolist() for name, ids in sorted(before.kept.items())}
+    table, payload = join(parts)
+    header = {"parts": table, "kept": kept}
+    found = hashlib.sha256(json.dumps(header).encode())
+    found.update(payload)
+    return Snapshot(found.hexdigest(), header, payload)
+
+
+def thaw(header: dict[str, Any], payload: bytes, model: ir.Model) -> None:
+    """Make `model`, whatever it is, what `freeze` saw."""
+    parts = split(header["parts"], payload)
+    _replace(model, _graph(parts["model"]))
+    if "reference" in parts:
+        kept = {name: np.array(ids, np.int64) for name, ids in header["kept"].items()}
+        restore(model, Reference(_graph(parts["reference"]), kept))
+
+
+@collector_paused()
+def _graph(data: bytes) -> ir.Model:
+    # It was checked when it was read first, and is ours since.
+    return ir.serde.deserialize_model(onnx.ModelProto.FromString(data))
+
+
+def _replace(model: ir.Model, other: ir.Model) -> None:
+    model.graph = other.graph
+    model.functions.clear()
+    model.functions.update(other.functions)
+    model.metadata_props.clear()
+    model.metadata_props.update(other.metadata_props)
+    model.meta.clear()
+    for name in (
+        "ir_version",
+        "producer_name",
+        "producer_version",
+        "domain",
+        "model_version",
+        "doc_string",
+        "device_configurations",
+    ):
+        setattr(model, name, getattr(other, name))
+
+
+_OURS = frozenset({"lprc.reference", "lprc.taken_names"})
+
+
+def _has_foreign_meta(model: ir.Model) -> bool:
+    if set(model.meta) - _OURS:
+        return True
+    bodies: list[ir.Graph | ir.Function] = [*editing.graphs(model), *model.functions.values()]
+    for graph in bodies:
+        if set(graph.meta) - _OURS:
+            return True
+        values: list[ir.Value] = [*graph.inputs]
+        if isinstance(graph, ir.Graph):
+            values += graph.initializers.values()
+        for node in graph:
+            if node.meta:
+                return True
+            values += node.outputs
+        if any(value.meta for value in values):
+            return True
+    return False

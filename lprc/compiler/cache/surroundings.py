@@ -1,0 +1,138 @@
+"""What results depend on besides inputs and options: lprc itself, libraries, the machine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from lprc import __file__ as _lprc
+from lprc.compiler.cache.store import SCHEMA, Store
+from lprc.core.digest import document_sha256
+
+LIBRARIES = (
+    "numpy",
+    "onnx",
+    "onnx-graphsurgeon",
+    "onnx-ir",
+    "onnxoptimizer",
+    "onnxruntime",
+    "onnxsim",
+    "pillow",
+    "protobuf",
+)
+"""What passes compute with, and what reads the images they are given."""
+
+SDKS = ("openvino", "tensorrt-rtx", "tensorrt", "apache-tvm", "apache-tvm-ffi", "cuda-bindings")
+"""What emitters translate with, and what runs the result."""
+
+_SOURCES = frozenset({".py", ".toml", ".cpp", ".h", ".cu"})
+
+
+def surroundings(store: Store | None, *, sdks: bool) -> dict[str, Any]:
+    """What to put into a key, as JSON data.
+
+    Args:
+        store: Remembers the digest of lprc's sources; may be None.
+        sdks: Whether results depend on SDKs and the GPU too.
+    """
+    found: dict[str, Any] = {
+        "schema": SCHEMA,
+        "lprc": sources_digest(store),
+        "libraries": versions(LIBRARIES),
+        "machine": machine(),
+    }
+    if sdks:
+        found |= {"sdks": versions(SDKS), "gpus": gpus(), "cores": os.cpu_count()}
+    return found
+
+
+def sources_digest(store: Store | None) -> str:
+    """The SHA-256 of lprc's own files: its version alone does not change while it is written."""
+    root = Path(_lprc).parent
+    files = sorted(_sources(root))
+    status = [(name, _signature(path)) for name, path in files]
+    key = document_sha256([str(root), status])
+    known = store.read("sources", key) if store is not None else None
+    if known is not None:
+        return str(known.header["digest"])
+    found = hashlib.sha256()
+    for name, path in files:
+        data = path.read_bytes()
+        found.update(f"{name} {len(data)}\n".encode())
+        found.update(data)
+    if store is not None:
+        store.write("sources", key, {"digest": found.hexdigest()})
+    return found.hexdigest()
+
+
+def versions(names: Sequence[str]) -> dict[str, str]:
+    """The versions of those that are installed."""
+    return {name: found for name in names if (found := _version(name)) is not None}
+
+
+@cache
+def machine() -> list[str]:
+    """What floating-point results and generated code depend on."""
+    return [
+        platform.system(),
+        platform.machine(),
+        f"python {sys.version_info.major}.{sys.version_info.minor}",
+        _processor(),
+    ]
+
+
+@cache
+def gpus() -> list[str]:
+    """NVIDIA's driver and GPUs, as the kernel lists them."""
+    root = Path("/proc/driver/nvidia")
+    lines = _lines(root / "version")[:1]
+    for file in sorted(root.glob("gpus/*/information")):
+        lines += [line for line in _lines(file) if line.startswith("Model")]
+    return lines
+
+
+@cache
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _sources(root: Path) -> Iterator[tuple[str, Path]]:
+    # In a checkout, three of the folders are links.
+    for folder, inner, files in os.walk(root, followlinks=True):
+        inner[:] = [name for name in inner if name != "__pycache__"]
+        for name in files:
+            path = Path(folder, name)
+            if path.suffix in _SOURCES:
+                yield path.relative_to(root).as_posix(), path
+
+
+def _signature(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def _processor() -> str:
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as stream:
+            text = stream.read(8192)  # the first core's part; hundreds may follow
+    except OSError:
+        return platform.processor()
+    lines = text.split("\n\n")[0].splitlines()
+    return "; ".join(line for line in lines if line.startswith(("model name", "flags", "Features")))
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []

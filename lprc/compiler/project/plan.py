@@ -1,0 +1,157 @@
+"""From ``lprc.toml`` to one compile for each model and target."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lprc.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from lprc.compiler.project.schema import BuildTable, File, ModelTable, ProjectTable
+
+
+@dataclass(frozen=True)
+class Build:
+    """One artefact to be.
+
+    Attributes:
+        name: The table's name; of several models or targets, with ``.MODEL`` and ``.TARGET``.
+        model: The ONNX file, relative to the project like all paths here.
+        target: What for.
+        out: The artefact's folder.
+        calib: Images, or None.
+        data: Labelled plates, or None.
+        plates: Name or file of their configuration, or None.
+        arguments: Of ``lprc compile``, without what it prints.
+    """
+
+    name: str
+    model: Path
+    target: str
+    out: Path
+    calib: Path | None
+    data: Path | None
+    plates: str | None
+    arguments: tuple[str, ...]
+
+
+def plan(file: File, where: str) -> list[Build]:
+    """All builds of a project, in the order of the file.
+
+    Raises:
+        UsageError: Two have the same output folder, or a demand has no data to be judged on.
+    """
+    found: list[Build] = []
+    for name, table in file.build.items():
+        models = [table.model] if isinstance(table.model, str) else list(dict.fromkeys(table.model))
+        targets = (
+            [table.target] if isinstance(table.target, str) else list(dict.fromkeys(table.target))
+        )
+        for model in models:
+            for target in targets:
+                axes = [] if isinstance(table.model, str) else [model]
+                axes += [] if isinstance(table.target, str) else [target]
+                found.append(_build(file, (name, *axes), model, target, where))
+    _refuse_shared_folders(found, where)
+    return found
+
+
+def choose(builds: Sequence[Build], wanted: Iterable[str], where: str) -> list[Build]:
+    """Those with the wanted names: ``all`` stands for ``all.MODEL.TARGET`` too, ``*`` for any.
+
+    Raises:
+        UsageError: Nothing has one of the names.
+    """
+    patterns = list(wanted)
+    for pattern in patterns:
+        if not any(_matches(build.name, pattern) for build in builds):
+            known = [build.name for build in builds]
+            close = difflib.get_close_matches(pattern, known, n=1)
+            guess = f"did you mean '{close[0]}'? " if close else ""
+            raise UsageError(
+                f"no build '{pattern}'",
+                where=where,
+                hint=f"{guess}known: {', '.join(known) or 'none'}",
+            )
+    if not patterns:
+        return list(builds)
+    return [each for each in builds if any(_matches(each.name, pattern) for pattern in patterns)]
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
+
+
+def _build(file: File, parts: tuple[str, ...], model: str, target: str, where: str) -> Build:
+    table, network, project = file.build[parts[0]], file.model[model], file.project
+    base = Path(table.out) if table.out is not None else Path(project.out, parts[0])
+    out = base.joinpath(*parts[1:])
+    calib, data, plates = (
+        _first(name, table, network, project) for name in ("calib", "data", "plates")
+    )
+    name = ".".join(parts)
+    if table.min_accuracy is not None and data is None:
+        raise UsageError(
+            f"build '{name}' has 'min-accuracy' and no 'data' to measure it on", where=where
+        )
+    arguments = ["compile", network.file, "--target", target, "-o", str(out)]
+    for option, value in (
+        ("--calib", calib),
+        ("--data", data),
+        ("--plates", plates),
+        ("--passes", table.passes),
+        ("--then", table.then),
+        ("--emit", table.emit),
+        ("--quantized", table.quantized),
+        ("--verify", table.verify or project.verify),
+        ("--seed", project.seed if table.seed is None else table.seed),
+        ("--max-accuracy-drop", table.max_accuracy_drop),
+        ("--min-accuracy", table.min_accuracy),
+    ):
+        if value is not None:
+            arguments += [option, str(value)]
+    for key, values in table.options.items():
+        texts = values if isinstance(values, list) else [values]
+        arguments += ["-O", f"{key}={','.join(map(_text, texts))}"]
+    arguments += ["--guard"] if table.guard else []
+    return Build(
+        name,
+        Path(network.file),
+        target,
+        out,
+        Path(calib) if calib is not None else None,
+        Path(data) if data is not None else None,
+        plates,
+        tuple(arguments),
+    )
+
+
+def _first(name: str, table: BuildTable, network: ModelTable, project: ProjectTable) -> str | None:
+    """A key of the build, else of its model, else of the project."""
+    for each in (table, network, project):
+        value: str | None = getattr(each, name)
+        if value is not None:
+            return value
+    return None
+
+
+def _text(value: str | float | bool) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _refuse_shared_folders(builds: Sequence[Build], where: str) -> None:
+    taken: dict[Path, str] = {}
+    for build in builds:
+        other = taken.setdefault(build.out, build.name)
+        if other != build.name:
+            raise UsageError(
+                f"builds '{other}' and '{build.name}' have the same output '{build.out}'",
+                where=where,
+            )

@@ -1,0 +1,105 @@
+"""What may stand in ``lprc.toml``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+"""Names of models and builds: they become names of folders."""
+
+Name = Annotated[str, Field(pattern=NAME)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Scalar = str | int | float | bool
+Names = Annotated[list[str], Field(min_length=1)]
+
+
+class Table(BaseModel):
+    """A table that has the keys of its class and no others."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        alias_generator=lambda name: name.replace("_", "-"),
+        validate_by_alias=True,
+        validate_by_name=False,
+    )
+
+
+class Plates(Table):
+    """Images, and how they are read."""
+
+    calib: str | None = Field(None, description="Folder of images to calibrate and verify with.")
+    data: str | None = Field(None, description="Folder of labelled plates to measure accuracy on.")
+    plates: str | None = Field(
+        None, description="Alphabet and preprocessing: lprnet, synthetic or a TOML file."
+    )
+
+
+class ProjectTable(Plates):
+    """What holds for all builds that say nothing else."""
+
+    out: str = Field("build", description="Where artefacts go: each into a folder of its name.")
+    verify: Literal["off", "final", "each"] = Field(
+        "final", description="When graphs are run before and after: never, once, for each pass."
+    )
+    seed: int = Field(0, description="Seed of random inputs.")
+
+
+class ModelTable(Plates):
+    """A network."""
+
+    file: str = Field(description="The ONNX file.")
+
+
+class BuildTable(Plates):
+    """One artefact, or one for each of several models and targets."""
+
+    model: str | Names = Field(description="A [model.NAME], or several.")
+    target: str | Names = Field(description="What for, or several; `lprc targets` lists them.")
+    out: str | None = Field(None, description="The artefact's folder, or that of the artefacts.")
+    passes: str | None = Field(None, description="Pipeline text instead of the target's own.")
+    then: str | None = Field(None, description="Pipeline text to run behind it.")
+    options: dict[str, Scalar | list[Scalar]] = Field(
+        default_factory=dict, description="The target's options; `lprc targets NAME` lists them."
+    )
+    emit: Literal["onnx", "engine", "kit"] = Field("engine", description="How far to go.")
+    quantized: Literal["refuse", "keep"] = Field(
+        "refuse", description="What to do with a model that is quantised already."
+    )
+    verify: Literal["off", "final", "each"] | None = Field(None, description="As in [project].")
+    seed: int | None = Field(None, description="As in [project].")
+    guard: bool = Field(False, description="Refuse what is worse than the float32 artefact.")
+    max_accuracy_drop: Share | None = Field(
+        None, description="Leave layers in float until accuracy drops by no more than this."
+    )
+    min_accuracy: Share | None = Field(
+        None, description="Refuse an artefact with a lower plate accuracy on `data`."
+    )
+
+
+class File(Table):
+    """The whole file."""
+
+    project: ProjectTable = Field(default_factory=lambda: ProjectTable.model_validate({}))
+    model: dict[Name, ModelTable] = Field(default_factory=dict)
+    build: dict[Name, BuildTable] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _known_models(self) -> File:
+        for name, table in self.build.items():
+            for model in [table.model] if isinstance(table.model, str) else table.model:
+                if model not in self.model:
+                    raise ValueError(f"build.{name}.model\0{model}")
+        return self
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of the file, for editors."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "lprc.toml",
+        **{key: value for key, value in File.model_json_schema().items() if key != "title"},
+    }
