@@ -10,7 +10,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LINKED = ("models", "passes", "targets")
-DATA = ("*.py", "*.toml", "*.onnx", "*.jpg", "labels.csv", "py.typed", "*.json", "*.cpp", "*.cmake", "*.css", "*.js", "*.j2")
+DATA = (
+    "*.py",
+    "*.toml",
+    "*.onnx",
+    "*.jpg",
+    "labels.csv",
+    "py.typed",
+    "*.json",
+    "*.cpp",
+    "*.cmake",
+    "*.css",
+    "*.js",
+    "*.j2",
+)
 
 
 def expected() -> set[str]:
