@@ -1,0 +1,1 @@
+"""A pass and a target for lprc, found through entry points."""

@@ -1,0 +1,1 @@
+"""Artefacts inside programs: C sources, an assembler file or a Windows resource."""

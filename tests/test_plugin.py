@@ -1,0 +1,63 @@
+"""examples/plugin, installed as a user would, adds its pass and its target."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "plugin"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """Its folder of packages, from a copy: building would leave files in the source."""
+    source, packages = tmp_path_factory.mktemp("source") / "p", tmp_path_factory.mktemp("packages")
+    shutil.copytree(EXAMPLE, source, ignore=shutil.ignore_patterns("*.egg-info", "build"))
+    command = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--target", packages, source], check=True, capture_output=True)
+    return packages
+
+
+@pytest.fixture(scope="module")
+def run(installed):
+    def python(*arguments: str | Path) -> str:
+        command = [sys.executable, "-m", *map(str, arguments)]
+        environment = {**os.environ, "PYTHONPATH": str(installed)}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return python
+
+
+def test_it_is_listed_and_documented(run):
+    assert "merge-relu" in run("lprc", "passes")
+    assert "whether to remove a Relu of a Sigmoid too" in run("lprc", "passes", "merge-relu")
+    assert "stripped-onnx" in run("lprc", "targets")
+    assert "keep the names of nodes" in run("lprc", "targets", "stripped-onnx")
+
+
+@pytest.mark.parametrize("options", [[], ["-O", "keep-names=true"]])
+def test_the_target_compiles_and_runs(run, bundled, tmp_path, options):
+    import onnx
+
+    out = tmp_path / "out"
+    run("lprc", "compile", bundled, "--target", "stripped-onnx", "-o", out, "-q", *options)
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["target"] == "stripped-onnx"
+    assert "merge-relu" in manifest["pipeline"]
+    assert manifest["emitter"]["stripped_bytes"] > 0
+    model = onnx.load(out / "model.onnx")
+    assert any(node.name for node in model.graph.node) == bool(options)
+    run("lprc", "verify", out, "--numerics")
+
+
+def test_its_own_tests_pass(run):
+    out = run("pytest", "-q", "-p", "no:cacheprovider", "--rootdir", EXAMPLE, EXAMPLE / "tests")
+    assert "4 passed" in out
