@@ -8,7 +8,8 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def surroundings(store: Store | None, *, sdks: bool) -> dict[str, Any]:
         "lprc": sources_digest(store),
         "libraries": versions(LIBRARIES),
         "machine": machine(),
+        "plugins": plugins(),
     }
     if sdks:
         found |= {"sdks": versions(SDKS), "gpus": gpus(), "cores": os.cpu_count()}
@@ -70,6 +72,33 @@ def sources_digest(store: Store | None) -> str:
     if store is not None:
         store.write("sources", key, {"digest": found.hexdigest()})
     return found.hexdigest()
+
+
+def plugins() -> list[list[Any]]:
+    """Other people's passes and targets: where each is, its version, and its files as they are.
+
+    A version alone does not change while a plug-in is written, or installed as editable.
+    """
+    points = [*entry_points(group="lprc.passes"), *entry_points(group="lprc.targets")]
+    found = []
+    for point in points:
+        top = point.module.partition(".")[0]
+        said = (point.dist.name, point.dist.version) if point.dist is not None else ("", "")
+        found.append([point.group, point.name, point.value, *said, _module_status(top)])
+    return sorted(found, key=str)
+
+
+def _module_status(name: str) -> list[Any]:
+    spec = find_spec(name)
+    if spec is None:
+        return []
+    if spec.submodule_search_locations is None:
+        return [_signature(Path(spec.origin))] if spec.origin else []
+    return [
+        [name, _signature(path)]
+        for root in spec.submodule_search_locations
+        for name, path in sorted(_sources(Path(root)))
+    ]
 
 
 def versions(names: Sequence[str]) -> dict[str, str]:
