@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from lprc.core import editing, provenance
+from lprc.core.blas_threads import one_blas_thread
 from lprc.core.collector import collector_paused
 from lprc.core.contract import Contract
 from lprc.core.errors import LprcError
@@ -87,6 +88,10 @@ class PassManager:
             PromiseBrokenError: An instrument found that a pass broke its contract.
             LprcError: A pass was given something that it can't work with.
         """
+        with one_blas_thread():
+            return self._run_all(model)
+
+    def _run_all(self, model: ir.Model) -> list[PassRecord]:
         provenance.stamp(model)
         for instrument in self.instruments:
             instrument.start(model, self.pipeline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -54,10 +55,12 @@ def check(tmp_path: Path, target: str, model: Path, images: Path) -> None:
         for name, environment in MACHINES.items()
     )
     assert set(first) >= {"lowered.onnx", "manifest.json"}
-    assert first["lowered.onnx"] == second["lowered.onnx"]
+    # Digests: pytest would look for what differs in two megabytes for minutes.
+    lowered = [hashlib.sha256(each["lowered.onnx"]).hexdigest() for each in (first, second)]
+    assert lowered[0] == lowered[1]
     manifests = [json.loads(each["manifest.json"]) for each in (first, second)]
     assert manifests[0] == manifests[1]  # which says where they differ
-    assert first == second
+    assert list(first) == [name for name, data in second.items() if data == first[name]]
     assert str(tmp_path).encode() not in b"".join(first.values())
 
 
