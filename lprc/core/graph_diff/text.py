@@ -148,8 +148,9 @@ def _with_examples(text: str, group: Group) -> str:
         return _cut(f"{text}: {item.name}{detail}", WIDTH)
     separator = ": "
     for number, item in enumerate(group.items):
-        name = _cut(item.name, _NAME_WIDTH)
-        if number and len(text) + len(separator) + len(name) + 3 > WIDTH:
+        room = WIDTH - len(text) - len(separator) - len(", …")
+        name = _cut(item.name, _NAME_WIDTH if number else min(_NAME_WIDTH, room))
+        if number and len(name) > room:
             return f"{text}, …"
         text += separator + name
         separator = ", "
