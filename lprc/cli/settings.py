@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from lprc.compiler.optimize import VerifyMode
-from lprc.core.errors import DataError, MissingDependencyError
+from lprc.core.array_files import read_arrays
+from lprc.core.errors import MissingDependencyError
 
 if TYPE_CHECKING:
     from lprc.compiler.calibration import ImageSamples
@@ -27,13 +25,7 @@ def read_inputs(path: Path | None) -> Sequence[dict[str, Any]] | None:
     Raises:
         DataError: Not an .npz of plain arrays.
     """
-    if path is None:
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return [{name: archive[name] for name in archive.files}]
-    except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise DataError(f"not an .npz file of arrays: {error}", where=str(path)) from error
+    return None if path is None else [read_arrays(path)]
 
 
 def check_runs(target: str, emit: str, options: Mapping[str, tuple[str, ...]]) -> None:

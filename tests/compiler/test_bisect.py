@@ -83,6 +83,15 @@ def test_a_repaired_pass_replays_as_good(model, tmp_path):
     assert not replay(out).broken
 
 
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 and no more"])
+def test_a_reproducer_with_damaged_inputs_is_refused(small, tmp_path, data):
+    out = tmp_path / "out"
+    bisect_file(small, passes("mul2"), Question(), out=out)
+    (out / "inputs.npz").write_bytes(data)
+    with pytest.raises(InvalidModelError, match=r"can't be replayed.*inputs\.npz"):
+        replay(out)
+
+
 def test_reproducers_are_the_same_bytes(small, tmp_path):
     for name in ("one", "two"):
         bisect_file(small, passes("mul2"), Question(), out=tmp_path / name)

@@ -16,7 +16,8 @@ from lprc.compiler.bisect.conditions import Verdict
 from lprc.compiler.bisect.metrics import Metric, MetricCondition
 from lprc.compiler.bisect.prefixes import Candidate, Key
 from lprc.compiler.bisect.shrink import CALIBRATION_SAMPLES, Reduced, Suspect, rewritten
-from lprc.core.errors import InvalidModelError
+from lprc.core.array_files import read_arrays
+from lprc.core.errors import DataError, InvalidModelError
 from lprc.core.model_io import load, save
 from lprc.core.numerics import Arrays, RunError, Session, compare, rounding
 from lprc.core.pipeline import Pipeline
@@ -113,7 +114,7 @@ def replay(folder: Path, data: Path | None = None, config: PlateConfig | None = 
         samples = _load_samples(folder / CALIBRATION)
         sets = _load_samples(folder / SETS)
         keys = [_key(entry) for entry in asked.get("rewrites", [])]
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, DataError) as error:
         raise InvalidModelError(f"can't be replayed: {error}", where=str(folder)) from error
     after = rewritten(model, Pipeline.parse(text).passes, keys, samples)
     if asked.get("tolerance") is not None:
@@ -178,8 +179,7 @@ def _save_arrays(arrays: Mapping[str, Any], path: Path) -> None:
 def _load_arrays(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    return read_arrays(path)
 
 
 def _save_samples(samples: Sequence[Arrays], path: Path) -> None:

@@ -138,7 +138,7 @@ def finetune(
         trainer.resume(sources.resume)
     trainer.run(keep=keep, progress=progress)
     student.write_back()
-    _copy_constants(trained, model)
+    _copy_constants(student, model)
     zeros = sum(int((~each.mask).sum()) for each in student.weights if each.mask is not None)
     return Tuned(
         tuple(trainer.looks),
@@ -192,11 +192,10 @@ def _check_outputs(student: GraphModule, teacher: GraphModule) -> None:
             )
 
 
-def _copy_constants(trained: ir.Model, model: ir.Model) -> None:
+def _copy_constants(student: GraphModule, model: ir.Model) -> None:
     """The weights of the copy that was trained into the graph that it is a copy of."""
-    student = GraphModule(trained, update_statistics=True)
     changed = {str(weight.value.name) for weight in student.weights} | set(student.statistics)
-    found = {str(value.name): value for value in _constants(trained)}
+    found = {str(value.name): value for value in _constants(student.model)}
     for value in _constants(model):
         if str(value.name) in changed:
             array = editing.constant(found[str(value.name)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from lprc.core.array_files import read_arrays
 from lprc.core.errors import DataError
 from lprc.models.images import load_batch
 from lprc.models.labels import list_images, read_labelled
@@ -91,11 +91,7 @@ class Rows:
         Raises:
             DataError: Not such a file, or not one with an array of equally many rows an input.
         """
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                found = {name: np.asarray(archive[name]) for name in archive.files}
-        except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-            raise DataError(f"not an .npz file of arrays: {error}", where=str(path)) from error
+        found = read_arrays(path)
         if set(found) != set(names):
             raise DataError(
                 f"it has {', '.join(sorted(found)) or 'nothing'}; "
