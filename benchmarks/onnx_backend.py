@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import onnx_backend_cases as backend
 
-from lprc.core.target import target
+from lprc.core.targets.target import target
 
 HEADER = """\
 # The operator tests that onnx ships

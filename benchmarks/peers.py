@@ -17,9 +17,9 @@ import onnx
 import onnxsim
 import onnxslim
 
-from lprc.compiler.bench import bench
-from lprc.compiler.compile import compile_model
-from lprc.compiler.optimize import Settings
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.measure.bench import bench
 
 TARGETS = {"openvino": "openvino-fp32", "ort": "ort-fp32"}
 

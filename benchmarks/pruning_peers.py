@@ -32,11 +32,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lprc.core import model_io
-from lprc.core.manager import PassManager
-from lprc.core.numerics import Session
-from lprc.core.pipeline import Pipeline
-from lprc.core.statistics import model_statistics
+from lprc.core.costs.statistics import model_statistics
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.numerics import Session
 from lprc.models.checkpoint import load_checkpoint
 from lprc.models.ctc import greedy_decode
 from lprc.models.images import load_batch

@@ -33,14 +33,14 @@ from _quantization_networks import NETWORKS, Network, exported
 from _quantization_peers import ERRORS, SCHEMES, Sample, nncf_int8, nncf_weights, ort_int8
 from numpy.typing import NDArray
 
-from lprc.compiler.artifact import open_artifact
-from lprc.compiler.bench import bench
-from lprc.compiler.calibration import ImageSamples
-from lprc.compiler.compile import compile_model
-from lprc.compiler.evaluate import evaluate
-from lprc.compiler.optimize import Settings, optimize_file
-from lprc.core.model_io import load
-from lprc.core.target import target
+from lprc.compiler.artifact.artifact import open_artifact
+from lprc.compiler.compile.calibration import ImageSamples
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Settings, optimize_file
+from lprc.compiler.measure.accuracy import evaluate
+from lprc.compiler.measure.bench import bench
+from lprc.core.onnx_io.model_io import load
+from lprc.core.targets.target import target
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("LPRC_DATA", ROOT.parent / "shared" / "lprnet"))

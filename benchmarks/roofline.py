@@ -20,10 +20,10 @@ import onnx
 import onnx_ir as ir
 from onnx import TensorProto, helper, numpy_helper
 
-from lprc.compiler.artifact import LOWERED, open_artifact
-from lprc.compiler.bench import bench
-from lprc.core import editing
-from lprc.core.model_io import load
+from lprc.compiler.artifact.artifact import LOWERED, open_artifact
+from lprc.compiler.measure.bench import bench
+from lprc.core.graph import editing
+from lprc.core.onnx_io.model_io import load
 
 CHANNELS, SIDE, LAYERS = 512, 28, 4
 

@@ -122,9 +122,9 @@ class _Builder:
 
 def time_lprc(source: Path, out: Path, pipeline_text: str, times: Times) -> None:
     """Run the pipeline from file to file, without verification."""
-    from lprc.core import model_io
-    from lprc.core.manager import PassManager
-    from lprc.core.pipeline import Pipeline
+    from lprc.core.onnx_io import model_io
+    from lprc.core.passing.manager import PassManager
+    from lprc.core.passing.pipeline import Pipeline
 
     started = time.perf_counter()
     model = model_io.load(source)
@@ -223,7 +223,7 @@ def _milliseconds(medians: list[float]) -> list[str]:
 
 def main() -> int:
     """Measure, print and judge."""
-    from lprc.core.target import target
+    from lprc.core.targets.target import target
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--nodes", type=int, nargs="+", default=[2500, 5000, 10_000, 20_000])

@@ -6,12 +6,15 @@ What stands in ``__all__`` is the Python API (docs/api.md). It is imported when 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lprc._lazy import lazy_names
+from lprc._version import __version__
 
 if TYPE_CHECKING:
     from lprc.api import OptimizeResult, bench, compile, diff, evaluate, load, optimize, save  # noqa: A004
-    from lprc.compiler.artifact import Artifact
-    from lprc.compiler.artifact import open_artifact as open  # noqa: A004
+    from lprc.compiler.artifact.artifact import Artifact
+    from lprc.compiler.artifact.artifact import open_artifact as open  # noqa: A004
     from lprc.core.errors import (
         AccuracyError,
         DataError,
@@ -23,9 +26,7 @@ if TYPE_CHECKING:
         PromiseBrokenError,
         UsageError,
     )
-    from lprc.core.pipeline import Pipeline
-
-__version__ = "0.1.0"
+    from lprc.core.passing.pipeline import Pipeline
 
 __all__ = [
     "AccuracyError",
@@ -51,27 +52,17 @@ __all__ = [
     "save",
 ]
 
-_PLACES = {
-    "lprc.api": (
-        "OptimizeResult", "bench", "compile", "diff", "evaluate", "load", "optimize", "save",
-    ),
-    "lprc.compiler.artifact": ("Artifact", "open_artifact"),
-    "lprc.core.errors": tuple(name for name in __all__ if name.endswith("Error")),
-    "lprc.core.pipeline": ("Pipeline",),
-}  # fmt: skip
-_MODULES = {name: module for module, names in _PLACES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for, as of PEP 562."""
-    attribute = "open_artifact" if name == "open" else name
-    if name not in __all__ or attribute not in _MODULES:
-        raise AttributeError(f"module 'lprc' has no attribute '{name}'")
-    from importlib import import_module
-
-    found = getattr(import_module(_MODULES[attribute]), attribute)
-    globals()[name] = found
-    return found
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "lprc.api": (
+            "OptimizeResult", "bench", "compile", "diff", "evaluate", "load", "optimize", "save",
+        ),
+        "lprc.compiler.artifact.artifact": ("Artifact", "open=open_artifact"),
+        "lprc.core.errors": tuple(name for name in __all__ if name.endswith("Error")),
+        "lprc.core.passing.pipeline": ("Pipeline",),
+    },
+)  # fmt: skip
 
 
 def __dir__() -> list[str]:

@@ -17,9 +17,8 @@ from typing import NamedTuple
 import onnx
 import onnx_ir as ir
 
-from lprc.compiler import bench as _bench
-from lprc.compiler import evaluate as _evaluate
-from lprc.compiler.arguments import (
+from lprc.compiler.artifact.artifact import Artifact
+from lprc.compiler.compile.arguments import (
     Model,
     Progress,
     Samples,
@@ -29,18 +28,19 @@ from lprc.compiler.arguments import (
     option_texts_of,
     settings_of,
 )
-from lprc.compiler.artifact import Artifact
-from lprc.compiler.compile import compile_model
-from lprc.compiler.demands import Demands
-from lprc.compiler.optimize import Optimized, VerifyMode
-from lprc.compiler.optimize import optimize as _optimize
-from lprc.core import model_io
-from lprc.core.emission import Emit
+from lprc.compiler.compile.demands import Demands
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Optimized, VerifyMode
+from lprc.compiler.compile.optimize import optimize as _optimize
+from lprc.compiler.measure import accuracy as _evaluate
+from lprc.compiler.measure import bench as _bench
 from lprc.core.graph_diff.compare import diff_models
 from lprc.core.graph_diff.result import GraphDifference
-from lprc.core.numerics import Arrays
-from lprc.core.pipeline import Pipeline
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.pipeline import Pipeline
 from lprc.core.quantization.already import Choice
+from lprc.core.running.numerics import Arrays
+from lprc.core.targets.emitter import Emit
 from lprc.models.plate_config import PlateConfig
 
 
@@ -97,7 +97,7 @@ def compile(  # noqa: A001 - the word for it
         progress: Called as work goes on.
 
     Raises:
-        LprcError: One of its subclasses, as of `lprc.compiler.compile.compile_model`.
+        LprcError: One of its subclasses, as of `lprc.compiler.compile.model.compile_model`.
     """
     with model_file(model) as path, destination(out) as folder:
         settings = settings_of(path, calibration, inputs, plates, verify, seed, progress)
@@ -152,7 +152,7 @@ def optimize(
 
 
 def load(path: str | os.PathLike[str]) -> ir.Model:
-    """Read and check an ONNX file; errors as of `lprc.core.model_io.load`."""
+    """Read and check an ONNX file; errors as of `lprc.core.onnx_io.model_io.load`."""
     return model_io.load(Path(path))
 
 

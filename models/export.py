@@ -72,7 +72,7 @@ def export_onnx(
         )
     _name_after_modules(exported)
     _drop_exporter_metadata(exported)
-    from lprc.core.model_io import from_proto, save, to_proto
+    from lprc.core.onnx_io.model_io import from_proto, save, to_proto
 
     canonical = from_proto(to_proto(exported))
     _check_logits(model, canonical, batch, (height, width))
@@ -170,8 +170,8 @@ def _check_logits(
     import numpy as np
     import torch
 
-    from lprc.core.contract import EXACT_TOLERANCE
-    from lprc.core.numerics import RunError, compare, run
+    from lprc.core.passing.contract import EXACT_TOLERANCE
+    from lprc.core.running.numerics import RunError, compare, run
 
     generator = np.random.default_rng(0)
     shape = (3 if batch == "dynamic" else int(batch), 3, *size)

@@ -10,23 +10,23 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from lprc.core import editing
-from lprc.core.contract import lossy
-from lprc.core.node_names import check_names
+from lprc.core.graph import editing
+from lprc.core.graph.annotations import Grid, grid_of, set_grid
+from lprc.core.graph.node_names import check_names
+from lprc.core.graph.provenance import origins
 from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.pass_order import State, reasons
-from lprc.core.provenance import origins
-from lprc.core.quantization import reconstruction
+from lprc.core.passing.contract import lossy
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.passing.pass_order import State, reasons
 from lprc.core.quantization.affine import Scheme, expand, floored, weight_scale
-from lprc.core.quantization.annotations import Grid, grid_of, set_grid
-from lprc.core.quantization.moments import Moments
-from lprc.core.quantization.observe import no_samples
 from lprc.core.quantization.placement import LINEAR
-from lprc.core.quantization.reconstruction import Factor, Float, Problem
-from lprc.core.quantization.shadow import Shadow, observed
-from lprc.core.quantization.unfold import Unfolded, unfolded
-from lprc.core.sparse_regression import EXACT_STEPS, Regression, solve
+from lprc.core.running.observe import no_samples
+from lprc.passes._fitting.moments import Moments
+from lprc.passes._fitting.shadow import Shadow, observed
+from lprc.passes._fitting.sparse_regression import EXACT_STEPS, Regression, solve
+from lprc.passes._fitting.unfold import Unfolded, unfolded
+from lprc.passes._rounding import reconstruction
+from lprc.passes._rounding.reconstruction import Factor, Float, Problem
 
 LARGEST = 4096
 """The longest rows that are reconstructed: their second moment has 128 MiB."""

@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 import onnx_ir as ir
 
-from lprc.core import editing
-from lprc.core.contract import exact
+from lprc.core.graph import editing
 from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass, PassContext
 
 
 @dataclass(frozen=True)

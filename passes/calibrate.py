@@ -9,18 +9,18 @@ from typing import Literal
 
 import onnx_ir as ir
 
-from lprc.core.contract import exact
 from lprc.core.errors import DataError
+from lprc.core.graph.annotations import set_range
 from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.pass_order import State, reasons
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.passing.pass_order import State, reasons
 from lprc.core.quantization.affine import Scheme
-from lprc.core.quantization.annotations import set_range
-from lprc.core.quantization.estimators import Method, estimate
-from lprc.core.quantization.histogram import ActivationStatistics
-from lprc.core.quantization.observe import no_samples, observe
 from lprc.core.quantization.placement import Rules, plan
-from lprc.core.quantization.task_ranges import task_ranges
+from lprc.core.running.observe import no_samples, observe
+from lprc.passes._calibration.estimators import Method, estimate
+from lprc.passes._calibration.histogram import ActivationStatistics
+from lprc.passes._calibration.task_ranges import task_ranges
 
 FEWEST = 8
 """Samples below which a range is an accident."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from lprc.core import editing
-from lprc.core.contract import exact
+from lprc.core.graph import editing
+from lprc.core.graph.reduction import reduce_mean, reduced_axes
 from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.passes._reduction import reduce_mean, reduced_axes
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass, PassContext
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,18 @@ from typing import Literal
 
 import onnx_ir as ir
 
-from lprc.core import editing
-from lprc.core.contract import approximate, lossy
-from lprc.core.node_names import check_names
+from lprc.core.graph import editing
+from lprc.core.graph.annotations import range_of
+from lprc.core.graph.node_names import check_names
 from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.quantization.annotations import range_of
-from lprc.passes._float16_fits import range_misfit
-from lprc.passes._float16_neighbours import add_dequantised, add_statistics
-from lprc.passes._float16_placement import INDIFFERENT, Placement, is_candidate, regions
-from lprc.passes._float16_ports import half_inputs, half_outputs, is_float
-from lprc.passes._float16_rewrite import Rewriter
-from lprc.passes._float16_rules import Kept, Rules
+from lprc.core.passing.contract import approximate, lossy
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.passes._float16.fits import range_misfit
+from lprc.passes._float16.neighbours import add_dequantised, add_statistics
+from lprc.passes._float16.placement import INDIFFERENT, Placement, is_candidate, regions
+from lprc.passes._float16.ports import half_inputs, half_outputs, is_float
+from lprc.passes._float16.rewrite import Rewriter
+from lprc.passes._float16.rules import Kept, Rules
 
 
 @dataclass(frozen=True)

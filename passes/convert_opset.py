@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import onnx
 import onnx_ir as ir
 
-from lprc.core import editing, shapes
-from lprc.core.contract import exact
+from lprc.core.graph import editing, shapes
+from lprc.core.graph.origin_map import OriginMap
 from lprc.core.options import option
-from lprc.core.origin_map import OriginMap
-from lprc.core.pass_base import Pass, PassContext
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass, PassContext
 
 
 @dataclass(frozen=True)

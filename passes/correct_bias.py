@@ -10,20 +10,20 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from lprc.core import editing
-from lprc.core.bias import add_to_bias
-from lprc.core.contract import lossy
-from lprc.core.numerics import Arrays
+from lprc.core.graph import editing
+from lprc.core.graph.annotations import grid_of
 from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.pass_order import State, reasons
+from lprc.core.passing.contract import lossy
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.passing.pass_order import State, reasons
 from lprc.core.quantization.affine import Scheme, expand, quantize_weight, weight_scale
-from lprc.core.quantization.annotations import grid_of
-from lprc.core.quantization.channel_statistics import channel_statistics, output_mean
-from lprc.core.quantization.observe import no_samples
 from lprc.core.quantization.placement import LINEAR
-from lprc.core.quantization.shadow import Shadow, observed
-from lprc.core.quantization.unfold import Unfolded, unfolded
+from lprc.core.running.numerics import Arrays
+from lprc.core.running.observe import no_samples
+from lprc.passes._fitting.bias import add_to_bias
+from lprc.passes._fitting.channel_statistics import channel_statistics, output_mean
+from lprc.passes._fitting.shadow import Shadow, observed
+from lprc.passes._fitting.unfold import Unfolded, unfolded
 
 Float = NDArray[np.float64]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from lprc.core import editing
-from lprc.core.contract import exact
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.provenance import inherit
+from lprc.core.graph import editing
+from lprc.core.graph.provenance import inherit
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass, PassContext
 
 _NOT_DETERMINISTIC = frozenset(
     [

@@ -11,16 +11,16 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from lprc.core import editing
-from lprc.core.contract import exact
+from lprc.core.graph import editing
+from lprc.core.graph.weight_sparsity import is_sparse
 from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.pass_order import State, reasons
-from lprc.core.weight_sparsity import is_sparse
-from lprc.passes._channel_group import BlockedError, ChannelGroup, apply
-from lprc.passes._channel_levels import Levels, constant_rows, conv_levels, in_order, levels_of
-from lprc.passes._channels import channel_slice, make_contiguous
-from lprc.passes._constant_absorption import Absorption, CannotAbsorbError, absorb, plan_absorption
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.passing.pass_order import State, reasons
+from lprc.passes._channels.absorption import Absorption, CannotAbsorbError, absorb, plan_absorption
+from lprc.passes._channels.axes import channel_slice, make_contiguous
+from lprc.passes._channels.coupled_values import BlockedError, ChannelGroup, apply
+from lprc.passes._channels.levels import Levels, constant_rows, conv_levels, in_order, levels_of
 
 Order = NDArray[np.int64]
 

@@ -9,13 +9,13 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from lprc.core import constants, editing
-from lprc.core.contract import exact
-from lprc.core.evaluate import evaluate, output_types, type_bytes
-from lprc.core.numerics import RunError
+from lprc.core.graph import constants, editing
 from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.shape_values import Element, ShapeValues, dimensions
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.running.numerics import RunError
+from lprc.passes._constants.node_values import evaluate, output_types, type_bytes
+from lprc.passes._constants.shape_values import Element, ShapeValues, dimensions
 
 _RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli")
 _NEVER = frozenset((*_RANDOM, "Multinomial", "Dropout", "Constant"))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from lprc.core import editing
-from lprc.core.contract import exact
-from lprc.core.pass_base import Pass, PassContext
-from lprc.passes._channels import BINARY, POOLS, UNARY, aligned_axis, slice_bounds
+from lprc.core.graph import editing
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.passes._channels.axes import BINARY, POOLS, UNARY, aligned_axis, slice_bounds
 
 Bounds = dict[int, slice]
 

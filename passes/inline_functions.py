@@ -8,10 +8,10 @@ import onnx_ir as ir
 from onnx_ir.passes import PreconditionError
 from onnx_ir.passes.common import InlinePass
 
-from lprc.core import editing
-from lprc.core.contract import exact
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.provenance import KEY, set_origins
+from lprc.core.graph import editing
+from lprc.core.graph.provenance import KEY, set_origins
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass, PassContext
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,16 @@ from typing import Literal
 import numpy as np
 import onnx_ir as ir
 
-from lprc.core import editing
-from lprc.core.contract import lossy
 from lprc.core.errors import UsageError
-from lprc.core.node_names import check_names
+from lprc.core.graph import editing
+from lprc.core.graph.annotations import range_of
+from lprc.core.graph.node_names import check_names
 from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.pass_order import State
+from lprc.core.passing.contract import lossy
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.passing.pass_order import State
 from lprc.core.quantization.affine import QuantParams, Scheme, activation_params
 from lprc.core.quantization.already import is_quantized
-from lprc.core.quantization.annotations import range_of
 from lprc.core.quantization.placement import (
     CARRIERS,
     LINEAR,
@@ -28,7 +28,7 @@ from lprc.core.quantization.placement import (
     plan,
     weight_index,
 )
-from lprc.passes._weight_grid import (
+from lprc.passes._rounding.weight_grid import (
     QuantizedWeight,
     channel_axis,
     dequantized,

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from lprc.core import editing
-from lprc.core.constants import become_initializer, constant_tensor
-from lprc.core.contract import exact
-from lprc.core.pass_base import Pass, PassContext
+from lprc.core.graph import editing
+from lprc.core.graph.constants import become_initializer, constant_tensor
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass, PassContext
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from lprc.core import editing
-from lprc.core.contract import exact
+from lprc.core.graph import editing
 from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.passes._sequences import READERS, SEQUENCES, Element, Sequences
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.passes._forms.sequences import READERS, SEQUENCES, Element, Sequences
 
 
 @dataclass(frozen=True)

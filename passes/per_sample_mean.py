@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
-from lprc.core import editing
-from lprc.core.contract import exact_at_batch
+from lprc.core.graph import editing
+from lprc.core.graph.reduction import reduce_mean, reduced_axes
 from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.passes._reduction import reduce_mean, reduced_axes
+from lprc.core.passing.contract import exact_at_batch
+from lprc.core.passing.pass_base import Pass, PassContext
 
 _CARRIES = [
     "Abs",

@@ -10,26 +10,27 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from lprc.core.channels.costs import (
+from lprc.core.errors import AccuracyError, UsageError
+from lprc.core.graph.node_names import check_names
+from lprc.core.options import option
+from lprc.core.passing.contract import lossy
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.passing.pass_order import State, reasons
+from lprc.core.passing.reference import remember
+from lprc.core.running.observe import no_samples
+from lprc.core.running.random_inputs import random_inputs
+from lprc.passes._pruning.channel_groups import ChannelClass, ChannelGroups, channel_groups
+from lprc.passes._pruning.choice import Chunk, Cost, by_cost, by_ratio, chunks
+from lprc.passes._pruning.importance import DATA_DRIVEN, Importance, scores
+from lprc.passes._pruning.latency import RelativeLatency
+from lprc.passes._pruning.record import record
+from lprc.passes._pruning.removal import remove
+from lprc.passes._pruning.removal_costs import (
     byte_shares,
     mac_shares,
     multiply_accumulates,
     weight_bytes,
 )
-from lprc.core.channels.groups import ChannelClass, ChannelGroups, channel_groups
-from lprc.core.channels.reference import record, remember
-from lprc.core.channels.removal import remove
-from lprc.core.contract import lossy
-from lprc.core.errors import AccuracyError, UsageError
-from lprc.core.node_names import check_names
-from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.pass_order import State, reasons
-from lprc.core.quantization.observe import no_samples
-from lprc.core.random_inputs import random_inputs
-from lprc.passes._channel_choice import Chunk, Cost, by_cost, by_ratio, chunks
-from lprc.passes._channel_importance import DATA_DRIVEN, Importance, scores
-from lprc.passes._channel_latency import RelativeLatency
 
 DEFAULT_RATIO = 0.3
 

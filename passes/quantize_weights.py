@@ -7,16 +7,16 @@ from typing import Literal
 
 import onnx_ir as ir
 
-from lprc.core import editing
-from lprc.core.contract import lossy
 from lprc.core.errors import UsageError
+from lprc.core.graph import editing
+from lprc.core.graph.annotations import grid_of
 from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.pass_order import State
+from lprc.core.passing.contract import lossy
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.passing.pass_order import State
 from lprc.core.quantization.already import is_quantized
-from lprc.core.quantization.annotations import grid_of
 from lprc.core.quantization.placement import LINEAR, weight_index
-from lprc.passes._weight_grid import (
+from lprc.passes._rounding.weight_grid import (
     QuantizedWeight,
     channel_axis,
     dequantized,

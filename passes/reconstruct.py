@@ -9,19 +9,19 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from lprc.core import editing
-from lprc.core.bias import add_to_bias, bias_of
-from lprc.core.channels.edits import set_input
-from lprc.core.channels.reference import Reference, reference
-from lprc.core.channels.regression import Normal
-from lprc.core.contract import lossy
-from lprc.core.numerics import Arrays
+from lprc.core.graph import editing
 from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.pass_order import State, reasons
-from lprc.core.quantization.observe import no_samples, spread
-from lprc.core.quantization.shadow import observed
-from lprc.core.quantization.unfold import Unfolded, unfolded
+from lprc.core.passing.contract import lossy
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.passing.pass_order import State, reasons
+from lprc.core.passing.reference import Reference, reference
+from lprc.core.running.numerics import Arrays
+from lprc.core.running.observe import no_samples, spread
+from lprc.passes._fitting.bias import add_to_bias, bias_of
+from lprc.passes._fitting.regression import Normal
+from lprc.passes._fitting.shadow import observed
+from lprc.passes._fitting.unfold import Unfolded, unfolded
+from lprc.passes._pruning.edits import set_input
 
 Float = NDArray[np.float64]
 

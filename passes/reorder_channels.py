@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from lprc.core import editing
-from lprc.core.contract import exact
+from lprc.core.graph import editing
+from lprc.core.graph.weight_sparsity import is_sparse
 from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.pass_order import State, reasons
-from lprc.core.weight_sparsity import is_sparse
-from lprc.passes._channel_group import BlockedError, ChannelGroup, apply
-from lprc.passes._channels import BINARY, POOLS, UNARY, channel_slice, make_contiguous
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.passing.pass_order import State, reasons
+from lprc.passes._channels.axes import BINARY, POOLS, UNARY, channel_slice, make_contiguous
+from lprc.passes._channels.coupled_values import BlockedError, ChannelGroup, apply
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from lprc.core import editing, shapes
-from lprc.core.contract import exact
-from lprc.core.numerics import RunError, run
+from lprc.core.graph import editing, shapes
 from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.random_inputs import NoInputsError, random_inputs
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.running.numerics import RunError, run
+from lprc.core.running.random_inputs import NoInputsError, random_inputs
 
 SYMBOL = "batch"
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import onnx
 import onnx_ir as ir
 
-from lprc.core.adapters import run_over_proto
-from lprc.core.contract import exact
 from lprc.core.errors import InvalidModelError, MissingDependencyError
-from lprc.core.pass_base import Pass, PassContext
+from lprc.core.passing.adapters import run_over_proto
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass, PassContext
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from lprc.core import editing
-from lprc.core.contract import exact
-from lprc.core.pass_base import Pass, PassContext
+from lprc.core.graph import editing
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass, PassContext
 
 _NEVER_NEGATIVE = ("Relu", "Sigmoid", "Softmax", "Abs", "Exp", "HardSigmoid", "Softplus")
 _CARRIERS = ("MaxPool", "GlobalMaxPool", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten")

@@ -9,9 +9,15 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from lprc.core import editing
-from lprc.core.contract import exact
-from lprc.core.linear_inputs import (
+from lprc.core.graph import editing
+from lprc.core.graph.annotations import Range, range_of, set_range
+from lprc.core.options import option
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.passing.pass_order import State, reasons
+from lprc.core.running.observe import no_samples, observe
+from lprc.passes._scaling.homogeneous import Step
+from lprc.passes._scaling.linear_inputs import (
     LARGEST_SCALE,
     LINEAR,
     NOTHING,
@@ -21,13 +27,7 @@ from lprc.core.linear_inputs import (
     scaled_weight,
     why_not_scalable,
 )
-from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.pass_order import State, reasons
-from lprc.core.quantization.annotations import Range, range_of, set_range
-from lprc.core.quantization.observe import no_samples, observe
-from lprc.passes._homogeneous import Step
-from lprc.passes._scale_sources import Blocked, Source, sources
+from lprc.passes._scaling.sources import Blocked, Source, sources
 
 Float = NDArray[np.float64]
 

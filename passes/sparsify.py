@@ -10,25 +10,26 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from lprc.core import editing, sparse_regression
-from lprc.core.bias import add_to_bias, bias_of
-from lprc.core.contract import lossy
-from lprc.core.gradients import NoGradientError
-from lprc.core.node_names import check_names
-from lprc.core.numerics import Arrays
+from lprc.core.graph import editing
+from lprc.core.graph.node_names import check_names
+from lprc.core.graph.weight_sparsity import Pattern
 from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.pass_order import State, reasons
-from lprc.core.quantization.distillation import Distillation, distil
-from lprc.core.quantization.observe import no_samples
-from lprc.core.quantization.positions import Positions
-from lprc.core.quantization.refit import Fit, with_ones
-from lprc.core.quantization.shadow import Shadow, observed
-from lprc.core.quantization.unfold import Unfolded
-from lprc.core.weight_sparsity import Pattern
-from lprc.passes import _sparse_masks as masks
-from lprc.passes._sparse_layers import LARGEST, Limits, groups_of, sparse_layers
-from lprc.passes._sparse_permutation import permute
+from lprc.core.passing.contract import lossy
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.passing.pass_order import State, reasons
+from lprc.core.running.numerics import Arrays
+from lprc.core.running.observe import no_samples
+from lprc.passes._fitting import sparse_regression
+from lprc.passes._fitting.bias import add_to_bias, bias_of
+from lprc.passes._fitting.shadow import Shadow, observed
+from lprc.passes._fitting.unfold import Unfolded
+from lprc.passes._sparsity import masks
+from lprc.passes._sparsity.distillation import Distillation, distil
+from lprc.passes._sparsity.gradients import NoGradientError
+from lprc.passes._sparsity.layers import LARGEST, Limits, groups_of, sparse_layers
+from lprc.passes._sparsity.permutation import permute
+from lprc.passes._sparsity.positions import Positions
+from lprc.passes._sparsity.refit import Fit, with_ones
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 
-from lprc.core.emission import EmitJob, Emitted
-from lprc.core.target import Target
+from lprc.core.targets.emitter import EmitJob, Emitted
+from lprc.core.targets.target import Target
 
 ONNX = Target.from_resource("lprc.targets", "onnx.toml")
 ONNX_QDQ = Target.from_resource("lprc.targets", "onnx-qdq.toml")

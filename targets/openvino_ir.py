@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
-from lprc.core.emission import EmitJob, Emitted
 from lprc.core.errors import LprcError
-from lprc.core.target import Target
+from lprc.core.targets.emitter import EmitJob, Emitted
+from lprc.core.targets.target import Target
 
 OPENVINO_FP32 = Target.from_resource("lprc.targets", "openvino-fp32.toml")
 OPENVINO_FP16 = Target.from_resource("lprc.targets", "openvino-fp16.toml")

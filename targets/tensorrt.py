@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from lprc.core.emission import EmitJob, Emitted
 from lprc.core.errors import IllegalForTargetError
-from lprc.core.target import Target
+from lprc.core.targets.emitter import EmitJob, Emitted
+from lprc.core.targets.target import Target
 from lprc.targets import tensorrt_kit, tensorrt_precision, tensorrt_process
 from lprc.targets.tensorrt_options import TensorRTOptions
 from lprc.targets.tensorrt_profiles import profiles

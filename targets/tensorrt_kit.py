@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from lprc.core.digest import sha256
-from lprc.core.emission import EmitJob, Emitted
-from lprc.core.numerics import Session
+from lprc.core.files.digest import sha256
+from lprc.core.running.numerics import Session
+from lprc.core.targets.emitter import EmitJob, Emitted
 from lprc.targets.tensorrt_samples import batch
 
 SETTINGS = "build.json"

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from lprc.core.emission import Emit, TargetOptions
 from lprc.core.errors import MissingDependencyError
-from lprc.core.installed import is_installed
 from lprc.core.options import option
+from lprc.core.process.installed import is_installed
+from lprc.core.targets.emitter import Emit, TargetOptions
 from lprc.targets.tensorrt_scripts.cuda_device import INSTALL, MODULES
 
 _INSTALL = {**INSTALL, "rtx": 'pip install "lprc[tensorrt]"'}

@@ -9,7 +9,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from lprc.core.provenance import describe, origins
+from lprc.core.graph.provenance import describe, origins
 from lprc.core.quantization.requested import requested
 
 Layer = Mapping[str, Any]

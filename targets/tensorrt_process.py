@@ -17,8 +17,8 @@ from lprc.core.errors import (
     OutputError,
     UsageError,
 )
-from lprc.core.provenance import describe
-from lprc.core.worker import WorkerError, run_worker
+from lprc.core.graph.provenance import describe
+from lprc.core.process.worker import WorkerError, run_worker
 
 SETTINGS = "build.json"
 _MODULE = "lprc.targets.tensorrt_scripts.build_engine"

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx_ir as ir
 
-from lprc.core.numerics import Arrays
-from lprc.core.random_inputs import random_inputs
+from lprc.core.running.numerics import Arrays
+from lprc.core.running.random_inputs import random_inputs
 from lprc.targets.tensorrt_options import Shape
 
 Profiles = Mapping[str, Sequence[Shape]]

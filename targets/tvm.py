@@ -8,10 +8,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from lprc.core.emission import EmitJob, Emitted
 from lprc.core.errors import LprcError, UsageError
-from lprc.core.target import Target
-from lprc.core.worker import WorkerError, run_worker
+from lprc.core.process.worker import WorkerError, run_worker
+from lprc.core.targets.emitter import EmitJob, Emitted
+from lprc.core.targets.target import Target
 from lprc.targets.tvm_options import TVMOptions
 
 TVM_FP32 = Target.from_resource("lprc.targets", "tvm-fp32.toml")

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lprc.core.emission import Emit, TargetOptions
 from lprc.core.errors import MissingDependencyError
 from lprc.core.options import option
+from lprc.core.targets.emitter import Emit, TargetOptions
 from lprc.targets.tvm_backend.versions import check_versions
 
 

@@ -22,7 +22,7 @@ os.environ["LPRC_NO_CACHE"] = "1"
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Tests marked gpu run where TensorRT engines do."""
     if item.get_closest_marker("gpu") is not None:
-        from lprc.compiler.runners import unavailable
+        from lprc.compiler.runners.open import unavailable
 
         obstacle = unavailable("tensorrt")
         if obstacle is not None:

@@ -72,9 +72,9 @@ def outcome(case: Case, pipeline_text: str) -> Outcome:
     Where ONNX Runtime can't run the original, the shipped outputs stand for it.
     """
     from lprc.core.errors import LprcError
-    from lprc.core.manager import PassManager
-    from lprc.core.model_io import from_proto, to_proto
-    from lprc.core.pipeline import Pipeline
+    from lprc.core.onnx_io.model_io import from_proto, to_proto
+    from lprc.core.passing.manager import PassManager
+    from lprc.core.passing.pipeline import Pipeline
 
     try:
         before = _run(case.model, case.inputs)

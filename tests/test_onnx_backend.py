@@ -7,7 +7,7 @@ import functools
 import onnx_backend_cases as backend
 import pytest
 
-from lprc.core.target import target
+from lprc.core.targets.target import target
 
 
 @functools.cache

@@ -33,7 +33,7 @@ def command(
     Each is a folder of `compile` or a model file; `model.onnx@openvino` names the runtime.
     """
     from lprc.cli.progress import reporter
-    from lprc.compiler.bench import bench
+    from lprc.compiler.measure.bench import bench
 
     with reporter("measuring", quiet=quiet or as_json) as progress:
         rows = bench(

@@ -93,8 +93,8 @@ def command(
     from lprc.cli.progress import reporter
     from lprc.cli.settings import plate_samples, read_inputs
     from lprc.compiler.bisect.run import Question, bisect_file
-    from lprc.compiler.calibration import VERIFY_IMAGES
-    from lprc.core.target import target as find_target
+    from lprc.compiler.compile.calibration import VERIFY_IMAGES
+    from lprc.core.targets.target import target as find_target
     from lprc.models.plate_config import PlateConfig
 
     text = find_target(target).pipeline if target is not None else pipeline

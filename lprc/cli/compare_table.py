@@ -9,9 +9,9 @@ from typing import Any
 
 from lprc.cli import console
 from lprc.cli.progress import reporter
-from lprc.compiler.artifact import open_artifact
-from lprc.compiler.bench import BenchRow, bench
-from lprc.compiler.evaluate import Evaluation, evaluate
+from lprc.compiler.artifact.artifact import open_artifact
+from lprc.compiler.measure.accuracy import Evaluation, evaluate
+from lprc.compiler.measure.bench import BenchRow, bench
 from lprc.core.errors import InvalidModelError
 from lprc.models.plate_config import PlateConfig
 

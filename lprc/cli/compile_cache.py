@@ -10,8 +10,8 @@ import click
 from click.core import ParameterSource
 
 from lprc.cli.common import PathArgument
+from lprc.compiler.artifact.manifest_file import FILE
 from lprc.compiler.cache.location import store_in_use
-from lprc.compiler.manifest_file import FILE
 from lprc.core.errors import LprcError, UsageError
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class CompileCache:
         return [str(path) for path in self._inputs().files]
 
     def _inputs(self) -> Any:
-        from lprc.compiler.input_files import input_files
+        from lprc.compiler.cache.input_files import input_files
 
         given = {name: self._given[name] for name in ("calib", "data", "plates")}
         return input_files(self._given["model"], **given, store=self.store)
@@ -147,7 +147,7 @@ class CompileCache:
     def _write_depfile(self) -> None:
         if self._depfile is None:
             return
-        from lprc.compiler.depfile import write_depfile
+        from lprc.compiler.artifact.depfile import write_depfile
 
         inputs = self._inputs()
         output = self._called or self._given["out"] / FILE

@@ -25,13 +25,13 @@ from lprc.cli.compile_cache import (
     depfile_options,
     no_cache_option,
 )
-from lprc.cli.costs import costs_options
+from lprc.cli.pass_cost_options import costs_options
 from lprc.cli.printing import PrintingCommand, printing, printing_options
 from lprc.cli.report import check_report, report_options
 
 if TYPE_CHECKING:
-    from lprc.compiler.compile import Compiled
-    from lprc.compiler.sensitivity import Search
+    from lprc.compiler.compile.model import Compiled
+    from lprc.compiler.measure.sensitivity import Search
 
 
 @click.command("compile", cls=PrintingCommand)
@@ -148,17 +148,17 @@ def command(
         return
 
     from lprc.cli.compare_table import compare_document, measured
-    from lprc.cli.costs import cost_settings, stats_verify
+    from lprc.cli.pass_cost_options import cost_settings, stats_verify
     from lprc.cli.pass_table import records_document
     from lprc.cli.progress import reporter
     from lprc.cli.report import compile_report, layer_sensitivity
     from lprc.cli.settings import check_runs, plate_samples, verify_mode
-    from lprc.compiler.calibration import VERIFY_IMAGES
-    from lprc.compiler.compile import compile_model
-    from lprc.compiler.demands import Demands
-    from lprc.compiler.optimize import Settings
+    from lprc.compiler.compile.calibration import VERIFY_IMAGES
+    from lprc.compiler.compile.demands import Demands
+    from lprc.compiler.compile.model import compile_model
+    from lprc.compiler.compile.optimize import Settings
     from lprc.compiler.report.history import History
-    from lprc.core.pipeline import parse_options
+    from lprc.core.passing.pipeline import parse_options
     from lprc.models.plate_config import PlateConfig
 
     silent = quiet or as_json
@@ -250,7 +250,7 @@ class _Shown:
 def _print(compiled: Compiled, rows: Any, shown: _Shown, out: Path) -> None:
     """What was done, as text."""
     from lprc.cli.compare_table import print_comparison
-    from lprc.cli.costs import print_stats, print_times
+    from lprc.cli.pass_cost_options import print_stats, print_times
     from lprc.cli.pass_table import print_records
     from lprc.cli.precision_table import print_precision
 

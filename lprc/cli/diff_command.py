@@ -83,8 +83,8 @@ def _difference(before: Path, after: Path) -> GraphDifference:
 
 def _load(path: Path) -> ir.Model:
     """A model file, or an artefact's lowered graph."""
-    from lprc.compiler.artifact import LOWERED, open_artifact
-    from lprc.core.model_io import load
+    from lprc.compiler.artifact.artifact import LOWERED, open_artifact
+    from lprc.core.onnx_io.model_io import load
 
     if path.is_dir():
         open_artifact(path)  # says what is wrong with a folder that is none
@@ -93,7 +93,7 @@ def _load(path: Path) -> ir.Model:
 
 
 def _write_html(difference: GraphDifference, path: Path, names: tuple[str, str]) -> None:
-    from lprc.core.atomic import atomic_file
+    from lprc.core.files.atomic import atomic_file
     from lprc.core.graph_diff.html import html_page
 
     with atomic_file(path) as temporary:

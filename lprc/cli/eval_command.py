@@ -40,7 +40,7 @@ def command(
 ) -> None:
     """Measure exact plate matches of ARTEFACT (a folder of `compile`, or a model file)."""
     from lprc.cli.progress import reporter
-    from lprc.compiler.evaluate import evaluate
+    from lprc.compiler.measure.accuracy import evaluate
     from lprc.models.plate_config import PlateConfig
 
     with reporter("evaluating", quiet=quiet or as_json) as progress:

@@ -11,7 +11,7 @@ from lprc.cli import console
 from lprc.cli.common import PathArgument, debug_option, json_option
 
 if TYPE_CHECKING:
-    from lprc.compiler.explanation import Explanation, NodeFacts
+    from lprc.compiler.explain.explanation import Explanation, NodeFacts
     from lprc.core.quantization.around import Quantization
 
 
@@ -26,7 +26,7 @@ def command(artefact: Path, node: str, as_json: bool) -> None:
     NODE is a node of the lowered graph or of the source, a value, an initialiser, or a layer of the
     engine.
     """
-    from lprc.compiler.explanation import explain
+    from lprc.compiler.explain.explanation import explain
 
     found = explain(artefact, node)
     if as_json:

@@ -123,8 +123,8 @@ def command(
     """
     from lprc.cli.progress import reporter
     from lprc.core.errors import MissingDependencyError
-    from lprc.core.installed import is_installed
-    from lprc.core.model_io import load, save
+    from lprc.core.onnx_io.model_io import load, save
+    from lprc.core.process.installed import is_installed
 
     if not is_installed("torch"):
         raise MissingDependencyError(
@@ -156,7 +156,7 @@ def command(
 def _samples(
     graph: ir.Model, model: Path, data: Path, plates: str | None, *, labelled: bool
 ) -> Samples:
-    from lprc.compiler.calibration import ImageSamples
+    from lprc.compiler.compile.calibration import ImageSamples
     from lprc.compiler.training.samples import Plates, Rows
 
     if data.suffix == ".npz":

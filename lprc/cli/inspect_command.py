@@ -11,8 +11,8 @@ from lprc.cli import console
 from lprc.cli.common import PathArgument, debug_option, json_option
 
 if TYPE_CHECKING:
-    from lprc.compiler.inspection import Inspection, Legality, Port
-    from lprc.core.statistics import LayerRow
+    from lprc.compiler.explain.inspection import Inspection, Legality, Port
+    from lprc.core.costs.statistics import LayerRow
 
 
 @click.command("inspect")
@@ -25,7 +25,7 @@ def command(model: Path, layers: bool, as_json: bool) -> None:
 
     Of an artefact the lowered graph is looked at. Nothing is run, and no SDK is needed.
     """
-    from lprc.compiler.inspection import inspect_model
+    from lprc.compiler.explain.inspection import inspect_model
 
     found = inspect_model(model)
     if as_json:

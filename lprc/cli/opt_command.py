@@ -18,7 +18,7 @@ from lprc.cli.common import (
     verify_option,
 )
 from lprc.cli.compile_cache import no_cache_option
-from lprc.cli.costs import costs_options
+from lprc.cli.pass_cost_options import costs_options
 from lprc.cli.printing import PrintingCommand, printing, printing_options
 
 
@@ -70,12 +70,12 @@ def command(
     check_passes: bool,
 ) -> None:
     """Run the passes of a pipeline over MODEL and write the result."""
-    from lprc.cli.costs import cost_settings, print_stats, print_times, stats_verify
+    from lprc.cli.pass_cost_options import cost_settings, print_stats, print_times, stats_verify
     from lprc.cli.pass_table import print_records, records_document
     from lprc.cli.progress import reporter
     from lprc.cli.settings import plate_samples, read_inputs, verify_mode
     from lprc.compiler.cache.location import store_in_use
-    from lprc.compiler.optimize import Settings, optimize_file
+    from lprc.compiler.compile.optimize import Settings, optimize_file
     from lprc.core.errors import UsageError
 
     if (data is not None or measure) and not stats:

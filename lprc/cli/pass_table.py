@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from lprc.cli import console
-from lprc.compiler.manifest import passes_document, skip_counts
-from lprc.compiler.optimize import Optimized
-from lprc.core.manager import PassRecord
-from lprc.core.numerics import OutputDelta
+from lprc.compiler.artifact.manifest import passes_document, skip_counts
+from lprc.compiler.compile.optimize import Optimized
+from lprc.core.passing.manager import PassRecord
+from lprc.core.running.numerics import OutputDelta
 
 
 def records_document(optimized: Optimized) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from lprc.cli.common import debug_option, json_option
 @debug_option
 def command(name: str | None, as_json: bool) -> None:
     """List the passes, or document the pass NAME."""
-    from lprc.core.registry import pass_names
+    from lprc.core.passing.registry import pass_names
 
     names = [name] if name else pass_names()
     documents = [_describe(each) for each in names]
@@ -32,7 +32,7 @@ def command(name: str | None, as_json: bool) -> None:
 
 def _describe(name: str) -> dict[str, Any]:
     from lprc.core.options import option_infos
-    from lprc.core.registry import pass_class
+    from lprc.core.passing.registry import pass_class
 
     found = pass_class(name)
     documentation = inspect.getdoc(found) or ""

@@ -9,7 +9,7 @@ import click
 from lprc.cli import console
 
 if TYPE_CHECKING:
-    from lprc.core.emission import Emitted
+    from lprc.core.targets.emitter import Emitted
 
 
 def print_precision(emitted: Emitted) -> None:

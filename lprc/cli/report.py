@@ -13,11 +13,11 @@ from lprc.cli.common import PathArgument
 from lprc.core.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
-    from lprc.compiler.calibration import ImageSamples
-    from lprc.compiler.compile import Compiled
+    from lprc.compiler.compile.calibration import ImageSamples
+    from lprc.compiler.compile.model import Compiled
+    from lprc.compiler.measure.sensitivity import LayerSensitivity
     from lprc.compiler.report.findings import Measurement
     from lprc.compiler.report.history import History
-    from lprc.compiler.sensitivity import LayerSensitivity
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -112,9 +112,9 @@ def layer_sensitivity(
     if not asked or samples is None:
         return ()
     from lprc.cli.progress import reporter
-    from lprc.compiler.sensitivity import Quantizable, rank
-    from lprc.core.model_io import load
-    from lprc.core.pipeline import Pipeline
+    from lprc.compiler.measure.sensitivity import Quantizable, rank
+    from lprc.core.onnx_io.model_io import load
+    from lprc.core.passing.pipeline import Pipeline
 
     graph = Quantizable(load(model), Pipeline.parse(compiled.optimized.pipeline), samples)
     with reporter("sensitivity", quiet=quiet) as progress:

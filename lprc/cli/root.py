@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from lprc import __version__
+from lprc._version import __version__
 from lprc.cli.signals import TerminatedError, signals_raised
 from lprc.core.errors import LprcError, UsageError
 

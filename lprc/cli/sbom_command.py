@@ -18,9 +18,9 @@ def command(artefact: Path, out: Path | None) -> None:
 
     The files are checked by their hashes first.
     """
-    from lprc.compiler.sbom import sbom
-    from lprc.compiler.verify_artifact import artefact_folder, check_files, require_whole
-    from lprc.core.atomic import atomic_file
+    from lprc.compiler.artifact.sbom import sbom
+    from lprc.compiler.artifact.verify import artefact_folder, check_files, require_whole
+    from lprc.core.files.atomic import atomic_file
 
     folder = artefact_folder(artefact)
     require_whole(check_files(folder))

@@ -37,10 +37,10 @@ def command(
     """Quantise one layer of MODEL at a time, and show what that does to its outputs."""
     from lprc.cli.progress import reporter
     from lprc.cli.settings import plate_samples
-    from lprc.compiler.sensitivity import Quantizable, rank
-    from lprc.core.model_io import load
-    from lprc.core.pipeline import Pipeline
-    from lprc.core.target import target as find_target
+    from lprc.compiler.measure.sensitivity import Quantizable, rank
+    from lprc.core.onnx_io.model_io import load
+    from lprc.core.passing.pipeline import Pipeline
+    from lprc.core.targets.target import target as find_target
 
     text = passes if passes is not None else find_target(target).pipeline
     samples = plate_samples(calib, plates, model)

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from lprc.compiler.optimize import VerifyMode
-from lprc.core.array_files import read_arrays
+from lprc.compiler.compile.optimize import VerifyMode
 from lprc.core.errors import MissingDependencyError
+from lprc.core.files.array_files import read_arrays
 
 if TYPE_CHECKING:
-    from lprc.compiler.calibration import ImageSamples
+    from lprc.compiler.compile.calibration import ImageSamples
 
 
 def verify_mode(text: str) -> VerifyMode:
@@ -34,8 +34,8 @@ def check_runs(target: str, emit: str, options: Mapping[str, tuple[str, ...]]) -
     Raises:
         MissingDependencyError: What would be written runs on another machine only.
     """
-    from lprc.compiler.emit import obstacle, read_options
-    from lprc.core.target import target as find_target
+    from lprc.compiler.compile.emit import obstacle, read_options
+    from lprc.core.targets.target import target as find_target
 
     if emit != "engine":  # the lowered graph is measured, in ONNX Runtime
         return
@@ -57,7 +57,7 @@ def plate_samples(folder: Path | None, plates: str | None, model: Path) -> Image
     """
     if folder is None:
         return None
-    from lprc.compiler.calibration import ImageSamples
-    from lprc.core.model_io import load
+    from lprc.compiler.compile.calibration import ImageSamples
+    from lprc.core.onnx_io.model_io import load
 
     return ImageSamples(folder, plates, load(model), str(model))

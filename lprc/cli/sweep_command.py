@@ -23,9 +23,9 @@ from lprc.cli.common import (
 from lprc.core.errors import AccuracyError, UsageError
 
 if TYPE_CHECKING:
-    from lprc.compiler.sweep import SweepRow, Swept
-    from lprc.compiler.sweep_text import SweepText
-    from lprc.core.emission import Emit
+    from lprc.compiler.sweeping.sweep import SweepRow, Swept
+    from lprc.compiler.sweeping.text import SweepText
+    from lprc.core.targets.emitter import Emit
 
 
 @click.command("sweep")
@@ -73,7 +73,7 @@ def command(
     from lprc.cli.progress import reporter
     from lprc.cli.settings import plate_samples
     from lprc.cli.sweep_plot import check_plot, draw
-    from lprc.compiler.sweep import Measures, sweep
+    from lprc.compiler.sweeping.sweep import Measures, sweep
     from lprc.models.plate_config import PlateConfig
 
     if plot is not None:
@@ -109,8 +109,8 @@ def _text(piece: str | None, passes: str | None, values: str, target: str) -> Sw
     Raises:
         UsageError: Neither or both of the two options, or text that can't be read.
     """
-    from lprc.compiler.sweep_text import piece_sweep, pipeline_sweep
-    from lprc.core.target import target as find_target
+    from lprc.compiler.sweeping.text import piece_sweep, pipeline_sweep
+    from lprc.core.targets.target import target as find_target
 
     given = [value.strip() for value in values.split(",") if value.strip()]
     around = find_target(target).pipeline
@@ -128,8 +128,8 @@ def _text(piece: str | None, passes: str | None, values: str, target: str) -> Sw
 
 def _emit(target: str) -> Emit:
     """Engines where they run here; else the lowered graphs, and a note says why."""
-    from lprc.compiler.emit import obstacle, read_options
-    from lprc.core.target import target as find_target
+    from lprc.compiler.compile.emit import obstacle, read_options
+    from lprc.core.targets.target import target as find_target
 
     goal = find_target(target)
     why = obstacle(goal, read_options(goal, {}))

@@ -6,12 +6,12 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lprc.core.atomic import atomic_file
 from lprc.core.errors import MissingDependencyError, UsageError
-from lprc.core.installed import is_installed
+from lprc.core.files.atomic import atomic_file
+from lprc.core.process.installed import is_installed
 
 if TYPE_CHECKING:
-    from lprc.compiler.sweep import SweepRow, Swept
+    from lprc.compiler.sweeping.sweep import SweepRow, Swept
 
 FORMATS = (".svg", ".png")
 

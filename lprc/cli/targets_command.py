@@ -16,7 +16,7 @@ from lprc.cli.common import debug_option, json_option
 @debug_option
 def command(name: str | None, as_json: bool) -> None:
     """List the targets, or document the target NAME."""
-    from lprc.core.target import target_names
+    from lprc.core.targets.target import target_names
 
     documents = [_describe(each) for each in ([name] if name else target_names())]
     if as_json:
@@ -39,10 +39,10 @@ def command(name: str | None, as_json: bool) -> None:
 
 
 def _describe(name: str) -> dict[str, Any]:
-    from lprc.compiler.emit import is_any_installed, option_class
+    from lprc.compiler.compile.emit import is_any_installed, option_class
     from lprc.core.builtin import TARGET_ALIASES
     from lprc.core.options import option_infos
-    from lprc.core.target import target
+    from lprc.core.targets.target import target
 
     found = target(name)
     missing = [each for each in found.requires if not is_any_installed(each)]

@@ -11,8 +11,8 @@ from lprc.cli import console
 from lprc.cli.common import PathArgument, debug_option, json_option, plates_option, quiet_option
 
 if TYPE_CHECKING:
-    from lprc.compiler.reproduce import Reproduction
-    from lprc.compiler.verify_artifact import Verification
+    from lprc.compiler.artifact.verify import Verification
+    from lprc.compiler.compile.reproduce import Reproduction
 
 
 @click.command("verify")
@@ -49,7 +49,7 @@ def command(
     from dataclasses import replace
 
     from lprc.cli.settings import read_inputs
-    from lprc.compiler.verify_artifact import artefact_folder, check_files, check_outputs
+    from lprc.compiler.artifact.verify import artefact_folder, check_files, check_outputs
 
     _check_options(numerics=numerics, inputs=inputs, again=again, source=source, calib=calib)
     folder = artefact_folder(artefact)
@@ -98,8 +98,8 @@ def _reproduce(
 ) -> Reproduction:
     from lprc.cli.progress import reporter
     from lprc.cli.settings import plate_samples
-    from lprc.compiler.calibration import VERIFY_IMAGES
-    from lprc.compiler.reproduce import reproduce
+    from lprc.compiler.compile.calibration import VERIFY_IMAGES
+    from lprc.compiler.compile.reproduce import reproduce
 
     samples = plate_samples(calib, plates, source)
     with reporter("building it again", quiet=quiet) as progress:
@@ -113,11 +113,11 @@ def _reproduce(
 
 
 def _judge(found: Verification, reproduction: Reproduction | None) -> None:
-    from lprc.compiler.verify_artifact import require_whole
+    from lprc.compiler.artifact.verify import require_whole
 
     require_whole(found)
     if reproduction is not None:
-        from lprc.compiler.reproduce import require_same
+        from lprc.compiler.compile.reproduce import require_same
 
         require_same(reproduction, found.path)
 

@@ -1,4 +1,4 @@
-"""Passes and targets by name: the built-in table first, then entry points."""
+"""What is found by name: in a built-in table first, then among entry points."""
 
 from __future__ import annotations
 
@@ -8,31 +8,12 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from lprc.core.builtin import PASSES
 from lprc.core.errors import UsageError
-from lprc.core.pass_base import Pass
-
-
-def pass_names() -> list[str]:
-    """The names of all passes, sorted."""
-    return names(PASSES, "lprc.passes")
 
 
 def names(table: Mapping[str, str], group: str) -> list[str]:
     """The names in the built-in `table` and in the entry point `group`, sorted."""
     return sorted({*table, *_plugins(group)})
-
-
-def pass_class(name: str) -> type[Pass]:
-    """The pass called `name`.
-
-    Raises:
-        UsageError: No such pass, or a third party's pass that can't be loaded.
-    """
-    loaded = load("pass", name, PASSES, "lprc.passes")
-    if not (isinstance(loaded, type) and issubclass(loaded, Pass)):
-        raise UsageError(f"'{name}' is not a Pass", where="entry point group lprc.passes")
-    return loaded
 
 
 def load(kind: str, name: str, table: Mapping[str, str], group: str) -> Any:

@@ -20,7 +20,7 @@ import tvm_ffi
 from tvm import relax
 from tvm.relax.frontend.onnx import from_onnx
 
-from lprc.core.worker import end_with_parent
+from lprc.core.process.worker import end_with_parent
 from lprc.targets.tvm_backend import database, packing, schedules, tuning
 from lprc.targets.tvm_backend.failure import Failure
 from lprc.targets.tvm_backend.interface import interface

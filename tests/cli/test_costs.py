@@ -7,12 +7,13 @@ import json
 import onnx
 import pytest
 
-from lprc.compiler.optimize import Settings, optimize
-from lprc.compiler.pass_costs import CostSettings
-from lprc.compiler.pass_measures import Measure
-from lprc.core import model_io, peak_memory
+from lprc.compiler.compile.optimize import Settings, optimize
+from lprc.compiler.measure.pass_costs import CostSettings
+from lprc.compiler.measure.pass_measures import Measure
 from lprc.core.errors import DataError
-from lprc.core.pipeline import Pipeline
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.process import peak_memory
 
 PASSES = "infer-shapes,fold-bn,eliminate-identity"
 

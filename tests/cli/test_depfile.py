@@ -12,8 +12,8 @@ import numpy as np
 import onnx
 import pytest
 
-from lprc.compiler.depfile import depfile_text, write_depfile
-from lprc.compiler.input_files import input_files
+from lprc.compiler.artifact.depfile import depfile_text, write_depfile
+from lprc.compiler.cache.input_files import input_files
 from lprc.core.errors import OutputError
 
 OUT = Path("out dir/manifest.json")

@@ -9,7 +9,7 @@ import subprocess
 import onnx
 import pytest
 
-from lprc.compiler.compile import compile_model
+from lprc.compiler.compile.model import compile_model
 from lprc.compiler.embed.write import FORMS, embed
 
 PROGRAM = """\

@@ -66,9 +66,10 @@ def test_4_illegal_for_target(compile_, small):
 BREAK = """
 from dataclasses import dataclass
 import sys
-from lprc.core import builtin, editing
-from lprc.core.contract import exact
-from lprc.core.pass_base import Pass
+from lprc.core import builtin
+from lprc.core.graph import editing
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass
 
 @dataclass(frozen=True)
 class Break(Pass):
@@ -101,7 +102,7 @@ def test_6_accuracy_missed(compile_, bundled, plates, tmp_path):
     for image in sorted(plates.glob("*.jpg"))[:10]:
         shutil.copy(image, some / f"ZZZ999-{image.name}")  # labels that no network reads
     arguments = ["--calib", some, "--data", some, "--guard", "--emit", "engine"]
-    slow = "import lprc.compiler.guard as g; g.LATENCY_MARGIN = -1.0"
+    slow = "import lprc.compiler.compile.guard as g; g.LATENCY_MARGIN = -1.0"
     done = program(
         slow, "compile", bundled, "--target", "ort-int8", "-o", tmp_path / "o" / "out", *arguments
     )
@@ -177,7 +178,7 @@ def test_9_a_full_disk_without_a_mount(bundled, tmp_path):
     """The disk is full after the lowered graph, when the manifest is written."""
     full = """
 import errno
-from lprc.compiler import compile as module
+from lprc.compiler.compile.model import model as module
 def write_manifest(document, folder):
     raise OSError(errno.ENOSPC, "No space left on device", str(folder))
 module.write_manifest = write_manifest
@@ -191,7 +192,7 @@ module.write_manifest = write_manifest
 
 def test_70_internal_error(small, tmp_path):
     wrong = """
-from lprc.core.manager import PassManager
+from lprc.core.passing.manager import PassManager
 def run(self, model):
     raise ZeroDivisionError("nobody thought of it")
 PassManager.run = run

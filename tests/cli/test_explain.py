@@ -11,14 +11,14 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from lprc.compiler.compile import compile_model
-from lprc.compiler.engine_layers import engine_layers
-from lprc.compiler.explanation import explain
-from lprc.compiler.optimize import Settings
-from lprc.compiler.pass_log import FILE, read_log
+from lprc.compiler.artifact.engine_layers import engine_layers
+from lprc.compiler.artifact.pass_log import FILE, read_log
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.explain.explanation import explain
 from lprc.core.errors import InvalidModelError, UsageError
-from lprc.core.pipeline import Pipeline
-from lprc.core.quantization.annotations import Range, set_range
+from lprc.core.graph.annotations import Range, set_range
+from lprc.core.passing.pipeline import Pipeline
 from lprc.core.quantization.around import around
 
 NETWORK = """<ir_version: 9, opset_import: ["" : 20]>

@@ -11,10 +11,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from lprc.compiler.inspection import inspect_model
+from lprc.compiler.explain.inspection import inspect_model
 from lprc.core.errors import InvalidModelError, UsageError
 from lprc.core.quantization.coverage import Coverage
-from lprc.core.target import target_names
+from lprc.core.targets.target import target_names
 
 HEADER = '<ir_version: 9, opset_import: ["" : 20]>'
 
@@ -170,7 +170,7 @@ def test_what_is_no_model(lprc, tmp_path):
 
 
 def test_a_target_that_cannot_be_loaded_does_not_hide_the_others(small, monkeypatch):
-    from lprc.compiler import inspection
+    from lprc.compiler.explain import inspection
 
     def broken(name: str):
         raise UsageError("can't load it", where=name)

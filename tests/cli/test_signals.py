@@ -19,9 +19,9 @@ import os, sys, time
 from dataclasses import dataclass
 from pathlib import Path
 from lprc.core import builtin
-from lprc.core.contract import exact
-from lprc.core.pass_base import Pass
-from lprc.core.worker import run_worker
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass
+from lprc.core.process.worker import run_worker
 
 HERE = Path(__file__).parent
 
@@ -52,7 +52,7 @@ main()
 
 SLEEPER = """
 import os, pathlib, time
-from lprc.core.worker import end_with_parent
+from lprc.core.process.worker import end_with_parent
 end_with_parent()
 here = pathlib.Path(__file__).parent
 (here / "pid").write_text(str(os.getpid()))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lprc.cli import sweep_plot
-from lprc.compiler.sweep import SweepRow, Swept
+from lprc.compiler.sweeping.sweep import SweepRow, Swept
 from lprc.core.errors import MissingDependencyError, UsageError
 
 WHOLE = SweepRow("unchanged", "", macs=100, parameters=10, size_bytes=1000, accuracy=0.9)

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from engines import QUANTIZED, saved
 
-from lprc.compiler.runners import unavailable
+from lprc.compiler.runners.open import unavailable
 
 CALIB = Path(__file__).parents[2] / "models" / "synthetic_plates" / "calib"
 

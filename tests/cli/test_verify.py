@@ -10,16 +10,16 @@ import numpy as np
 import onnx
 import pytest
 
-from lprc.core.digest import sha256
+from lprc.core.files.digest import sha256
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory, bundled, plates):
     """A small int8 artefact and the calibration images that it was made with."""
-    from lprc.compiler.calibration import ImageSamples
-    from lprc.compiler.compile import compile_model
-    from lprc.compiler.optimize import Settings
-    from lprc.core.model_io import load
+    from lprc.compiler.compile.calibration import ImageSamples
+    from lprc.compiler.compile.model import compile_model
+    from lprc.compiler.compile.optimize import Settings
+    from lprc.core.onnx_io.model_io import load
 
     folder = tmp_path_factory.mktemp("built")
     images = folder / "calib"
@@ -213,7 +213,7 @@ def test_a_bill_of_materials(lprc, artefact, tmp_path):
 def test_no_library(artefact, monkeypatch):
     import sys
 
-    from lprc.compiler.sbom import sbom
+    from lprc.compiler.artifact.sbom import sbom
     from lprc.core.errors import MissingDependencyError
 
     monkeypatch.setitem(sys.modules, "cyclonedx.output.json", None)

@@ -16,7 +16,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "cpp_openvino"
 @pytest.mark.timeout(1800)  # a starved machine
 def test_it_reads_what_python_reads(project, plates, tmp_path):
     openvino = pytest.importorskip("openvino.package_utils")
-    from lprc.compiler.artifact import open_artifact
+    from lprc.compiler.artifact.artifact import open_artifact
     from lprc.models.ctc import greedy_decode
     from lprc.models.images import load_image
     from lprc.models.plate_config import PlateConfig

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lprc.core import editing
-from lprc.core.contract import exact, lossy
+from lprc.core.graph import editing
+from lprc.core.passing.contract import exact, lossy
 from lprc.core.options import option
-from lprc.core.pass_base import Pass
+from lprc.core.passing.pass_base import Pass
 
 
 @dataclass(frozen=True)

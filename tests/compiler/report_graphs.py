@@ -7,11 +7,11 @@ import onnx
 import onnx_ir as ir
 from onnx import TensorProto, helper, numpy_helper
 
-from lprc.compiler.optimize import Settings, optimize
+from lprc.compiler.compile.optimize import Settings, optimize
 from lprc.compiler.report.findings import Findings
 from lprc.compiler.report.history import History
-from lprc.core.model_io import from_proto
-from lprc.core.pipeline import Pipeline
+from lprc.core.onnx_io.model_io import from_proto
+from lprc.core.passing.pipeline import Pipeline
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 MANIFEST = {"lprc": "0", "tools": {"onnx": "1"}, "warnings": []}

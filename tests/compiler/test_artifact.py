@@ -9,12 +9,12 @@ import numpy as np
 import onnx
 import pytest
 
-from lprc.compiler.artifact import open_artifact
-from lprc.compiler.bench import bench
-from lprc.compiler.compile import compile_model
-from lprc.compiler.evaluate import evaluate
-from lprc.core.digest import sha256
+from lprc.compiler.artifact.artifact import open_artifact
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.measure.accuracy import evaluate
+from lprc.compiler.measure.bench import bench
 from lprc.core.errors import DataError, InvalidModelError
+from lprc.core.files.digest import sha256
 
 TEXT = """<ir_version: 9, opset_import: ["" : 18]>
 g ({inputs}) => (float[N,4] y) {{ a = Relu({first}) y = Neg(a) }}"""

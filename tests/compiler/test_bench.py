@@ -5,9 +5,9 @@ from __future__ import annotations
 import onnx
 import pytest
 
-from lprc.compiler.bench import BLOCK, bench
+from lprc.compiler.measure.bench import BLOCK, bench
 from lprc.core.errors import DataError, UsageError
-from lprc.core.numerics import RunError
+from lprc.core.running.numerics import RunError
 
 HEAD = '<ir_version: 9, opset_import: ["" : 18]>\n'
 

@@ -12,20 +12,20 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from lprc.compiler.cache import pass_memory
+from lprc.compiler.cache import cached_passes as pass_memory
 from lprc.compiler.cache.snapshot import freeze, thaw
 from lprc.compiler.cache.store import Store
-from lprc.compiler.calibration import ImageSamples
-from lprc.compiler.optimize import Settings, optimize
-from lprc.core.contract import exact
+from lprc.compiler.compile.calibration import ImageSamples
+from lprc.compiler.compile.optimize import Settings, optimize
 from lprc.core.errors import PromiseBrokenError, UsageError
-from lprc.core.manager import PassManager
-from lprc.core.model_io import load, to_bytes
-from lprc.core.pass_base import Pass, PassContext, UndeclaredDataError
-from lprc.core.pipeline import Pipeline
-from lprc.core.provenance import stamp
-from lprc.core.registry import pass_class, pass_names
-from lprc.core.target import target
+from lprc.core.graph.provenance import stamp
+from lprc.core.onnx_io.model_io import load, to_bytes
+from lprc.core.passing.contract import exact
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pass_base import Pass, PassContext, UndeclaredDataError
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.passing.registry import pass_class, pass_names
+from lprc.core.targets.target import target
 
 SHORT = "legalize,fold-bn,eliminate-identity,calibrate{method=min-max},insert-qdq"
 PRUNED = "legalize,fold-bn,prune-channels{ratio=0.2},reconstruct"
@@ -164,7 +164,9 @@ def test_what_is_remembered_is_verified_all_the_same(bundled, few, store, monkey
     monkeypatch.setattr(
         pass_class("calibrate"), "contract", dataclasses.replace(exact, tolerance=-1)
     )
-    monkeypatch.setattr("lprc.core.numerics.OutputDelta.within", lambda self, most: most >= 0)
+    monkeypatch.setattr(
+        "lprc.core.running.numerics.OutputDelta.within", lambda self, most: most >= 0
+    )
     monkeypatch.setattr("lprc.core.instruments.verify.rounding", lambda model: -1.0)
     with pytest.raises(PromiseBrokenError, match="calibrate"):
         run(bundled, few, SHORT, store, verify="each")

@@ -7,7 +7,7 @@ import onnx_ir as ir
 import pytest
 from PIL import Image
 
-from lprc.compiler.calibration import ImageSamples
+from lprc.compiler.compile.calibration import ImageSamples
 from lprc.core.errors import DataError
 
 

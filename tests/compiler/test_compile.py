@@ -11,12 +11,13 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from lprc.compiler.compile import compile_model
-from lprc.compiler.optimize import Settings, optimize_file
-from lprc.core import builtin, editing
-from lprc.core.contract import exact
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Settings, optimize_file
+from lprc.core import builtin
 from lprc.core.errors import LprcError, OutputError, PromiseBrokenError
-from lprc.core.pass_base import Pass, PassContext
+from lprc.core.graph import editing
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.targets import openvino_ir
 
 TEXT = """<ir_version: 9, opset_import: ["" : 18]>

@@ -8,10 +8,9 @@ from types import SimpleNamespace
 import onnx
 import pytest
 
-from lprc.compiler.compile import compile_model
-from lprc.compiler.optimize import Settings
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Settings
 from lprc.core import builtin, registry
-from lprc.core.emission import Emitted
 from lprc.core.errors import (
     IllegalForTargetError,
     LprcError,
@@ -20,7 +19,8 @@ from lprc.core.errors import (
     PromiseBrokenError,
     UsageError,
 )
-from lprc.core.target import Target
+from lprc.core.targets.emitter import Emitted
+from lprc.core.targets.target import Target
 
 TEXT = """<ir_version: 9, opset_import: ["" : 18]>
 g (float[N,2] x) => (float[N,2] y) { [the_relu] y = Relu(x) }"""

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from lprc.compiler.evaluate import evaluate
+from lprc.compiler.measure.accuracy import evaluate
 from lprc.core.errors import DataError, LprcError
 from lprc.models.plate_config import PlateConfig
 

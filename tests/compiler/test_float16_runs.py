@@ -8,14 +8,14 @@ import sys
 import onnx
 from zoo import Recurrent, exported
 
-from lprc.compiler.compile import compile_model
-from lprc.compiler.optimize import Settings
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Settings
 
 PROBE = """
 import sys
 from pathlib import Path
-from lprc.compiler.runners import make_runner
-from lprc.core.numerics import Session
+from lprc.compiler.runners.open import make_runner
+from lprc.core.running.numerics import Session
 make_runner(Path(sys.argv[1]), "ort")
 Session(Path(sys.argv[1]).read_bytes(), optimize=True)
 """

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from lprc.compiler import guard as guard_module
-from lprc.compiler.bench import BenchRow
-from lprc.compiler.compile import compile_model
-from lprc.compiler.demands import Demands
-from lprc.compiler.evaluate import Evaluation
-from lprc.compiler.optimize import Settings
+from lprc.compiler.compile.demands import Demands
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.model import guard as guard_module
+from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.measure.accuracy import Evaluation
+from lprc.compiler.measure.bench import BenchRow
 from lprc.core.errors import AccuracyError
 
 

@@ -16,17 +16,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lprc.compiler.artifact import open_artifact
-from lprc.compiler.build_inputs import images_sha256
-from lprc.compiler.compile import compile_model
-from lprc.compiler.demands import Demands
-from lprc.compiler.manifest import delta_document, is_artefact, read_manifest
-from lprc.compiler.manifest_file import MAX_BYTES, schema
-from lprc.compiler.optimize import Settings
-from lprc.core.digest import sha256
+from lprc.compiler.artifact.artifact import open_artifact
+from lprc.compiler.artifact.build_inputs import images_sha256
+from lprc.compiler.artifact.manifest import delta_document, is_artefact, read_manifest
+from lprc.compiler.artifact.manifest_file import MAX_BYTES, schema
+from lprc.compiler.compile.demands import Demands
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Settings
 from lprc.core.errors import InvalidModelError
-from lprc.core.json_schema import KEYWORDS, problem
-from lprc.core.numerics import OutputDelta
+from lprc.core.files.digest import sha256
+from lprc.core.files.json_schema import KEYWORDS, problem
+from lprc.core.running.numerics import OutputDelta
 from lprc.models.plate_config import PlateConfig
 
 TEXT = """<ir_version: 9, opset_import: ["" : 18]>

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 import pytest
 
-from lprc.compiler.optimize import Settings, optimize_file
+from lprc.compiler.compile.optimize import Settings, optimize_file
 from lprc.core.errors import InvalidModelError, LprcError, OutputError, UsageError
 
 TEXT = """<ir_version: 9, opset_import: ["" : 18]>

@@ -6,13 +6,13 @@ import onnx
 import pytest
 from zoo import NETWORKS, exported
 
-from lprc.compiler.artifact import open_artifact
-from lprc.compiler.compile import compile_model
-from lprc.compiler.fidelity import SignalToNoise
-from lprc.compiler.optimize import Settings
-from lprc.core.model_io import load
-from lprc.core.numerics import Session
-from lprc.core.random_inputs import random_inputs
+from lprc.compiler.artifact.artifact import open_artifact
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.measure.fidelity import SignalToNoise
+from lprc.core.onnx_io.model_io import load
+from lprc.core.running.numerics import Session
+from lprc.core.running.random_inputs import random_inputs
 
 STRICT = Settings(verify="each", check_passes=True)
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from lprc.compiler.calibration import ImageSamples
-from lprc.compiler.compile import compile_model
-from lprc.compiler.evaluate import evaluate
-from lprc.compiler.optimize import Settings
-from lprc.core.model_io import load
-from lprc.core.target import target
+from lprc.compiler.compile.calibration import ImageSamples
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.measure.accuracy import evaluate
+from lprc.core.onnx_io.model_io import load
+from lprc.core.targets.target import target
 
 FLOAT = 0.905
 """What the published weights read of `val` in float32."""

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 from report_graphs import HOSTILE, findings, hostile, residual_chain
 
-from lprc.compiler.bench import BenchRow
-from lprc.compiler.evaluate import Evaluation, Wrong
+from lprc.compiler.measure.accuracy import Evaluation, Wrong
+from lprc.compiler.measure.bench import BenchRow
+from lprc.compiler.measure.sensitivity import LayerSensitivity
 from lprc.compiler.report.charts import charts
 from lprc.compiler.report.graphs import GraphTable, Strings
 from lprc.compiler.report.layers import precision
@@ -21,10 +22,9 @@ from lprc.compiler.report.page import report_page, write_report
 from lprc.compiler.report.passes import pass_table
 from lprc.compiler.report.plates import wrong_plates
 from lprc.compiler.report.units import count_text, seconds_text, size_text
-from lprc.compiler.sensitivity import LayerSensitivity
 from lprc.core.errors import DataError, OutputError
 from lprc.core.graph_diff.outline import outline
-from lprc.core.model_io import from_proto
+from lprc.core.onnx_io.model_io import from_proto
 
 PIPELINE = "infer-shapes,fold-bn,eliminate-identity"
 

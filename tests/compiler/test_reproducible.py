@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lprc.core.target import target as find_target
-from lprc.core.target import target_names
+from lprc.core.targets.target import target as find_target
+from lprc.core.targets.target import target_names
 
 ROOT = Path(__file__).parents[2]
 

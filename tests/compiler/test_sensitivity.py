@@ -8,12 +8,12 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from lprc.compiler.fidelity import AgreementJudge, SignalToNoise, agreement
-from lprc.compiler.sensitivity import Quantizable, rank, search
+from lprc.compiler.measure.fidelity import AgreementJudge, SignalToNoise, agreement
+from lprc.compiler.measure.sensitivity import Quantizable, rank, search
 from lprc.core.errors import AccuracyError, UsageError
-from lprc.core.numerics import Session
-from lprc.core.pipeline import Pipeline
-from lprc.core.quantization.observe import spread
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.numerics import Session
+from lprc.core.running.observe import spread
 
 LAYERS = 8
 PIPELINE = "infer-shapes,calibrate{method=min-max},insert-qdq"
@@ -154,7 +154,7 @@ def test_agreement(expected, output, score):
 
 
 def test_agreement_is_the_same_when_outputs_are_not_remembered(samples, monkeypatch):
-    from lprc.compiler import fidelity
+    from lprc.compiler.measure import fidelity
 
     quantizable = graph(samples)
     session = quantizable.session(())

@@ -6,10 +6,10 @@ import numpy as np
 import onnx
 import pytest
 
-from lprc.compiler.sweep import UNCHANGED, Measures, folder_name, split, sweep
-from lprc.compiler.sweep_text import piece_sweep, pipeline_sweep
+from lprc.compiler.sweeping.sweep import UNCHANGED, Measures, folder_name, split, sweep
+from lprc.compiler.sweeping.text import piece_sweep, pipeline_sweep
 from lprc.core.errors import InvalidModelError, UsageError
-from lprc.core.target import target
+from lprc.core.targets.target import target
 
 NETWORK = """<ir_version: 9, opset_import: ["" : 20]>
 g (float[1,2,6,6] x) => (float[1,3,6,6] y)

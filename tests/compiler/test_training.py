@@ -7,8 +7,8 @@ import onnx
 import pytest
 
 from lprc.core.errors import DataError, UsageError
-from lprc.core.model_io import from_proto, to_bytes
-from lprc.core.numerics import run
+from lprc.core.onnx_io.model_io import from_proto, to_bytes
+from lprc.core.running.numerics import run
 
 torch = pytest.importorskip("torch")
 

@@ -10,9 +10,9 @@ import pytest
 from lprc.compiler.training.graph_module import GraphModule
 from lprc.compiler.training.operators.table import OPERATORS
 from lprc.core.errors import InvalidModelError, UsageError
-from lprc.core.model_io import from_proto
-from lprc.core.numerics import run
-from lprc.core.random_inputs import random_inputs
+from lprc.core.onnx_io.model_io import from_proto
+from lprc.core.running.numerics import run
+from lprc.core.running.random_inputs import random_inputs
 
 torch = pytest.importorskip("torch")
 

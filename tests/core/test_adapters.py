@@ -8,16 +8,16 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from lprc.core import model_io
-from lprc.core.adapters import graphsurgeon_pass, onnx_pass
-from lprc.core.contract import approximate, exact
 from lprc.core.errors import InvalidModelError, MissingDependencyError
+from lprc.core.graph.provenance import origins, stamp
 from lprc.core.instruments.change_detection import ChangeDetection
-from lprc.core.manager import PassManager
-from lprc.core.numerics import run
-from lprc.core.pass_base import PassContext
-from lprc.core.pipeline import Pipeline
-from lprc.core.provenance import origins, stamp
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.adapters import graphsurgeon_pass, onnx_pass
+from lprc.core.passing.contract import approximate, exact
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pass_base import PassContext
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.numerics import run
 
 TEXT = """<ir_version: 9, opset_import: ["" : 20]>
 g (float[2] x) => (float[2] y) <float[2] w = {1, 2}> {
@@ -173,7 +173,7 @@ def test_graphsurgeon_missing(monkeypatch):
 
 
 def test_a_model_over_2_gib_stays(monkeypatch):
-    monkeypatch.setattr("lprc.core.adapters.PROTOBUF_LIMIT", 4)
+    monkeypatch.setattr("lprc.core.passing.adapters.PROTOBUF_LIMIT", 4)
     record = apply(onnx_pass("drop-identity", drop_identity), ir.from_onnx_text(TEXT))
     assert [skip.reason for skip in record.skips] == [
         "larger than the 2 GiB that a ModelProto can be"

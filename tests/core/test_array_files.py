@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lprc.core.array_files import read_arrays
 from lprc.core.errors import DataError
+from lprc.core.files.array_files import read_arrays
 
 
 def test_arrays_come_back_by_name(tmp_path):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lprc.core.atomic import atomic_file, atomic_folder, atomic_pair
 from lprc.core.errors import OutputError
+from lprc.core.files.atomic import atomic_file, atomic_folder, atomic_pair
 
 
 def names(folder: Path) -> list[str]:

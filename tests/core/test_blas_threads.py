@@ -7,7 +7,7 @@ import threading
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from lprc.core.blas_threads import one_blas_thread
+from lprc.core.process.blas_threads import one_blas_thread
 
 
 def _threads():

@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 import pytest
 
-from lprc.core.compressed import pack, unpack
 from lprc.core.errors import InvalidModelError
-from lprc.core.model_io import from_proto, load, save, to_bytes
+from lprc.core.onnx_io.gzip_files import pack, unpack
+from lprc.core.onnx_io.model_io import from_proto, load, save, to_bytes
 
 
 def _mostly_zeros():

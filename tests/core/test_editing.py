@@ -7,7 +7,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from lprc.core import editing
+from lprc.core.graph import editing
 
 
 def graph_of(text: str) -> ir.Graph:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lprc.core.graph.annotations import Range
 from lprc.core.quantization.affine import SCHEMES, activation_params, fake_quantize
-from lprc.core.quantization.annotations import Range
-from lprc.core.quantization.estimators import METHODS, estimate
-from lprc.core.quantization.histogram import BINS, SMALLEST, ActivationStatistics
+from lprc.passes._calibration.estimators import METHODS, estimate
+from lprc.passes._calibration.histogram import BINS, SMALLEST, ActivationStatistics
 
 
 def statistics(*samples: np.ndarray) -> ActivationStatistics:

@@ -6,9 +6,9 @@ import numpy as np
 import onnx
 import pytest
 
-from lprc.core.gradients import NoGradientError, gradient_model
-from lprc.core.model_io import from_proto
-from lprc.core.numerics import Session
+from lprc.core.onnx_io.model_io import from_proto
+from lprc.core.running.numerics import Session
+from lprc.passes._sparsity.gradients import NoGradientError, gradient_model
 
 CASES = {
     "conv": "y = Conv(x, w, b)",

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lprc.core.graph.provenance import set_origins, stamp
 from lprc.core.graph_diff.compare import diff_models
 from lprc.core.graph_diff.result import GraphDifference
-from lprc.core.provenance import set_origins, stamp
 
 HEAD = '<ir_version: 9, opset_import: ["" : 20]>\n'
 

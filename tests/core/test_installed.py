@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lprc.core.installed import is_installed
+from lprc.core.process.installed import is_installed
 
 
 @pytest.mark.parametrize("module", ["json", "importlib.metadata", "numpy"])

@@ -11,22 +11,24 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from lprc.core import editing, model_io, peak_memory
-from lprc.core.contract import Contract, approximate, exact, exact_at_batch, lossy
 from lprc.core.errors import LprcError, OutputError, PromiseBrokenError
-from lprc.core.instruments.base import Instrument
+from lprc.core.graph import editing
 from lprc.core.instruments.change_detection import ChangeDetection, UntruthfulPassError
 from lprc.core.instruments.pass_statistics import PassStatistics
 from lprc.core.instruments.progress import Progress
 from lprc.core.instruments.snapshots import Snapshots
 from lprc.core.instruments.timing import Timing
 from lprc.core.instruments.verify import Verify
-from lprc.core.manager import PassManager
-from lprc.core.numerics import compare, run
+from lprc.core.onnx_io import model_io
 from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.pipeline import Pipeline
-from lprc.core.random_inputs import NoInputsError
+from lprc.core.passing.contract import Contract, approximate, exact, exact_at_batch, lossy
+from lprc.core.passing.instrument import Instrument
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.process import peak_memory
+from lprc.core.running.numerics import compare, run
+from lprc.core.running.random_inputs import NoInputsError
 
 SCALE = """<ir_version: 9, opset_import: ["" : 20]>
 g (float[N,3] x) => (float[N,3] y) <float[3] w = {1,2,3}> { [mul] y = Mul(x, w) }"""

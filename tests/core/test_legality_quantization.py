@@ -18,8 +18,8 @@ from quantised_graphs import (
 )
 
 from lprc.core.errors import UsageError
-from lprc.core.legality import check, rule_from_table
-from lprc.core.provenance import set_origins
+from lprc.core.graph.provenance import set_origins
+from lprc.core.targets.legality import check, rule_from_table
 
 
 @pytest.mark.parametrize("name", sorted(TENSORRT))

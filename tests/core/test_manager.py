@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from lprc.core.contract import approximate, exact, exact_at_batch, lossy
-from lprc.core.instruments.base import Instrument
-from lprc.core.manager import PassManager
+from lprc.core.graph.provenance import origins
 from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.pipeline import Pipeline
-from lprc.core.provenance import origins
+from lprc.core.passing.contract import approximate, exact, exact_at_batch, lossy
+from lprc.core.passing.instrument import Instrument
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.passing.pipeline import Pipeline
 
 TEXT = """
 <ir_version: 9, opset_import: ["" : 20]>

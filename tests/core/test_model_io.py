@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from lprc.core import model_io
 from lprc.core.errors import InvalidModelError, OutputError
-from lprc.core.numerics import run
-from lprc.core.provenance import KEY
+from lprc.core.graph.provenance import KEY
+from lprc.core.onnx_io import model_io
+from lprc.core.running.numerics import run
 
 HEAD = '<ir_version: 9, opset_import: ["" : 20]>\n'
 ADD = "g (float[2] x) => (float[2] y) <float[2] w = {1,2}> { [add] y = Add(x, w) }"
@@ -121,7 +121,7 @@ def test_subgraphs_are_bounded(tmp_path, monkeypatch):
     body += "(float[2] a) { a = Neg(x) }, else_branch = e () => (float[2] b) { b = Abs(x) }> }"
     path = write(tmp_path, proto_of(body))
     model_io.load(path)
-    monkeypatch.setattr("lprc.core.validation.MAX_SUBGRAPH_DEPTH", 1)
+    monkeypatch.setattr("lprc.core.onnx_io.validation.MAX_SUBGRAPH_DEPTH", 1)
     assert "nested more than 1 deep" in refusal(path)
 
 

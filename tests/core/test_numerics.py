@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lprc.core.model_io import save, to_bytes
-from lprc.core.numerics import RunError, Session, compare, random_inputs, rounding, run
-from lprc.core.random_inputs import NoInputsError
+from lprc.core.onnx_io.model_io import save, to_bytes
+from lprc.core.running.numerics import RunError, Session, compare, random_inputs, rounding, run
+from lprc.core.running.random_inputs import NoInputsError
 
 
 def model_of(body: str, opset: int = 20) -> ir.Model:

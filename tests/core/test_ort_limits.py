@@ -7,9 +7,9 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from lprc.core import ort_limits
-from lprc.core.numerics import RunError, Session
-from lprc.core.ort_limits import disabled_optimizers, rounded
+from lprc.core.running import ort_limits
+from lprc.core.running.numerics import RunError, Session
+from lprc.core.running.ort_limits import disabled_optimizers, rounded
 
 TEXT = """<ir_version: 9, opset_import: ["" : 18]>
 g (float16[1,3,8,8] x) => (float16[1,8,8,8] y) <float16[8,3,3,3] w = {ZEROS}> {

@@ -9,14 +9,14 @@ import onnx_ir as ir
 import pytest
 
 from lprc.core.builtin import PASSES, TARGETS
-from lprc.core.contract import exact
 from lprc.core.errors import UsageError
-from lprc.core.manager import PassManager
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.pass_order import State, reasons
-from lprc.core.pipeline import Pipeline
-from lprc.core.registry import pass_class
-from lprc.core.target import target
+from lprc.core.passing.contract import exact
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.passing.pass_order import State, reasons
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.passing.registry import pass_class
+from lprc.core.targets.target import target
 
 LEAVES = {
     State.SPARSE: "sparsify{pattern=unstructured}",

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lprc.core.contract import exact
 from lprc.core.errors import UsageError
 from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.pipeline import Pipeline
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.passing.pipeline import Pipeline
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Needy(Pass):
 
 @pytest.fixture(autouse=True)
 def _table(monkeypatch):
-    monkeypatch.setattr("lprc.core.pipeline.pass_class", _lookup)
+    monkeypatch.setattr("lprc.core.passing.pipeline.pass_class", _lookup)
 
 
 def _lookup(name):

@@ -7,8 +7,9 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from lprc.core import editing, model_io, provenance
-from lprc.core.quantization.annotations import RANGE, Range, set_range
+from lprc.core.graph import editing, provenance
+from lprc.core.graph.annotations import RANGE, Range, set_range
+from lprc.core.onnx_io import model_io
 from lprc.core.quantization.placement import SHARE_LIMIT, Plan, Rules, plan
 
 WEIGHTS = {

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import onnx_ir as ir
 import pytest
 
-from lprc.core.contract import lossy
 from lprc.core.errors import UsageError
 from lprc.core.graph_diff.text import Line
-from lprc.core.instruments.base import Instrument
 from lprc.core.instruments.print_changes import PrintChanges, Printing
-from lprc.core.manager import PassManager
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.pipeline import Pipeline
+from lprc.core.passing.contract import lossy
+from lprc.core.passing.instrument import Instrument
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.passing.pipeline import Pipeline
 
 SCALE = """<ir_version: 9, opset_import: ["" : 20]>
 g (float[N,3] x) => (float[N,3] y) <float[3] w = {1,2,3}> { [mul] y = Mul(x, w) }"""

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lprc.core.printer import model_hash, model_text
-from lprc.core.provenance import set_origins
+from lprc.core.graph.printer import model_hash, model_text
+from lprc.core.graph.provenance import set_origins
 
 HEAD = '<ir_version: 9, opset_import: ["" : 20, "f" : 1]>\n'
 

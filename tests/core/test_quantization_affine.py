@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from lprc.core.numerics import run
+from lprc.core.graph.annotations import (
+    GRID,
+    RANGE,
+    Grid,
+    Range,
+    grid_of,
+    range_of,
+    set_grid,
+    set_range,
+)
 from lprc.core.quantization.affine import (
     FLOOR,
     SCHEMES,
@@ -19,16 +28,7 @@ from lprc.core.quantization.affine import (
     quantize_weight,
     weight_scale,
 )
-from lprc.core.quantization.annotations import (
-    GRID,
-    RANGE,
-    Grid,
-    Range,
-    grid_of,
-    range_of,
-    set_grid,
-    set_range,
-)
+from lprc.core.running.numerics import run
 
 RANGES = [(-1.0, 2.0), (0.0, 6.0), (-3.0, 0.0), (-5.0, -1.0), (2.0, 3.0), (-1e-3, 1e4), (0.0, 0.0)]
 

@@ -11,12 +11,13 @@ from lprc.core import registry
 from lprc.core.builtin import PASSES
 from lprc.core.errors import UsageError
 from lprc.core.options import option_infos
-from lprc.core.pass_base import Pass
+from lprc.core.passing.pass_base import Pass
+from lprc.core.passing.registry import pass_class, pass_names
 
 
 @pytest.mark.parametrize("name", sorted(PASSES))
 def test_every_row_is_a_documented_pass_of_that_name(name):
-    found = registry.pass_class(name)
+    found = pass_class(name)
     assert issubclass(found, Pass)
     assert is_dataclass(found)
     assert found.name == name
@@ -26,7 +27,7 @@ def test_every_row_is_a_documented_pass_of_that_name(name):
 
 def test_unknown_name_gets_a_suggestion():
     with pytest.raises(UsageError, match=r"unknown pass 'fold-bm' \(did you mean 'fold-bn'\?\)"):
-        registry.pass_class("fold-bm")
+        pass_class("fold-bm")
 
 
 class _Point:
@@ -49,18 +50,18 @@ def test_entry_points_add_passes(monkeypatch):
         name = "third"
 
     monkeypatch.setattr(registry, "entry_points", lambda group: [_Point(Third)])
-    assert "third" in registry.pass_names()
-    assert registry.pass_class("third") is Third
+    assert "third" in pass_names()
+    assert pass_class("third") is Third
 
 
 def test_broken_entry_point_is_named(monkeypatch):
     points = [_Point(ImportError("no module named third"))]
     monkeypatch.setattr(registry, "entry_points", lambda group: points)
     with pytest.raises(UsageError, match="entry point third: can't load 'third:Pass'"):
-        registry.pass_class("third")
+        pass_class("third")
 
 
 def test_entry_point_must_be_a_pass(monkeypatch):
     monkeypatch.setattr(registry, "entry_points", lambda group: [_Point(int)])
     with pytest.raises(UsageError, match="'third' is not a Pass"):
-        registry.pass_class("third")
+        pass_class("third")

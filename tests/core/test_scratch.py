@@ -8,10 +8,10 @@ import os
 
 import pytest
 
-from lprc.core import atomic
-from lprc.core.atomic import atomic_folder
 from lprc.core.errors import OutputError
-from lprc.core.scratch import scratch_file, scratch_folder, sweep
+from lprc.core.files import atomic
+from lprc.core.files.atomic import atomic_folder
+from lprc.core.files.scratch import scratch_file, scratch_folder, sweep
 
 
 def test_abandoned_files_and_folders_are_swept(tmp_path):

@@ -9,8 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lprc.core import sparse_regression
-from lprc.core.sparse_regression import Regression, exchange, pass_on, removal_order, remove, solve
+from lprc.passes._fitting import sparse_regression
+from lprc.passes._fitting.sparse_regression import (
+    Regression,
+    exchange,
+    pass_on,
+    removal_order,
+    remove,
+    solve,
+)
 
 
 def problem(seed, rows=3, size=8, *, own=False):

@@ -13,12 +13,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from lprc.core import model_io, sizes
-from lprc.core.channels.costs import multiply_accumulates
-from lprc.core.channels.tracing import trace_channels
-from lprc.core.numerics import run
-from lprc.core.pass_base import PassContext
-from lprc.core.statistics import LayerRow, Statistics, layer_rows, model_statistics
+from lprc.core.costs.statistics import LayerRow, Statistics, layer_rows, model_statistics
+from lprc.core.graph import sizes
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.pass_base import PassContext
+from lprc.core.running.numerics import run
+from lprc.passes._pruning.removal_costs import multiply_accumulates
+from lprc.passes._pruning.tracing import trace_channels
 from lprc.passes.infer_shapes import InferShapes
 
 

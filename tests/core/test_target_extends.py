@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from lprc.core.errors import UsageError
-from lprc.core.target import Target, target
+from lprc.core.targets.target import Target, target
 
 BASE = """
 name = "base"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lprc.core.errors import UsageError
-from lprc.core.pipeline import _quote, parse_options
+from lprc.core.passing.pipeline import _quote, parse_options
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from lprc.core.graph.annotations import Range
 from lprc.core.quantization.affine import SCHEMES, activation_params, fake_quantize
-from lprc.core.quantization.annotations import Range
-from lprc.core.quantization.estimators import estimate
-from lprc.core.quantization.histogram import ActivationStatistics
-from lprc.core.quantization.observe import observe
-from lprc.core.quantization.simulate import Simulation
-from lprc.core.quantization.task_ranges import CANDIDATES, task_ranges
+from lprc.core.running.observe import observe
+from lprc.passes._calibration.estimators import estimate
+from lprc.passes._calibration.histogram import ActivationStatistics
+from lprc.passes._calibration.simulate import Simulation
+from lprc.passes._calibration.task_ranges import CANDIDATES, task_ranges
 
 TEXT = """<ir_version: 9, opset_import: ["" : 18]>
 g (float[1,6] x) => (float[1,3] y) <float[6,6] a = {A}, float[6,3] b = {B}> {

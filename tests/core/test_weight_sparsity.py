@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from lprc.core.errors import UsageError
-from lprc.core.legality import check, rule_from_table
-from lprc.core.model_io import from_proto
-from lprc.core.weight_sparsity import Pattern, Weight, is_sparse, weights
+from lprc.core.graph.weight_sparsity import Pattern, Weight, is_sparse, weights
+from lprc.core.onnx_io.model_io import from_proto
+from lprc.core.targets.legality import check, rule_from_table
 
 
 def brute_force(array, axis, kept, group):

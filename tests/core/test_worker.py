@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lprc.core.worker import WorkerError, run_worker
+from lprc.core.process.worker import WorkerError, run_worker
 
 
 def module(folder: Path, code: str) -> dict[str, str]:
@@ -71,14 +71,14 @@ def test_it_ends_with_the_process_that_started_it(tmp_path):
     pid = tmp_path / "pid"
     code = f"""
     import os, pathlib, time
-    from lprc.core.worker import end_with_parent
+    from lprc.core.process.worker import end_with_parent
     end_with_parent()
     pathlib.Path({str(pid)!r}).write_text(str(os.getpid()))
     time.sleep(60)
     """
     environment = {**os.environ, **module(tmp_path, code)}
     program = (
-        "from pathlib import Path; from lprc.core.worker import run_worker;"
+        "from pathlib import Path; from lprc.core.process.worker import run_worker;"
         f"run_worker('T', ['theirs'], where='m', time_limit=60, complaint=Path({str(tmp_path)!r})/'c')"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], env=environment)

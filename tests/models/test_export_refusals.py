@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from models_support import random_lprnet
 
-from lprc.core import numerics
 from lprc.core.errors import OutputError, PromiseBrokenError, UsageError
+from lprc.core.running import numerics
 from lprc.models.export import export_onnx
 
 

@@ -9,7 +9,7 @@ import torch
 from legacy_exports import legacy_forms
 from models_support import random_lprnet
 
-from lprc.compiler.compile import compile_model
+from lprc.compiler.compile.model import compile_model
 
 MODEL = random_lprnet()
 FORMS = legacy_forms(MODEL)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from lprc.core import editing, provenance
-from lprc.core.numerics import Arrays
-from lprc.core.pass_base import Pass, PassContext
+from lprc.core.graph import editing, provenance
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.running.numerics import Arrays
 
 
 def apply_pass(

@@ -7,10 +7,11 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from lprc.core import editing, model_io, provenance
-from lprc.core.numerics import compare, rounding, run
-from lprc.core.pass_base import Pass, PassContext
-from lprc.core.random_inputs import random_inputs
+from lprc.core.graph import editing, provenance
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.running.numerics import compare, rounding, run
+from lprc.core.running.random_inputs import random_inputs
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

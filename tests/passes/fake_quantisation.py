@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from lprc.core import editing, model_io
-from lprc.core.numerics import Arrays, run
+from lprc.core.graph import editing
+from lprc.core.graph.annotations import Range
+from lprc.core.onnx_io import model_io
 from lprc.core.quantization import affine
-from lprc.core.quantization.annotations import Range
-from lprc.core.quantization.observe import observe
+from lprc.core.running.numerics import Arrays, run
+from lprc.core.running.observe import observe
 
 LINEAR = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from lprc.core.model_io import from_proto
+from lprc.core.onnx_io.model_io import from_proto
 
 LAYERS = {
     "conv": "float[N,4,6,7] x | float[6,4,3,3] w | Conv(x, w)",

@@ -9,17 +9,18 @@ import pytest
 from applying import apply_pass
 from linear_layers import LAYERS, correlated_samples, layer_model, model
 
-from lprc.core import editing, model_io
 from lprc.core.errors import DataError, UsageError
-from lprc.core.numerics import run
+from lprc.core.graph import editing
+from lprc.core.graph.annotations import Range, grid_of, set_range
+from lprc.core.onnx_io import model_io
 from lprc.core.options import from_texts
-from lprc.core.quantization import reconstruction
 from lprc.core.quantization.affine import expand, quantize_weight, weight_scale
-from lprc.core.quantization.annotations import Range, grid_of, set_range
-from lprc.core.quantization.moments import Moments
-from lprc.core.quantization.reconstruction import Problem
-from lprc.core.quantization.unfold import unfolded
+from lprc.core.running.numerics import run
 from lprc.passes import adaround
+from lprc.passes._fitting.moments import Moments
+from lprc.passes._fitting.unfold import unfolded
+from lprc.passes._rounding import reconstruction
+from lprc.passes._rounding.reconstruction import Problem
 from lprc.passes.adaround import AdaRound
 from lprc.passes.quantize_weights import QuantizeWeights
 
@@ -55,7 +56,7 @@ def nearest(source, *, bits=4, block=0):
 @pytest.mark.parametrize("chunk", [1, 100, 1 << 20])
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_layer_is_its_columns_times_its_rows(name, chunk, monkeypatch):
-    monkeypatch.setattr("lprc.core.quantization.unfold.CHUNK", chunk)
+    monkeypatch.setattr("lprc.passes._fitting.unfold.CHUNK", chunk)
     source = layer_model(name)
     layer = the_layer(source)
     (inputs,) = correlated_samples(source, 1)
@@ -467,7 +468,7 @@ def test_moments_do_not_depend_on_how_samples_are_gathered(monkeypatch):
     columns = np.concatenate([part for x in samples for part in layer.columns(x["x"])], axis=1)
     wanted = columns.transpose(0, 2, 1).astype(np.float64) @ columns / columns.shape[1]
     for gathered in (1, 1 << 20):
-        monkeypatch.setattr("lprc.core.quantization.moments.GATHERED", gathered)
+        monkeypatch.setattr("lprc.passes._fitting.moments.GATHERED", gathered)
         moments = Moments(layer, cross=True)
         for x in samples:
             moments.add(layer, x["x"], 2 * x["x"])

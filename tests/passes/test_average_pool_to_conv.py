@@ -7,10 +7,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lprc.core import editing, model_io
-from lprc.core.numerics import compare, run
-from lprc.core.pass_base import PassContext
-from lprc.core.random_inputs import random_inputs
+from lprc.core.graph import editing
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.pass_base import PassContext
+from lprc.core.running.numerics import compare, run
+from lprc.core.running.random_inputs import random_inputs
 from lprc.passes.average_pool_to_conv import AveragePoolToConv
 
 

@@ -9,9 +9,9 @@ import onnx_ir as ir
 import pytest
 from applying import apply_pass
 
-from lprc.core import model_io
 from lprc.core.errors import DataError, LprcError
-from lprc.core.quantization.annotations import RANGE, Range, range_of
+from lprc.core.graph.annotations import RANGE, Range, range_of
+from lprc.core.onnx_io import model_io
 from lprc.passes.calibrate import FEWEST, Calibrate
 
 TEXT = """<ir_version: 9, opset_import: ["" : 20]>

@@ -27,16 +27,16 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from lprc.core import model_io
 from lprc.core.errors import PromiseBrokenError
-from lprc.core.instruments.base import Instrument
+from lprc.core.graph.annotations import Range, set_range
+from lprc.core.graph.printer import model_text
 from lprc.core.instruments.change_detection import ChangeDetection
 from lprc.core.instruments.verify import Verify
-from lprc.core.manager import PassManager
-from lprc.core.pipeline import Pipeline
-from lprc.core.printer import model_text
-from lprc.core.quantization.annotations import Range, set_range
-from lprc.core.random_inputs import random_inputs
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.instrument import Instrument
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.random_inputs import random_inputs
 
 CASES = Path(__file__).parent / "cases"
 FILES = sorted(CASES.rglob("*.txt"))

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from random_cnn import networks
 from zeroed_channels import assert_removed
 
-from lprc.core.channels.groups import ChannelGroups, channel_groups
-from lprc.core.channels.union import components
+from lprc.passes._pruning.channel_groups import ChannelGroups, channel_groups
+from lprc.passes._pruning.union import components
 
 HEAD = '<ir_version: 9, opset_import: ["" : 20]>\n'
 

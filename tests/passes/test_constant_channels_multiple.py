@@ -7,9 +7,10 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from lprc.core import editing, model_io
 from lprc.core.errors import UsageError
-from lprc.core.pipeline import Pipeline
+from lprc.core.graph import editing
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.pipeline import Pipeline
 from lprc.passes.eliminate_constant_channels import EliminateConstantChannels
 
 WIDTH = 16

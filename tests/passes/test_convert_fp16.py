@@ -11,16 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from onnx import TensorProto, helper
 from random_cnn import networks
 
-from lprc.core import editing, model_io, provenance
 from lprc.core.errors import UsageError
+from lprc.core.graph import editing, provenance
+from lprc.core.graph.annotations import Range, range_of, set_range
 from lprc.core.instruments.change_detection import ChangeDetection
 from lprc.core.instruments.verify import Verify
-from lprc.core.manager import PassManager
-from lprc.core.numerics import Session, compare, run
-from lprc.core.pass_base import PassContext
-from lprc.core.pipeline import Pipeline
-from lprc.core.quantization.annotations import Range, range_of, set_range
-from lprc.core.random_inputs import random_inputs
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pass_base import PassContext
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.numerics import Session, compare, run
+from lprc.core.running.random_inputs import random_inputs
 from lprc.passes.convert_fp16 import ConvertFloat16
 
 HALF, SINGLE = ir.DataType.FLOAT16, ir.DataType.FLOAT

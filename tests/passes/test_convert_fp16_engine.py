@@ -12,11 +12,12 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from lprc.core import legality, model_io
-from lprc.core.manager import PassManager
-from lprc.core.pipeline import Pipeline
-from lprc.core.random_inputs import random_inputs
-from lprc.core.target import Target
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.random_inputs import random_inputs
+from lprc.core.targets import legality
+from lprc.core.targets.target import Target
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed")
 

@@ -8,11 +8,13 @@ import onnx_ir as ir
 import pytest
 from half_arithmetic import emulated
 
-from lprc.core import editing, legality, model_io
-from lprc.core.manager import PassManager
-from lprc.core.numerics import Session
-from lprc.core.pipeline import Pipeline
-from lprc.core.target import Target
+from lprc.core.graph import editing
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.numerics import Session
+from lprc.core.targets import legality
+from lprc.core.targets.target import Target
 from lprc.models.ctc import greedy_decode
 from lprc.models.images import load_batch
 from lprc.models.labels import list_images, read_labelled

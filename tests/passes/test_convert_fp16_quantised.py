@@ -16,13 +16,14 @@ from half_arithmetic import emulated
 from hypothesis import given, settings
 from random_cnn import networks
 
-from lprc.core import editing, model_io
-from lprc.core.contract import approximate, lossy
 from lprc.core.errors import UsageError
-from lprc.core.manager import PassManager
-from lprc.core.numerics import Session, run
-from lprc.core.pipeline import Pipeline
-from lprc.core.random_inputs import random_inputs
+from lprc.core.graph import editing
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.contract import approximate, lossy
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.numerics import Session, run
+from lprc.core.running.random_inputs import random_inputs
 from lprc.passes.convert_fp16 import ConvertFloat16
 
 HALF, SINGLE = ir.DataType.FLOAT16, ir.DataType.FLOAT

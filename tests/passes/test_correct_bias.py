@@ -9,15 +9,16 @@ import pytest
 from applying import apply_pass
 from linear_layers import LAYERS, correlated_samples, layer_model, model
 
-from lprc.core import editing, model_io
 from lprc.core.errors import DataError, UsageError
-from lprc.core.numerics import run
+from lprc.core.graph import editing
+from lprc.core.graph.annotations import Grid, Range, set_grid, set_range
+from lprc.core.onnx_io import model_io
 from lprc.core.options import from_texts
 from lprc.core.quantization.affine import expand, quantize_weight, weight_scale
-from lprc.core.quantization.annotations import Grid, Range, set_grid, set_range
-from lprc.core.quantization.channel_statistics import ChannelStatistics, channel_statistics
-from lprc.core.quantization.shadow import Shadow
-from lprc.core.quantization.unfold import Unfolded, unfolded
+from lprc.core.running.numerics import run
+from lprc.passes._fitting.channel_statistics import ChannelStatistics, channel_statistics
+from lprc.passes._fitting.shadow import Shadow
+from lprc.passes._fitting.unfold import Unfolded, unfolded
 from lprc.passes.correct_bias import CorrectBias
 
 

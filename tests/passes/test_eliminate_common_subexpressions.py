@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lprc.core.provenance import origins
+from lprc.core.graph.provenance import origins
 from lprc.passes.eliminate_common_subexpressions import EliminateCommonSubexpressions
 
 HEADER = '<ir_version: 9, opset_import: ["" : 20]>'

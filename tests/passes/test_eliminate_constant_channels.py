@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 from random_dead_channels import dead_networks
 
-from lprc.core import editing, model_io
-from lprc.core.numerics import compare, run
-from lprc.core.pass_base import PassContext
-from lprc.core.random_inputs import random_inputs
+from lprc.core.graph import editing
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.pass_base import PassContext
+from lprc.core.running.numerics import compare, run
+from lprc.core.running.random_inputs import random_inputs
 from lprc.passes.eliminate_constant_channels import EliminateConstantChannels
 
 # w, u and f have two rows of zeros; b is positive, negative is not.

@@ -3,11 +3,11 @@ from __future__ import annotations
 import onnx
 import onnx_ir as ir
 
-from lprc.core import model_io
 from lprc.core.instruments.change_detection import ChangeDetection
-from lprc.core.manager import PassManager
-from lprc.core.pass_base import PassContext
-from lprc.core.pipeline import Pipeline
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pass_base import PassContext
+from lprc.core.passing.pipeline import Pipeline
 from lprc.passes.eliminate_dead_code import EliminateDeadCode
 
 HEADER = '<ir_version: 9, opset_import: ["" : 20]>'

@@ -10,16 +10,16 @@ from fake_quantisation import fake_quantised, snr
 from hypothesis import HealthCheck, assume, given, settings
 from random_chains import chains
 
-from lprc.core import editing
 from lprc.core.errors import UsageError
+from lprc.core.graph import editing
+from lprc.core.graph.annotations import Grid, Range, range_of, set_grid, set_range
 from lprc.core.instruments.change_detection import ChangeDetection
 from lprc.core.instruments.verify import Verify
-from lprc.core.linear_inputs import magnitudes
-from lprc.core.manager import PassManager
-from lprc.core.model_io import from_proto
-from lprc.core.numerics import RunError, random_inputs, run
-from lprc.core.pipeline import Pipeline
-from lprc.core.quantization.annotations import Grid, Range, range_of, set_grid, set_range
+from lprc.core.onnx_io.model_io import from_proto
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.numerics import RunError, random_inputs, run
+from lprc.passes._scaling.linear_inputs import magnitudes
 from lprc.passes.equalize import Equalize
 
 BETWEEN = """

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lprc.core import editing, model_io, provenance
+from lprc.core.graph import editing, provenance
 from lprc.core.instruments.change_detection import ChangeDetection
-from lprc.core.manager import PassManager
-from lprc.core.numerics import run
-from lprc.core.pass_base import PassContext
-from lprc.core.pipeline import Pipeline
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pass_base import PassContext
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.numerics import run
 from lprc.passes.fold_constants import FoldConstants
 
 HEADER = '<ir_version: 9, opset_import: ["" : 20]>'

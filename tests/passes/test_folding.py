@@ -10,10 +10,10 @@ from random_linear import affine, batch_normalization, convolutions, gemms
 
 from lprc.core.instruments.change_detection import ChangeDetection
 from lprc.core.instruments.verify import Verify
-from lprc.core.manager import PassManager
-from lprc.core.model_io import from_proto
-from lprc.core.numerics import RunError, random_inputs, run
-from lprc.core.pipeline import Pipeline
+from lprc.core.onnx_io.model_io import from_proto
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.numerics import RunError, random_inputs, run
 
 LIMITS = settings(
     max_examples=150,

@@ -4,8 +4,8 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from lprc.core import model_io
-from lprc.core.pass_base import PassContext
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.pass_base import PassContext
 from lprc.passes.freeze_initializers import FreezeInitializers
 
 TEXT = """<ir_version: 3, opset_import: ["" : 11]>

@@ -5,10 +5,10 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from lprc.core import shapes
+from lprc.core.graph import shapes
 from lprc.core.instruments.change_detection import ChangeDetection
-from lprc.core.manager import PassManager
-from lprc.core.pipeline import Pipeline
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pipeline import Pipeline
 
 HEADER = '<ir_version: 9, opset_import: ["" : 20]>'
 

@@ -5,12 +5,12 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from lprc.core import model_io
+from lprc.core.graph.provenance import origins
 from lprc.core.instruments.change_detection import ChangeDetection
-from lprc.core.manager import PassManager
-from lprc.core.numerics import run
-from lprc.core.pipeline import Pipeline
-from lprc.core.provenance import origins
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.numerics import run
 
 HEADER = '<ir_version: 9, opset_import: ["" : 20, "local" : 1]>'
 

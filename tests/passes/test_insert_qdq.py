@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from onnx import numpy_helper
 from random_dead_channels import dead_networks
 
-from lprc.core import editing, model_io
 from lprc.core.errors import UsageError
-from lprc.core.numerics import run
+from lprc.core.graph import editing
+from lprc.core.graph.annotations import Grid, Range, range_of, set_grid, set_range
+from lprc.core.onnx_io import model_io
 from lprc.core.quantization.affine import activation_params, fake_quantize, weight_scale
-from lprc.core.quantization.annotations import Grid, Range, range_of, set_grid, set_range
-from lprc.core.random_inputs import random_inputs
+from lprc.core.running.numerics import run
+from lprc.core.running.random_inputs import random_inputs
 from lprc.passes.calibrate import Calibrate
 from lprc.passes.insert_qdq import InsertQDQ
 

@@ -7,7 +7,7 @@ import pytest
 from applying import apply_pass
 from linear_layers import model
 
-from lprc.core.weight_sparsity import weights
+from lprc.core.graph.weight_sparsity import weights
 from lprc.passes.eliminate_constant_channels import EliminateConstantChannels
 from lprc.passes.reorder_channels import ReorderChannels
 

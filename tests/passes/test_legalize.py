@@ -4,8 +4,8 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from lprc.core.numerics import run
-from lprc.core.pass_base import PassContext
+from lprc.core.passing.pass_base import PassContext
+from lprc.core.running.numerics import run
 from lprc.passes.legalize import Legalize
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17]>'

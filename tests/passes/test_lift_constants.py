@@ -5,10 +5,10 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from lprc.core import model_io
 from lprc.core.instruments.change_detection import ChangeDetection
-from lprc.core.manager import PassManager
-from lprc.core.pipeline import Pipeline
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pipeline import Pipeline
 from lprc.passes.lift_constants import LiftConstants
 
 HEADER = '<ir_version: 9, opset_import: ["" : 20]>'

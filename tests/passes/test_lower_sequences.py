@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from random_splits import splits
 
-from lprc.core import model_io
-from lprc.core.numerics import compare, run
-from lprc.core.pass_base import PassContext
-from lprc.core.random_inputs import random_inputs
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.pass_base import PassContext
+from lprc.core.running.numerics import compare, run
+from lprc.core.running.random_inputs import random_inputs
 from lprc.passes.lower_sequences import LowerSequences
 
 SEQUENCE_OPS = {

@@ -13,11 +13,11 @@ import pytest
 
 from lprc.core.graph_diff.text import WIDTH, Line, as_text
 from lprc.core.instruments.print_changes import PrintChanges, Printing
-from lprc.core.manager import PassManager
-from lprc.core.model_io import load
-from lprc.core.pipeline import Pipeline
-from lprc.core.random_inputs import random_inputs
-from lprc.core.target import target
+from lprc.core.onnx_io.model_io import load
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.random_inputs import random_inputs
+from lprc.core.targets.target import target
 
 FOLDER = Path(__file__).parent / "diffs"
 SCREEN_LINES = 50

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lprc.core.numerics import run
-from lprc.core.random_inputs import random_inputs
+from lprc.core.running.numerics import run
+from lprc.core.running.random_inputs import random_inputs
 from lprc.passes.per_sample_mean import PerSampleMean
 
 HEAD = '<ir_version: 8, opset_import: ["" : 18]>'

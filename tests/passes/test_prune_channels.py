@@ -12,17 +12,18 @@ import pytest
 from applying import apply_pass
 from zeroed_channels import assert_equal, zeroed
 
-from lprc.core import editing, model_io
-from lprc.core.channels.costs import multiply_accumulates, weight_bytes
-from lprc.core.channels.groups import channel_groups
-from lprc.core.channels.reference import reference
 from lprc.core.errors import AccuracyError, DataError, UsageError
-from lprc.core.manager import PassManager
+from lprc.core.graph import editing
+from lprc.core.onnx_io import model_io
 from lprc.core.options import from_texts
-from lprc.core.pipeline import Pipeline
-from lprc.core.random_inputs import random_inputs
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.passing.reference import reference
+from lprc.core.running.random_inputs import random_inputs
 from lprc.passes import prune_channels
-from lprc.passes._channel_latency import RelativeLatency
+from lprc.passes._pruning.channel_groups import channel_groups
+from lprc.passes._pruning.latency import RelativeLatency
+from lprc.passes._pruning.removal_costs import multiply_accumulates, weight_bytes
 from lprc.passes.prune_channels import PruneChannels
 
 NETWORKS = [

@@ -7,18 +7,18 @@ import onnx_ir as ir
 import pytest
 from applying import apply_pass
 
-from lprc.core import model_io
-from lprc.core.channels.costs import multiply_accumulates
-from lprc.core.channels.groups import channel_groups
-from lprc.core.manager import PassManager
-from lprc.core.numerics import Session
-from lprc.core.pipeline import Pipeline
-from lprc.core.target import target
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.numerics import Session
+from lprc.core.targets.target import target
 from lprc.models.ctc import greedy_decode
 from lprc.models.images import load_batch
 from lprc.models.labels import list_images, read_labelled
 from lprc.models.metrics import exact_matches
 from lprc.models.plate_config import PlateConfig
+from lprc.passes._pruning.channel_groups import channel_groups
+from lprc.passes._pruning.removal_costs import multiply_accumulates
 from lprc.passes.prune_channels import PruneChannels
 from lprc.passes.reconstruct import Reconstruct
 

@@ -8,11 +8,12 @@ from applying import apply_pass
 from fake_quantisation import snr
 from onnx import numpy_helper
 
-from lprc.core import editing, model_io
 from lprc.core.errors import UsageError
-from lprc.core.numerics import run
-from lprc.core.quantization.annotations import Grid, set_grid
-from lprc.core.random_inputs import random_inputs
+from lprc.core.graph import editing
+from lprc.core.graph.annotations import Grid, set_grid
+from lprc.core.onnx_io import model_io
+from lprc.core.running.numerics import run
+from lprc.core.running.random_inputs import random_inputs
 from lprc.passes.quantize_weights import QuantizeWeights
 
 ALL = {"min_elements": 0}
@@ -191,7 +192,7 @@ def test_bisection():
 
 
 def test_a_recorded_grid_decides_bits_blocks_and_scales():
-    from lprc.core.quantization.annotations import Grid, set_grid
+    from lprc.core.graph.annotations import Grid, set_grid
 
     source = network("y = Conv(x, w)")
     value = source.graph.initializers["w"]
@@ -203,7 +204,7 @@ def test_a_recorded_grid_decides_bits_blocks_and_scales():
 
 
 def test_a_grid_along_another_axis_is_left_alone():
-    from lprc.core.quantization.annotations import Grid, set_grid
+    from lprc.core.graph.annotations import Grid, set_grid
 
     source = network("y = Conv(x, w)")
     set_grid(source.graph.initializers["w"], Grid(8, 1, 0, np.ones(4, np.float32)))

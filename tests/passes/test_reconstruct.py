@@ -8,10 +8,11 @@ import onnx_ir as ir
 import pytest
 from applying import apply_pass
 
-from lprc.core import editing, model_io, provenance
 from lprc.core.errors import DataError, UsageError
-from lprc.core.numerics import Session
+from lprc.core.graph import editing, provenance
+from lprc.core.onnx_io import model_io
 from lprc.core.options import from_texts
+from lprc.core.running.numerics import Session
 from lprc.passes.prune_channels import PruneChannels
 from lprc.passes.reconstruct import Reconstruct
 

@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from lprc.core import editing, model_io
-from lprc.core.numerics import compare, run
-from lprc.core.pass_base import PassContext
-from lprc.core.random_inputs import random_inputs
-from lprc.passes._channels import channel_slice
+from lprc.core.graph import editing
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.pass_base import PassContext
+from lprc.core.running.numerics import compare, run
+from lprc.core.running.random_inputs import random_inputs
+from lprc.passes._channels.axes import channel_slice
 from lprc.passes.hoist_slices import HoistSlices
 from lprc.passes.reorder_channels import ReorderChannels, contiguous_order
 from lprc.passes.split_channels import SplitChannels

@@ -8,14 +8,14 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from lprc.core import model_io
 from lprc.core.errors import InvalidModelError, MissingDependencyError, UsageError
+from lprc.core.graph.provenance import origins
 from lprc.core.instruments.change_detection import ChangeDetection
-from lprc.core.manager import PassManager
-from lprc.core.numerics import compare, run
-from lprc.core.pipeline import Pipeline
-from lprc.core.provenance import origins
-from lprc.core.random_inputs import random_inputs
+from lprc.core.onnx_io import model_io
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.numerics import compare, run
+from lprc.core.running.random_inputs import random_inputs
 
 TEXT = """<ir_version: 8, opset_import: ["" : 17]>
 g (float[1,2,4,4] x) => (float[1,2,4,4] y)

@@ -14,15 +14,15 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from random_chains import chains
 
-from lprc.core import editing
 from lprc.core.errors import DataError, UsageError
+from lprc.core.graph import editing
+from lprc.core.graph.annotations import Range, range_of, set_range
 from lprc.core.instruments.change_detection import ChangeDetection
 from lprc.core.instruments.verify import Verify
-from lprc.core.manager import PassManager
-from lprc.core.model_io import from_proto, to_proto
-from lprc.core.numerics import RunError, compare, random_inputs, run
-from lprc.core.pipeline import Pipeline
-from lprc.core.quantization.annotations import Range, range_of, set_range
+from lprc.core.onnx_io.model_io import from_proto, to_proto
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.numerics import RunError, compare, random_inputs, run
 from lprc.passes.smooth_quant import SmoothQuant
 
 

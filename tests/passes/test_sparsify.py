@@ -10,16 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from linear_layers import LAYERS, correlated_samples, layer_model, model
 
-from lprc.core import editing, model_io
 from lprc.core.errors import DataError, UsageError
-from lprc.core.numerics import run
+from lprc.core.graph import editing
+from lprc.core.graph.weight_sparsity import Pattern, weights
+from lprc.core.onnx_io import model_io
 from lprc.core.options import from_texts
-from lprc.core.pass_base import PassContext
-from lprc.core.quantization import positions
-from lprc.core.quantization.unfold import unfolded
-from lprc.core.weight_sparsity import Pattern, weights
-from lprc.passes import _sparse_layers, _sparse_masks
-from lprc.passes._sparse_permutation import best_order, permute
+from lprc.core.passing.pass_base import PassContext
+from lprc.core.running.numerics import run
+from lprc.passes._fitting.unfold import unfolded
+from lprc.passes._sparsity import layers as _sparse_layers
+from lprc.passes._sparsity import masks as _sparse_masks
+from lprc.passes._sparsity import positions
+from lprc.passes._sparsity.permutation import best_order, permute
 from lprc.passes.adaround import AdaRound
 from lprc.passes.calibrate import Calibrate
 from lprc.passes.convert_fp16 import ConvertFloat16

@@ -6,13 +6,14 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from lprc.core import editing, model_io
-from lprc.core.channels.edits import Keep
-from lprc.core.channels.groups import ChannelGroups
-from lprc.core.channels.removal import remove
-from lprc.core.channels.trace import Trace
-from lprc.core.numerics import Arrays, compare, run
-from lprc.core.random_inputs import random_inputs
+from lprc.core.graph import editing
+from lprc.core.onnx_io import model_io
+from lprc.core.running.numerics import Arrays, compare, run
+from lprc.core.running.random_inputs import random_inputs
+from lprc.passes._pruning.channel_groups import ChannelGroups
+from lprc.passes._pruning.edits import Keep
+from lprc.passes._pruning.removal import remove
+from lprc.passes._pruning.trace import Trace
 
 
 def zeroed(model: ir.Model, trace: Trace, keep: Keep) -> ir.Model:

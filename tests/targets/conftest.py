@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from fake_tensorrt import Cuda, Module
 
-from lprc.compiler.calibration import ImageSamples
-from lprc.compiler.compile import compile_model
-from lprc.compiler.optimize import Settings
-from lprc.core.model_io import load
+from lprc.compiler.compile.calibration import ImageSamples
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Settings
+from lprc.core.onnx_io.model_io import load
 from lprc.targets.tensorrt_scripts import cuda_device
 
 

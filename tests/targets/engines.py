@@ -9,8 +9,8 @@ from pathlib import Path
 import onnx
 
 from lprc.cli.root import main
-from lprc.compiler.compile import Compiled, compile_model
-from lprc.compiler.optimize import Settings
+from lprc.compiler.compile.model import Compiled, compile_model
+from lprc.compiler.compile.optimize import Settings
 
 TARGETS = ("trt-fp32", "trt-fp16", "trt-int8", "trt-int8-fp16")
 

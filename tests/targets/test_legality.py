@@ -6,8 +6,8 @@ import onnx_ir as ir
 import pytest
 
 from lprc.core.errors import UsageError
-from lprc.core.legality import check, rule_from_table
-from lprc.core.provenance import set_origins
+from lprc.core.graph.provenance import set_origins
+from lprc.core.targets.legality import check, rule_from_table
 
 TEXTS = {"message": "what is wrong", "remedy": "what to do"}
 

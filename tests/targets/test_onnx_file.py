@@ -6,9 +6,9 @@ import numpy as np
 import onnx
 import pytest
 
-from lprc.compiler.compile import compile_model
-from lprc.compiler.optimize import Settings
-from lprc.compiler.runners import make_runner
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.runners.open import make_runner
 
 STRICT = Settings(verify="each", check_passes=True)
 HEAD = '<ir_version: 9, opset_import: ["" : 18]>\n'

@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 import pytest
 
-from lprc.compiler.runners import make_runner
-from lprc.core.emission import EmitJob, TargetOptions
-from lprc.core.model_io import load
+from lprc.compiler.runners.open import make_runner
+from lprc.core.onnx_io.model_io import load
+from lprc.core.targets.emitter import EmitJob, TargetOptions
 from lprc.targets import openvino_ir
 from lprc.targets.openvino_ir import EmitError, emit_fp16, emit_fp32
 

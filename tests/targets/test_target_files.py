@@ -6,7 +6,7 @@ import pytest
 
 from lprc.core import registry
 from lprc.core.errors import UsageError
-from lprc.core.target import Target, target, target_names
+from lprc.core.targets.target import Target, target, target_names
 
 TOML = """
 name = "mine"
@@ -148,7 +148,7 @@ def test_strict_toml(old, new, message):
 
 @pytest.mark.parametrize("name", target_names())
 def test_every_shipped_target_parses(name):
-    from lprc.core.pipeline import Pipeline
+    from lprc.core.passing.pipeline import Pipeline
 
     shipped = target(name)
     assert shipped.name == name

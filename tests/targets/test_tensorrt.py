@@ -6,12 +6,12 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from lprc.compiler.artifact import open_artifact
-from lprc.compiler.compile import compile_model
+from lprc.compiler.artifact.artifact import open_artifact
+from lprc.compiler.compile.model import compile_model
 from lprc.core import registry
 from lprc.core.errors import IllegalForTargetError, UsageError
-from lprc.core.legality import check
-from lprc.core.target import Target, target
+from lprc.core.targets.legality import check
+from lprc.core.targets.target import Target, target
 
 NAMES = ["tensorrt-fp16", "tensorrt-fp32", "tensorrt-int8"]
 QUANTISED = """<ir_version: 10, opset_import: ["" : 20]>

@@ -10,7 +10,7 @@ import sys
 import pytest
 from engines import TARGETS, emitted, layers, types
 
-from lprc.compiler.artifact import open_artifact
+from lprc.compiler.artifact.artifact import open_artifact
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed")
 

@@ -15,9 +15,9 @@ import onnx
 import pytest
 from engines import QUANTIZED, SMALL, emitted, layers, saved
 
-from lprc.core import model_io
 from lprc.core.errors import IllegalForTargetError, UsageError
-from lprc.core.weight_sparsity import weights
+from lprc.core.graph.weight_sparsity import weights
+from lprc.core.onnx_io import model_io
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed")
 
@@ -146,8 +146,8 @@ def test_dense_weights_are_refused(tmp_path, target):
 @pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("target", ["trt-sparse-fp16", "trt-sparse-int8"])
 def test_the_whole_pipeline_keeps_a_pattern_or_makes_one(tmp_path, target, dense):
-    from lprc.compiler.compile import compile_model
-    from lprc.compiler.optimize import Settings
+    from lprc.compiler.compile.model import compile_model
+    from lprc.compiler.compile.optimize import Settings
 
     source = saved(SMALL, tmp_path / "m.onnx") if dense else sparse_model(tmp_path / "m.onnx")
     generator = np.random.default_rng(0)

@@ -10,15 +10,15 @@ import time
 import numpy as np
 import pytest
 
-from lprc.compiler.bench import bench
-from lprc.compiler.calibration import ImageSamples
-from lprc.compiler.compile import compile_model
-from lprc.compiler.evaluate import evaluate
-from lprc.compiler.optimize import Settings
-from lprc.compiler.runners import make_runner
-from lprc.core.model_io import load
-from lprc.core.numerics import RunError, rounding
-from lprc.core.target import target
+from lprc.compiler.compile.calibration import ImageSamples
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.measure.accuracy import evaluate
+from lprc.compiler.measure.bench import bench
+from lprc.compiler.runners.open import make_runner
+from lprc.core.onnx_io.model_io import load
+from lprc.core.running.numerics import RunError, rounding
+from lprc.core.targets.target import target
 from lprc.models.images import load_batch
 from lprc.models.labels import read_labelled
 from lprc.models.plate_config import PlateConfig

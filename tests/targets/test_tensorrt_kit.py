@@ -13,11 +13,11 @@ import onnx
 import pytest
 from engines import SMALL, emitted, layers, saved
 
-from lprc.compiler.calibration import ImageSamples
-from lprc.compiler.compile import compile_model
-from lprc.compiler.optimize import Settings
-from lprc.core.model_io import load
-from lprc.core.numerics import Session
+from lprc.compiler.compile.calibration import ImageSamples
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Settings
+from lprc.core.onnx_io.model_io import load
+from lprc.core.running.numerics import Session
 from lprc.targets import tensorrt_scripts
 
 SCRIPTS = {path.name for path in Path(tensorrt_scripts.__path__[0]).glob("*.py")} - {"__init__.py"}

@@ -6,10 +6,10 @@ import onnx
 import pytest
 from zoo import NETWORKS, Detector, exported
 
-from lprc.compiler.compile import compile_model
-from lprc.compiler.optimize import Settings
-from lprc.core.model_io import load
-from lprc.core.random_inputs import random_inputs
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Settings
+from lprc.core.onnx_io.model_io import load
+from lprc.core.running.random_inputs import random_inputs
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed")
 

@@ -8,7 +8,7 @@ from importlib.machinery import ModuleSpec
 import pytest
 from engines import SMALL, emitted, saved, texts
 
-from lprc.compiler.compile import compile_model
+from lprc.compiler.compile.model import compile_model
 from lprc.core.errors import MissingDependencyError, UsageError
 from lprc.core.options import from_texts, option_texts
 from lprc.targets.tensorrt_options import TensorRTOptions

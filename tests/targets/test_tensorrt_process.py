@@ -16,7 +16,7 @@ import pytest
 from engines import SMALL, emitted, saved
 
 from lprc.core.errors import LprcError, MissingDependencyError
-from lprc.core.worker import WorkerError
+from lprc.core.process.worker import WorkerError
 from lprc.targets.tensorrt_scripts.cuda_device import MissingModule, tensorrt_module
 
 

@@ -7,11 +7,10 @@ import onnx_ir as ir
 import pytest
 from engines import SMALL, emitted, saved
 
-from lprc.compiler import emit
-from lprc.compiler.compile import compile_model
+from lprc.compiler.compile.model import compile_model, emit
 from lprc.core.errors import UsageError
-from lprc.core.numerics import Session
 from lprc.core.options import from_texts
+from lprc.core.running.numerics import Session
 from lprc.targets.tensorrt_options import TensorRTOptions
 from lprc.targets.tensorrt_profiles import profiles
 from lprc.targets.tensorrt_samples import batch, fitting

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from engines import SMALL, saved
 
-from lprc.compiler.compile import compile_model
-from lprc.compiler.optimize import Settings
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Settings
 
 
 def test_steps_of_the_build(tmp_path):

@@ -10,8 +10,8 @@ import onnx_ir as ir
 import pytest
 from engines import QUANTIZED, SMALL, emitted, saved
 
-from lprc.compiler.compile import compile_model
-from lprc.compiler.optimize import Settings
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Settings
 from lprc.core.errors import (
     IllegalForTargetError,
     InvalidModelError,
@@ -19,7 +19,7 @@ from lprc.core.errors import (
     OutputError,
     UsageError,
 )
-from lprc.core.worker import WorkerError
+from lprc.core.process.worker import WorkerError
 from lprc.targets.tensorrt_process import _error
 from lprc.targets.tensorrt_scripts.build_engine import Failure
 from lprc.targets.tensorrt_scripts.parser_errors import plain

@@ -9,11 +9,11 @@ import pytest
 from fake_tensorrt import Cuda
 
 from lprc.cli.root import main
-from lprc.compiler.artifact import open_artifact
-from lprc.compiler.bench import bench
-from lprc.compiler.runners import make_runner, unavailable
+from lprc.compiler.artifact.artifact import open_artifact
+from lprc.compiler.measure.bench import bench
+from lprc.compiler.runners.open import make_runner, unavailable
 from lprc.core.errors import InvalidModelError, MissingDependencyError
-from lprc.core.numerics import RunError
+from lprc.core.running.numerics import RunError
 from lprc.targets.tensorrt_scripts import cuda_device
 
 

@@ -15,22 +15,22 @@ import onnx
 import pytest
 
 from lprc.cli.settings import check_runs
-from lprc.compiler.artifact import open_artifact
-from lprc.compiler.calibration import ImageSamples
-from lprc.compiler.compile import compile_model
-from lprc.compiler.demands import Demands
-from lprc.compiler.evaluate import evaluate
-from lprc.compiler.optimize import Settings
+from lprc.compiler.artifact.artifact import open_artifact
+from lprc.compiler.compile.calibration import ImageSamples
+from lprc.compiler.compile.demands import Demands
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.measure.accuracy import evaluate
 from lprc.core.errors import (
     IllegalForTargetError,
     InvalidModelError,
     MissingDependencyError,
     UsageError,
 )
-from lprc.core.model_io import load
-from lprc.core.numerics import RunError, Session
-from lprc.core.target import target as find_target
-from lprc.core.worker import WorkerError
+from lprc.core.onnx_io.model_io import load
+from lprc.core.process.worker import WorkerError
+from lprc.core.running.numerics import RunError, Session
+from lprc.core.targets.target import target as find_target
 from lprc.targets.tvm_backend.versions import check_versions
 
 pytest.importorskip("tvm", reason="TVM is not installed")

@@ -12,8 +12,8 @@ from lprc.compiler.bisect.conditions import Judgement, Segment, Verdict
 from lprc.compiler.bisect.prefixes import Candidate, Key, Prefixes, keys_of
 from lprc.compiler.bisect.search import first_bad, smallest_set
 from lprc.core.errors import LprcError, UsageError
-from lprc.core.manager import PassRecord
-from lprc.core.pass_base import Rewrite
+from lprc.core.passing.manager import PassRecord
+from lprc.core.passing.pass_base import Rewrite
 
 Report = Callable[[float, int], None]
 

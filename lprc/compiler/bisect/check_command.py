@@ -14,7 +14,7 @@ import onnx_ir as ir
 from lprc.compiler.bisect.conditions import Judgement, Verdict, WholePipeline
 from lprc.compiler.bisect.prefixes import Candidate
 from lprc.core.errors import UsageError
-from lprc.core.model_io import save
+from lprc.core.onnx_io.model_io import save
 
 WHERE = "--check"
 SKIP = 125

@@ -8,7 +8,7 @@ from typing import Any
 
 from lprc.compiler.bisect.conditions import Condition, Judgement
 from lprc.compiler.bisect.prefixes import Candidate
-from lprc.core.printer import model_hash
+from lprc.core.graph.printer import model_hash
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from lprc.compiler.bisect.prefixes import Candidate, Prefixes
-from lprc.core.contract import approximate
 from lprc.core.errors import PromiseBrokenError
 from lprc.core.instruments.verify import Verify
-from lprc.core.manager import PassRecord
-from lprc.core.model_io import PROTOBUF_LIMIT, weight_bytes
-from lprc.core.numerics import Arrays
-from lprc.core.pipeline import Pipeline
+from lprc.core.onnx_io.model_io import PROTOBUF_LIMIT, weight_bytes
+from lprc.core.passing.contract import approximate
+from lprc.core.passing.manager import PassRecord
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.numerics import Arrays
 
 Segment = tuple[int, int]
 """Numbers of passes run: the graph to measure with, and the last one to be measured with it."""

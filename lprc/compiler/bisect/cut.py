@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator
 import numpy as np
 import onnx_ir as ir
 
-from lprc.core import editing
-from lprc.core.numerics import Arrays, Session
+from lprc.core.graph import editing
+from lprc.core.running.numerics import Arrays, Session
 
 
 def cut(model: ir.Model, keep: Collection[int], known: Arrays) -> ir.Model | None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
-from lprc.core.instruments.base import Instrument
 from lprc.core.instruments.progress import Progress
-from lprc.core.manager import PassManager, PassRecord
-from lprc.core.numerics import Arrays
-from lprc.core.pass_base import Pass, Rewrite
-from lprc.core.pipeline import Pipeline
+from lprc.core.passing.instrument import Instrument
+from lprc.core.passing.manager import PassManager, PassRecord
+from lprc.core.passing.pass_base import Pass, Rewrite
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.numerics import Arrays
 
 Key = tuple[str, str, int]
 """A rewrite: its node, the node's operator, and how many of that node were announced before it."""

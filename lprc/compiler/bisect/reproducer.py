@@ -16,11 +16,11 @@ from lprc.compiler.bisect.conditions import Verdict
 from lprc.compiler.bisect.metrics import Metric, MetricCondition
 from lprc.compiler.bisect.prefixes import Candidate, Key
 from lprc.compiler.bisect.shrink import CALIBRATION_SAMPLES, Reduced, Suspect, rewritten
-from lprc.core.array_files import read_arrays
 from lprc.core.errors import DataError, InvalidModelError
-from lprc.core.model_io import load, save
-from lprc.core.numerics import Arrays, RunError, Session, compare, rounding
-from lprc.core.pipeline import Pipeline
+from lprc.core.files.array_files import read_arrays
+from lprc.core.onnx_io.model_io import load, save
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.numerics import Arrays, RunError, Session, compare, rounding
 from lprc.models.plate_config import PlateConfig
 
 FILE = "bisect.json"

@@ -19,12 +19,12 @@ from lprc.compiler.bisect.metrics import Metric, MetricCondition
 from lprc.compiler.bisect.prefixes import Prefixes
 from lprc.compiler.bisect.reproducer import is_ours, replay, write_reproducer
 from lprc.compiler.bisect.shrink import Reduced, Suspect, shrink
-from lprc.core.atomic import atomic_folder
 from lprc.core.errors import UsageError
-from lprc.core.model_io import load
-from lprc.core.numerics import Arrays
-from lprc.core.pipeline import Pipeline
-from lprc.core.random_inputs import NoInputsError, random_inputs
+from lprc.core.files.atomic import atomic_folder
+from lprc.core.onnx_io.model_io import load
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.numerics import Arrays
+from lprc.core.running.random_inputs import NoInputsError, random_inputs
 from lprc.models.plate_config import PlateConfig
 
 Report = Callable[[float, int], None]

@@ -11,11 +11,11 @@ import onnx_ir as ir
 from lprc.compiler.bisect.cut import Capture, cut, neighbours, owners, values_around
 from lprc.compiler.bisect.prefixes import Key, Only
 from lprc.core.errors import LprcError
-from lprc.core.manager import PassManager
-from lprc.core.numerics import Arrays, OutputDelta, RunError, Session, compare, rounding
-from lprc.core.pass_base import Pass, Rewrite
-from lprc.core.pipeline import Pipeline
-from lprc.core.provenance import origins
+from lprc.core.graph.provenance import origins
+from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pass_base import Pass, Rewrite
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.numerics import Arrays, OutputDelta, RunError, Session, compare, rounding
 
 CALIBRATION_SAMPLES = 16
 """Samples that a reproducer of a data-driven pass carries at most."""

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lprc.compiler.artifact.manifest_file import is_artefact
+from lprc.compiler.cache.input_files import InputFiles
 from lprc.compiler.cache.store import Store, join, split
 from lprc.compiler.cache.surroundings import surroundings
-from lprc.compiler.input_files import InputFiles
-from lprc.compiler.manifest_file import is_artefact
-from lprc.core.atomic import atomic_folder
-from lprc.core.digest import document_sha256, sha256
+from lprc.core.files.atomic import atomic_folder
+from lprc.core.files.digest import document_sha256, sha256
 
 _LARGEST = 4
 """An artefact larger than this part of the store is not kept."""

@@ -12,10 +12,10 @@ import onnx
 import onnx_ir as ir
 
 from lprc.compiler.cache.store import join, split
-from lprc.core import editing
-from lprc.core.channels.reference import Reference, reference, restore
-from lprc.core.collector import collector_paused
-from lprc.core.model_io import to_bytes, weight_bytes
+from lprc.core.graph import editing
+from lprc.core.onnx_io.model_io import to_bytes, weight_bytes
+from lprc.core.passing.reference import Reference, reference, restore
+from lprc.core.process.collector import collector_paused
 
 
 @dataclass(frozen=True)

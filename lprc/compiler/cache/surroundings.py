@@ -13,9 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lprc import __file__ as _lprc
+import lprc._version
 from lprc.compiler.cache.store import SCHEMA, Store
-from lprc.core.digest import document_sha256
+from lprc.core.files.digest import document_sha256
 
 LIBRARIES = (
     "numpy",
@@ -57,7 +57,7 @@ def surroundings(store: Store | None, *, sdks: bool) -> dict[str, Any]:
 
 def sources_digest(store: Store | None) -> str:
     """The SHA-256 of lprc's own files: its version alone does not change while it is written."""
-    root = Path(_lprc).parent
+    root = Path(lprc._version.__file__).parent
     files = sorted(_sources(root))
     status = [(name, _signature(path)) for name, path in files]
     key = document_sha256([str(root), status])

@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from lprc.compiler.artifact import open_artifact
-from lprc.compiler.manifest_file import FILE
-from lprc.compiler.verify_artifact import artefact_folder, check_files, require_whole
-from lprc.core.digest import sha256
+from lprc.compiler.artifact.artifact import open_artifact
+from lprc.compiler.artifact.manifest_file import FILE
+from lprc.compiler.artifact.verify import artefact_folder, check_files, require_whole
 from lprc.core.errors import UsageError
+from lprc.core.files.digest import sha256
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 

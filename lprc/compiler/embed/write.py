@@ -8,8 +8,8 @@ from typing import Literal, get_args
 
 from lprc.compiler.embed import sources
 from lprc.compiler.embed.files import Embedding, read_embedding
-from lprc.core.atomic import atomic_file
 from lprc.core.errors import UsageError
+from lprc.core.files.atomic import atomic_file
 
 Form = Literal["array", "object", "resource"]
 """Bytes as C arrays, as an object by ``.incbin``, or as a Windows resource."""

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from lprc.compiler.manifest_file import is_artefact
+from lprc.compiler.artifact.manifest_file import is_artefact
 from lprc.compiler.project.state import States
 from lprc.core.errors import OutputError
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from lprc.compiler.project.plan import Build
-from lprc.core.atomic import atomic_file
-from lprc.core.digest import sha256
 from lprc.core.errors import LprcError
+from lprc.core.files.atomic import atomic_file
+from lprc.core.files.digest import sha256
 from lprc.models.labels import LABELS_FILE, list_images
 
 FOLDER = ".lprc"

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from lprc.compiler.bench import BenchRow
-from lprc.compiler.evaluate import Evaluation
-from lprc.compiler.optimize import Optimized
+from lprc.compiler.compile.optimize import Optimized
+from lprc.compiler.measure.accuracy import Evaluation
+from lprc.compiler.measure.bench import BenchRow
+from lprc.compiler.measure.sensitivity import LayerSensitivity
 from lprc.compiler.report.history import Step
-from lprc.compiler.sensitivity import LayerSensitivity
 
 
 class Measurement(Protocol):

@@ -11,11 +11,11 @@ import onnx_ir as ir
 
 from lprc.compiler.report.findings import Findings
 from lprc.compiler.report.graphs import Strings
-from lprc.core import editing
-from lprc.core.printer import type_text
-from lprc.core.provenance import origins
+from lprc.core.costs.statistics import LayerRow, layer_rows
+from lprc.core.graph import editing
+from lprc.core.graph.printer import type_text
+from lprc.core.graph.provenance import origins
 from lprc.core.quantization.qdq import is_constant, qdq, roots
-from lprc.core.statistics import LayerRow, layer_rows
 
 _PLUMBING = ("QuantizeLinear", "DequantizeLinear", "Constant")
 

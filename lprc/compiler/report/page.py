@@ -25,7 +25,7 @@ from lprc.compiler.report.layers import LayerTable, layer_table
 from lprc.compiler.report.passes import WIDTH as TIMELINE
 from lprc.compiler.report.passes import pass_table
 from lprc.compiler.report.plates import PlatePicture, wrong_plates
-from lprc.core.atomic import atomic_file
+from lprc.core.files.atomic import atomic_file
 from lprc.core.graph_diff.outline import ModelOutline, outline
 
 SCRIPTS = (

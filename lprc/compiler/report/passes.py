@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lprc.compiler.manifest import skip_counts
-from lprc.compiler.pass_costs import PassCost
+from lprc.compiler.artifact.manifest import skip_counts
+from lprc.compiler.measure.pass_costs import PassCost
 from lprc.compiler.report.findings import Findings
 from lprc.compiler.report.units import count_text, seconds_text, size_text
+from lprc.core.costs.statistics import Statistics, model_statistics
 from lprc.core.instruments.pass_statistics import SOURCE
-from lprc.core.numerics import OutputDelta
-from lprc.core.statistics import Statistics, model_statistics
+from lprc.core.running.numerics import OutputDelta
 
 WIDTH = 1000.0
 """Of the timeline, in units of its drawing."""

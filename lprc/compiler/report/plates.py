@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from lprc.compiler.evaluate import Evaluation
+from lprc.compiler.measure.accuracy import Evaluation
 from lprc.core.errors import DataError
 
 MOST = 200

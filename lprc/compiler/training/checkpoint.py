@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from lprc.compiler.training.recipe import Recipe
-from lprc.core.atomic import atomic_file
 from lprc.core.errors import DataError
+from lprc.core.files.atomic import atomic_file
 
 _HINT = "--resume takes the checkpoint of an earlier run of the same command"
 

@@ -10,7 +10,7 @@ from typing import Any
 import onnx_ir as ir
 import torch
 
-from lprc.compiler.optimize import Settings, optimize
+from lprc.compiler.compile.optimize import Settings, optimize
 from lprc.compiler.training.graph_module import GraphModule
 from lprc.compiler.training.hints import find_hints
 from lprc.compiler.training.initial_weights import randomise, rewind
@@ -19,10 +19,10 @@ from lprc.compiler.training.recipe import Recipe
 from lprc.compiler.training.samples import Plates, Samples
 from lprc.compiler.training.trainer import Look, Trainer
 from lprc.compiler.training.weights import set_array
-from lprc.core import editing
 from lprc.core.errors import DataError, MissingDependencyError, UsageError
-from lprc.core.model_io import to_bytes
-from lprc.core.pipeline import Pipeline
+from lprc.core.graph import editing
+from lprc.core.onnx_io.model_io import to_bytes
+from lprc.core.passing.pipeline import Pipeline
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import torch
 from lprc.compiler.training.operators.call import Call
 from lprc.compiler.training.operators.table import OPERATORS
 from lprc.compiler.training.weights import Weight, known, set_array, weights_of
-from lprc.core import editing
 from lprc.core.errors import UsageError
-from lprc.core.provenance import describe
+from lprc.core.graph import editing
+from lprc.core.graph.provenance import describe
 
 Tensors = dict[str, torch.Tensor]
 

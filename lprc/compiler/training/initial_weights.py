@@ -8,8 +8,8 @@ import numpy as np
 import onnx_ir as ir
 
 from lprc.compiler.training.weights import Weight, set_array, weights_of
-from lprc.core import editing
 from lprc.core.errors import DataError
+from lprc.core.graph import editing
 
 
 def randomise(model: ir.Model, seed: int) -> None:

@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from lprc.core.array_files import read_arrays
 from lprc.core.errors import DataError
+from lprc.core.files.array_files import read_arrays
 from lprc.models.images import load_batch
 from lprc.models.labels import list_images, read_labelled
 from lprc.models.plate_config import PlateConfig

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from lprc.compiler.training.operators.quantisation import dequantize, quantize
-from lprc.core import editing
 from lprc.core.errors import UsageError
-from lprc.core.provenance import describe
+from lprc.core.graph import editing
+from lprc.core.graph.provenance import describe
 
 _WEIGHTS = {
     "Add": (0, 1),

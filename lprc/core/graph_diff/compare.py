@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
-from lprc.core.collector import collector_paused
 from lprc.core.graph_diff.interface import interface_changes
 from lprc.core.graph_diff.matching import Matching
 from lprc.core.graph_diff.model_matching import match
@@ -20,6 +19,7 @@ from lprc.core.graph_diff.result import (
 )
 from lprc.core.graph_diff.tensors import compare_values, statistics
 from lprc.core.graph_diff.wiring import rewirings
+from lprc.core.process.collector import collector_paused
 
 
 def diff_models(before: ir.Model, after: ir.Model) -> GraphDifference:

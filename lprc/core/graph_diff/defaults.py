@@ -34,6 +34,6 @@ def _schema_default(operator: str, name: str) -> str | None:
         return None
     import onnx_ir as ir
 
-    from lprc.core.printer import attribute_text
+    from lprc.core.graph.printer import attribute_text
 
     return attribute_text(ir.serde.deserialize_attribute(attribute.default_value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from lprc.core.graph_diff.grouping import Group
-from lprc.core.graph_diff.groups import groups
+from lprc.core.graph_diff.node_groups import groups
 from lprc.core.graph_diff.result import GraphDifference
 from lprc.core.graph_diff.text import headline
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
-from lprc.core.editing import ONNX_DOMAIN
-from lprc.core.printer import attribute_text, tensor_hash, type_text
-from lprc.core.provenance import KEY, origins
-from lprc.core.quantization.annotations import Range, range_of
+from lprc.core.graph.annotations import Range, range_of
+from lprc.core.graph.editing import ONNX_DOMAIN
+from lprc.core.graph.printer import attribute_text, tensor_hash, type_text
+from lprc.core.graph.provenance import KEY, origins
 
 Hashes = dict[int, tuple[ir.TensorProtocol, str]]
 """Hashes of tensors by identity; the tensor stands beside its hash so that it stays alive."""

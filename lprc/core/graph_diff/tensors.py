@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from lprc.core.constants import tensor_bytes
+from lprc.core.graph.constants import tensor_bytes
 from lprc.core.graph_diff.result import TensorStatistics
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lprc.core.graph_diff.grouping import Group, Sign, counted
-from lprc.core.graph_diff.groups import groups
+from lprc.core.graph_diff.node_groups import groups
 from lprc.core.graph_diff.result import GraphDifference, InitializerChange
 from lprc.core.graph_diff.weight_groups import size_text
 

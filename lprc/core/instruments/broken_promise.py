@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lprc.core.atomic import atomic_folder
-from lprc.core.model_io import load, save
-from lprc.core.numerics import Arrays
+from lprc.core.files.atomic import atomic_folder
+from lprc.core.onnx_io.model_io import load, save
+from lprc.core.running.numerics import Arrays
 
 _REPLAY = """\
 The passes in pipeline.txt turned before.onnx into after.onnx and changed its outputs on inputs.npz.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from lprc.core.errors import LprcError
-from lprc.core.instruments.base import Instrument
-from lprc.core.manager import PassRecord
-from lprc.core.pass_base import Pass
-from lprc.core.printer import model_hash
+from lprc.core.graph.printer import model_hash
+from lprc.core.passing.instrument import Instrument
+from lprc.core.passing.manager import PassRecord
+from lprc.core.passing.pass_base import Pass
 
 
 class UntruthfulPassError(LprcError):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from lprc.core.instruments.base import Instrument
-from lprc.core.manager import PassRecord
-from lprc.core.pass_base import Pass
-from lprc.core.pipeline import Pipeline
-from lprc.core.statistics import Statistics, model_statistics
+from lprc.core.costs.statistics import Statistics, model_statistics
+from lprc.core.passing.instrument import Instrument
+from lprc.core.passing.manager import PassRecord
+from lprc.core.passing.pass_base import Pass
+from lprc.core.passing.pipeline import Pipeline
 
 
 class PassStatistics(Instrument):

@@ -9,16 +9,16 @@ from typing import Literal
 import onnx_ir as ir
 
 from lprc.core.errors import UsageError
+from lprc.core.graph.printer import model_text
 from lprc.core.graph_diff.compare import diff_outlines
 from lprc.core.graph_diff.outline import ModelOutline, outline
 from lprc.core.graph_diff.result import GraphDifference
 from lprc.core.graph_diff.text import Line, summary_lines, unified_lines
-from lprc.core.instruments.base import Instrument
-from lprc.core.manager import PassRecord
-from lprc.core.pass_base import Pass
-from lprc.core.pipeline import Pipeline, pass_text
-from lprc.core.printer import model_text
-from lprc.core.registry import pass_class
+from lprc.core.passing.instrument import Instrument
+from lprc.core.passing.manager import PassRecord
+from lprc.core.passing.pass_base import Pass
+from lprc.core.passing.pipeline import Pipeline, pass_text
+from lprc.core.passing.registry import pass_class
 
 ChangedMode = Literal["diff", "quiet", "summary"]
 

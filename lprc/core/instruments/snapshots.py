@@ -7,15 +7,15 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from lprc.core.atomic import atomic_file
 from lprc.core.errors import OutputError, UsageError
-from lprc.core.instruments.base import Instrument
-from lprc.core.manager import PassRecord
-from lprc.core.model_io import save
-from lprc.core.pass_base import Pass
-from lprc.core.pipeline import Pipeline
-from lprc.core.printer import model_text
-from lprc.core.registry import pass_names
+from lprc.core.files.atomic import atomic_file
+from lprc.core.graph.printer import model_text
+from lprc.core.onnx_io.model_io import save
+from lprc.core.passing.instrument import Instrument
+from lprc.core.passing.manager import PassRecord
+from lprc.core.passing.pass_base import Pass
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.passing.registry import pass_names
 
 
 def check_folder(folder: Path | None, out: Path) -> None:

@@ -11,17 +11,17 @@ from typing import Literal
 import numpy as np
 import onnx_ir as ir
 
-from lprc.core.contract import Contract, exact
 from lprc.core.errors import PromiseBrokenError
-from lprc.core.instruments.base import Instrument
 from lprc.core.instruments.broken_promise import write_reproducer
 from lprc.core.instruments.verify_runs import Outputs, accepts, batch_of, worst_deltas
-from lprc.core.manager import PassRecord
-from lprc.core.model_io import PROTOBUF_LIMIT, save, to_bytes, weight_bytes
-from lprc.core.numerics import Arrays, OutputDelta, RunError, Session, compare, rounding
-from lprc.core.pass_base import Pass
-from lprc.core.pipeline import Pipeline
-from lprc.core.random_inputs import random_inputs
+from lprc.core.onnx_io.model_io import PROTOBUF_LIMIT, save, to_bytes, weight_bytes
+from lprc.core.passing.contract import Contract, exact
+from lprc.core.passing.instrument import Instrument
+from lprc.core.passing.manager import PassRecord
+from lprc.core.passing.pass_base import Pass
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.numerics import Arrays, OutputDelta, RunError, Session, compare, rounding
+from lprc.core.running.random_inputs import random_inputs
 
 Mode = Literal["final", "each"]
 

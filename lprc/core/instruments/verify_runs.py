@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from lprc.core.numerics import Arrays, OutputDelta, compare
+from lprc.core.running.numerics import Arrays, OutputDelta, compare
 
 Outputs = dict[int, dict[str, Any]]
 """What a graph puts out, by the number of the input set."""

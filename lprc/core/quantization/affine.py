@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from lprc.core.quantization.annotations import Range
+from lprc.core.graph.annotations import Range
 
 Scheme = Literal["symmetric", "unsigned", "asymmetric"]
 """How activations are quantised to eight bits.

@@ -7,7 +7,7 @@ from typing import Literal
 import onnx_ir as ir
 
 from lprc.core.errors import InvalidModelError
-from lprc.core.pass_base import PassContext
+from lprc.core.passing.pass_base import PassContext
 from lprc.core.quantization.recognise import WEIGHT_ONLY, forms
 
 Choice = Literal["refuse", "keep"]

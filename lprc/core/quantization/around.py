@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from lprc.core import editing
-from lprc.core.quantization.annotations import range_of
+from lprc.core.graph import editing
+from lprc.core.graph.annotations import range_of
 from lprc.core.quantization.qdq import (
     Qdq,
     element_type,

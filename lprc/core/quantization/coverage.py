@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from lprc.core import editing
+from lprc.core.graph import editing
 from lprc.core.quantization.placement import LINEAR
 from lprc.core.quantization.qdq import INTEGER_OPERATORS, is_constant, qdq, roots
 from lprc.core.quantization.requested import is_quantized

@@ -8,9 +8,9 @@ from typing import Literal
 
 import onnx_ir as ir
 
-from lprc.core import editing
-from lprc.core.provenance import origins
-from lprc.core.quantization.annotations import Range, range_of
+from lprc.core.graph import editing
+from lprc.core.graph.annotations import Range, range_of
+from lprc.core.graph.provenance import origins
 
 Residual = Literal["float", "skip", "both"]
 

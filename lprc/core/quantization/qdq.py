@@ -11,7 +11,7 @@ from typing import Literal
 
 import onnx_ir as ir
 
-from lprc.core import editing
+from lprc.core.graph import editing
 from lprc.core.quantization.placement import CARRIERS, LINEAR, carried_inputs
 
 Role = Literal["activation", "weight", "bias"]

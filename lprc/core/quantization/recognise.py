@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from lprc.core import editing
-from lprc.core.provenance import describe
+from lprc.core.graph import editing
+from lprc.core.graph.provenance import describe
 from lprc.core.quantization.qdq import INTEGER_OPERATORS, is_constant
 
 QDQ = "QDQ"

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from random_cnn import networks
 from tvm_packing import by_onnx_runtime, compared, packed, random_inputs
 
-from lprc.compiler.compile import compile_model
-from lprc.compiler.optimize import Settings
-from lprc.core import random_inputs as samples
-from lprc.core.model_io import load
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Settings
+from lprc.core.onnx_io.model_io import load
+from lprc.core.running import random_inputs as samples
 
 NETWORKS = [each for each in (*zoo.NETWORKS, zoo.Detector) if each is not zoo.Recurrent]
 """TVM's importer knows no LSTM."""

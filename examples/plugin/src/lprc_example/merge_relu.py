@@ -6,10 +6,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from lprc.core import editing
-from lprc.core.contract import exact
-from lprc.core.options import option
-from lprc.core.pass_base import Pass, PassContext
+from lprc.plugin import Pass, PassContext, editing, exact, option
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lprc.core.emission import EmitJob, Emitted, TargetOptions
-from lprc.core.options import option
-from lprc.core.target import Target
+from lprc.plugin import EmitJob, Emitted, Target, TargetOptions, option
 
 STRIPPED_ONNX = Target.from_resource("lprc_example", "stripped_onnx.toml")
 

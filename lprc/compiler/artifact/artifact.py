@@ -1,0 +1,141 @@
+"""What can be evaluated and measured: a folder of ``compile``, or a model file."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from lprc.compiler.artifact.manifest_file import FILE, read_manifest
+from lprc.compiler.runners.open import Runner, make_runner
+from lprc.core.errors import DataError, InvalidModelError
+from lprc.core.running.numerics import Arrays
+from lprc.core.targets.runtimes import RUNTIMES
+
+LOWERED = "lowered.onnx"
+
+_BY_SUFFIX = {Path(runtime.file).suffix: runtime.backend for runtime in RUNTIMES.values()}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model on disk and the runtime that it is for.
+
+    Attributes:
+        path: The folder or file that the user named.
+        model: The file that the runtime loads.
+        backend: One of `lprc.compiler.runners.open.BACKENDS`.
+        files: The files that are deployed; the manifest and the lowered ONNX are not.
+        manifest: Of a folder; None for a bare file. Its JSON Schema is in docs/manifest.md.
+    """
+
+    path: Path
+    model: Path
+    backend: str
+    files: tuple[Path, ...]
+    manifest: dict[str, Any] | None
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of all deployed files."""
+        return sum(file.stat().st_size for file in self.files)
+
+    def runner(self, *, threads: int | None = None) -> Runner:
+        """Load it; errors as of `make_runner`."""
+        emitter = (self.manifest or {}).get("emitter")
+        module = emitter.get("runtime") if isinstance(emitter, dict) else None
+        return make_runner(self.model, self.backend, threads=threads, module=module)
+
+    def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Run it once in its runtime, which is loaded at the first call; outputs by name.
+
+        Threads take turns; `runner` gives each one of its own.
+
+        Raises:
+            DataError: Inputs that it does not have, or not all that it has.
+            RunError: It fails on them.
+            LprcError: As of `runner`.
+        """
+        runner, turn = self._loaded
+        if set(inputs) != set(runner.inputs):
+            raise DataError(
+                f"given inputs {_listed(inputs)}",
+                where=str(self.path),
+                hint=f"it takes {_listed(runner.inputs)}",
+                path=self.path,
+            )
+        with turn:
+            return runner.run(inputs)
+
+    @cached_property
+    def _loaded(self) -> tuple[Runner, threading.Lock]:
+        return self.runner(), threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied: not the runtime."""
+        return {key: value for key, value in vars(self).items() if key != "_loaded"}
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from lprc.compiler.artifact.html import artifact_html
+
+        return artifact_html(self)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in sorted(names)) or "none"
+
+
+def open_artifact(name: str | os.PathLike[str]) -> Artifact:
+    """Open a folder of ``compile``, or a file that one of the runtimes loads.
+
+    ``model.onnx@openvino`` names the runtime of a file; .onnx is for ONNX Runtime by default.
+
+    Raises:
+        InvalidModelError: No such file, not an artefact, or a file of it is missing.
+    """
+    text, _, backend = str(name).rpartition("@")
+    if not text or Path(str(name)).exists():
+        text, backend = str(name), ""
+    path = Path(text)
+    if path.is_dir():
+        return _from_folder(path, backend)
+    if not path.is_file():
+        raise InvalidModelError("no such file or folder", where=str(path))
+    backend = backend or _BY_SUFFIX.get(path.suffix, "ort")
+    if path.suffix == ".xml":
+        pair = (path, path.with_suffix(".bin"))
+        return Artifact(path, path, backend, _existing(pair, path), None)
+    files = tuple(each for each in (path, path.with_name(f"{path.name}.data")) if each.is_file())
+    return Artifact(path, path, backend, files, None)
+
+
+def _from_folder(folder: Path, backend: str) -> Artifact:
+    manifest = read_manifest(folder)
+    names: list[str] = manifest["deployed"]
+    deployed = [folder / name for name in names]
+    name = manifest.get("runtime")
+    if not deployed:
+        lowered = folder / LOWERED
+        return Artifact(folder, lowered, backend or "ort", _existing((lowered,), folder), manifest)
+    runtime = RUNTIMES.get(name) if isinstance(name, str) else None
+    if runtime is None:
+        raise InvalidModelError(f"unknown runtime '{name}'", where=str(folder / FILE))
+    files = _existing(tuple(deployed), folder)
+    model = folder / runtime.file
+    if model not in files:  # for another machine; what runs it says so
+        model = files[0]
+    return Artifact(folder, model, backend or runtime.backend, files, manifest)
+
+
+def _existing(files: tuple[Path, ...], where: Path) -> tuple[Path, ...]:
+    for file in files:
+        if not file.is_file():
+            raise InvalidModelError(f"'{file.name}' is missing", where=str(where))
+    return files

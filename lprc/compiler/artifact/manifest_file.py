@@ -1,0 +1,93 @@
+"""Read ``manifest.json``. It comes from anywhere, so nothing in it is taken on trust."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from lprc.core.errors import InvalidModelError
+from lprc.core.files.json_schema import problem
+
+SCHEMA = 3
+"""The version of the format; it grows with every change that a reader can notice."""
+
+FILE = "manifest.json"
+
+MAX_BYTES = 64 * 2**20
+"""Bytes beyond which a file is no manifest; ours have some kilobytes."""
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the manifest."""
+    text = resources.files("lprc.compiler").joinpath("manifest.schema.json").read_text("utf-8")
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read an artefact's manifest and check it by its schema.
+
+    Raises:
+        InvalidModelError: There is none, it is of another schema, or it breaks its own.
+    """
+    path = folder / FILE
+    document = _read(path)
+    found = document.get("schema") if isinstance(document, dict) else None
+    if found != SCHEMA or not isinstance(document, dict):
+        older = isinstance(found, int) and not isinstance(found, bool) and found < SCHEMA
+        raise InvalidModelError(
+            f"not a manifest of schema {SCHEMA}" + (f" but of {found}" if older else ""),
+            where=str(path),
+            hint="compile it again with this version of lprc" if older else None,
+            path=path,
+        )
+    wrong = problem(document, schema())
+    if wrong is not None:
+        raise InvalidModelError(f"not a manifest: {wrong}", where=str(path), path=path)
+    for name in document["deployed"]:
+        if name not in document["files"]:
+            raise InvalidModelError(
+                f"not a manifest: '{name}' is deployed and not listed", where=str(path), path=path
+            )
+    return document
+
+
+def is_artefact(folder: Path) -> bool:
+    """Whether `folder` is one that lprc wrote and holds nothing else, which would be lost too.
+
+    An earlier version's is one as well.
+    """
+    try:
+        document = _read(folder / FILE)
+    except InvalidModelError:
+        return False
+    if not isinstance(document, dict) or "lprc" not in document:
+        return False
+    files = document.get("files")
+    known = {FILE, *files} if isinstance(files, dict) else set()
+    return known.issuperset(path.name for path in folder.iterdir())
+
+
+def _read(path: Path) -> Any:
+    try:
+        if path.is_file() and path.stat().st_size > MAX_BYTES:
+            raise InvalidModelError("too large for a manifest", where=str(path), path=path)
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except FileNotFoundError as error:
+        raise InvalidModelError(
+            f"not an artefact: no {FILE} in it",
+            where=str(path.parent),
+            hint="name a folder that `lprc compile` wrote, or a model file",
+            path=path.parent,
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise InvalidModelError(f"can't be read: {reason}", where=str(path), path=path) from error
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

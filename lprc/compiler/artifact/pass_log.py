@@ -1,0 +1,110 @@
+"""``passes.json``: what each pass rewrote and left alone, node by node, kept with the artefact."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lprc.core.errors import InvalidModelError
+
+if TYPE_CHECKING:
+    from lprc.core.passing.manager import PassRecord
+    from lprc.core.passing.pass_base import Rewrite, Skip
+
+SCHEMA = 1
+FILE = "passes.json"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that a pass did, or did not do.
+
+    Attributes:
+        pass_name: The pass.
+        pass_text: The pass with its options.
+        position: Its place in the pipeline, from 0.
+        rewrote: Whether it rewrote the node; else it left it alone.
+        node: The node's name at that time; empty for the graph as a whole.
+        op_type: Its operator.
+        origins: The source nodes that it came from.
+        note: What became of it, or why it was left alone.
+    """
+
+    pass_name: str
+    pass_text: str
+    position: int
+    rewrote: bool
+    node: str
+    op_type: str
+    origins: tuple[str, ...]
+    note: str
+
+    def document(self) -> dict[str, Any]:
+        """As JSON data."""
+        return {
+            "pass": self.pass_text,
+            "position": self.position,
+            "what": "rewrote" if self.rewrote else "left alone",
+            "node": self.node,
+            "operator": self.op_type,
+            "origins": list(self.origins),
+            "note": self.note,
+        }
+
+
+def write_log(records: Sequence[PassRecord], folder: Path) -> None:
+    """Write it into an artefact's folder. Without times, so the same build gives the same bytes."""
+    lines = []
+    for record in records:
+        head = json.dumps({"pass": record.text, "name": record.name}, ensure_ascii=False)[:-1]
+        rewrites = _rows(_row(each, each.note) for each in record.rewrites)
+        skips = _rows(_row(each, each.reason) for each in record.skips)
+        lines.append(f'{head}, "rewrites": {rewrites}, "skips": {skips}}}')
+    text = ",\n".join(lines)
+    document = f'{{"schema": {SCHEMA}, "passes": [\n{text}\n]}}\n'
+    (folder / FILE).write_text(document, encoding="utf-8")
+
+
+def _rows(rows: Iterable[dict[str, Any]]) -> str:
+    """A JSON list with a line for each row."""
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    return "[" + ",".join(f"\n  {line}" for line in lines) + "]"
+
+
+def _row(entry: Rewrite | Skip, note: str) -> dict[str, Any]:
+    return {
+        "node": entry.node,
+        "operator": entry.op_type,
+        "origins": list(entry.origins),
+        "note": note,
+    }
+
+
+def read_log(folder: Path) -> list[Event] | None:
+    """What an artefact's passes did, in order; None where the artefact has no log.
+
+    Raises:
+        InvalidModelError: The log can't be read.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["schema"] != SCHEMA:
+            raise InvalidModelError(f"not a log of schema {SCHEMA}", where=str(path))
+        return [
+            Event(
+                str(entry["name"]), str(entry["pass"]), position, key == "rewrites",
+                str(row["node"]), str(row["operator"]), tuple(map(str, row["origins"])),
+                str(row["note"]),
+            )
+            for position, entry in enumerate(document["passes"])
+            for key in ("rewrites", "skips")
+            for row in entry[key]
+        ]  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidModelError(f"can't be read: {error}", where=str(path)) from error

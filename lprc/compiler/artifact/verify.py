@@ -1,0 +1,166 @@
+"""Whether an artefact is still what its manifest says, and computes what it should."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lprc.compiler.artifact.artifact import LOWERED, open_artifact
+from lprc.compiler.artifact.manifest_file import FILE, read_manifest
+from lprc.core.errors import InvalidModelError, PromiseBrokenError
+from lprc.core.files.digest import sha256
+from lprc.core.onnx_io.model_io import load
+from lprc.core.running.numerics import Arrays, OutputDelta, Session, compare, rounding
+from lprc.core.running.random_inputs import random_inputs
+from lprc.core.targets.target import target as find_target
+
+State = Literal["ok", "altered", "missing", "unlisted"]
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """One file of an artefact's folder, and how it is against the manifest."""
+
+    name: str
+    state: State
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found.
+
+    Attributes:
+        path: The artefact's folder.
+        files: Its files, by name.
+        outputs: How far the artefact's outputs are from the lowered graph's; empty unless asked.
+        source_outputs: How far they are from the source model's: to look at, not judged, because a
+            pipeline may be lossy.
+    """
+
+    path: Path
+    files: tuple[FileCheck, ...]
+    outputs: list[OutputDelta] = field(default_factory=list)
+    source_outputs: list[OutputDelta] = field(default_factory=list)
+
+    @property
+    def broken(self) -> list[FileCheck]:
+        """The files that are not as they were written."""
+        return [each for each in self.files if each.state != "ok"]
+
+    def document(self) -> dict[str, Any]:
+        """As JSON data."""
+        from lprc.compiler.artifact.manifest import delta_document
+
+        return {
+            "artefact": str(self.path),
+            "ok": not self.broken,
+            "files": {each.name: each.state for each in self.files},
+            "outputs": [delta_document(each) for each in self.outputs],
+            "source_outputs": [delta_document(each) for each in self.source_outputs],
+        }
+
+
+def artefact_folder(path: Path) -> Path:
+    """The folder of an artefact that is named by itself or by its manifest."""
+    return path.parent if path.name == FILE and path.is_file() else path
+
+
+def check_files(folder: Path) -> Verification:
+    """Compare the folder's files with the manifest's hashes.
+
+    Raises:
+        InvalidModelError: No artefact, or a manifest that can't be read. Files that differ are in
+            the result; `require_whole` raises for them.
+    """
+    listed: Mapping[str, Mapping[str, Any]] = read_manifest(folder)["files"]
+    present = {path.name for path in folder.iterdir()} - {FILE}
+    checks = [FileCheck(name, _state(folder / name, listed[name])) for name in listed]
+    checks += [FileCheck(name, "unlisted") for name in present - set(listed)]
+    return Verification(folder, tuple(sorted(checks, key=lambda each: each.name)))
+
+
+def _state(path: Path, listed: Mapping[str, Any]) -> State:
+    if not path.is_file():
+        return "missing"
+    try:
+        # The size first: a file of another one need not be read.
+        same = path.stat().st_size == listed["bytes"] and sha256(path) == listed["sha256"]
+    except OSError as error:
+        raise InvalidModelError(
+            f"can't be read: {error.strerror}", where=str(path), path=path
+        ) from error
+    return "ok" if same else "altered"
+
+
+def require_whole(found: Verification) -> None:
+    """Refuse an artefact with files that are missing, altered or not listed.
+
+    Raises:
+        InvalidModelError: Naming them.
+    """
+    if found.broken:
+        names = ", ".join(f"'{each.name}' is {each.state}" for each in found.broken)
+        raise InvalidModelError(
+            names,
+            where=str(found.path),
+            hint="compile it again, or copy it again from where it was compiled",
+            path=found.path / found.broken[0].name,
+        )
+
+
+def check_outputs(
+    folder: Path, inputs: Sequence[Arrays] | None = None, *, source: Path | None = None
+) -> tuple[list[OutputDelta], list[OutputDelta]]:
+    """Run the artefact in its runtime and the lowered graph in ONNX Runtime, and compare.
+
+    Args:
+        folder: The artefact's.
+        inputs: Sets of inputs; None makes random ones from the manifest's seed.
+        source: The model that it was made from, to compare with too.
+
+    Returns:
+        How far its outputs are from the lowered graph's, and from the source model's.
+
+    Raises:
+        PromiseBrokenError: Farther from the lowered graph's than the target allows.
+        LprcError: The artefact does not run here.
+    """
+    manifest = read_manifest(folder)
+    lowered = load(folder / LOWERED)
+    tolerance = max(find_target(manifest["target"]).tolerance, rounding(lowered))
+    samples = inputs or [random_inputs(lowered, seed=manifest["build"]["seed"], batch=1)]
+    runner = open_artifact(folder).runner()
+    found = [runner.run(each) for each in samples]
+    deltas = list(_worst(_outputs(Session(lowered), samples), found))
+    bad = [delta for delta in deltas if not delta.within(tolerance)]
+    if bad:
+        raise PromiseBrokenError(
+            f"its outputs are not the lowered graph's: {'; '.join(map(str, bad[:3]))}",
+            where=str(folder),
+            hint="is its runtime the version that the manifest names under 'tools'?",
+            path=folder,
+        )
+    if source is None:
+        return deltas, []
+    return deltas, list(_worst(_outputs(Session(load(source)), samples), found))
+
+
+def _outputs(session: Session, samples: Iterable[Arrays]) -> Iterator[dict[str, Any]]:
+    for sample in samples:
+        yield session.run(sample)
+
+
+def _worst(wanted: Iterable[Arrays], found: Iterable[Arrays]) -> Iterator[OutputDelta]:
+    """Each output's largest difference over the sets of inputs."""
+    worst: dict[str, OutputDelta] = {}
+    for before, after in zip(wanted, found, strict=True):
+        for delta in compare(before, after):
+            known = worst.get(delta.name)
+            if known is None or (delta.mismatch is not None, delta.relative) > (
+                known.mismatch is not None,
+                known.relative,
+            ):
+                worst[delta.name] = delta
+    yield from worst.values()

@@ -1,0 +1,101 @@
+"""Which files a compile reads, found without reading the graph where that is known already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lprc.compiler.cache.store import Store
+from lprc.core.errors import DataError
+from lprc.core.files.digest import sha256
+from lprc.models.labels import LABELS_FILE, list_images
+
+
+@dataclass(frozen=True)
+class InputFiles:
+    """What a compile reads.
+
+    Attributes:
+        model: The ONNX file.
+        weights: The files beside it that its external weights are in.
+        calibration: Images.
+        data: Labelled images, and the table of their labels.
+        settings: Configuration files.
+        folders: Those that were listed: another file in one is another input.
+    """
+
+    model: Path
+    weights: tuple[Path, ...] = ()
+    calibration: tuple[Path, ...] = ()
+    data: tuple[Path, ...] = ()
+    settings: tuple[Path, ...] = ()
+    folders: tuple[Path, ...] = ()
+
+    @property
+    def files(self) -> list[Path]:
+        """All files, each once."""
+        parts = (self.model,), self.weights, self.calibration, self.data, self.settings
+        return list(dict.fromkeys(path for part in parts for path in part))
+
+
+def input_files(
+    model: Path,
+    *,
+    calib: Path | None = None,
+    data: Path | None = None,
+    plates: str | None = None,
+    store: Store | None = None,
+) -> InputFiles:
+    """The files that a compile with these options reads.
+
+    Args:
+        model: The ONNX file.
+        calib: A folder of images.
+        data: A folder of labelled images.
+        plates: Name or file of the plates' configuration.
+        store: Remembers which files a model's weights are in; None reads the graph for it.
+
+    Raises:
+        OSError: The model can't be read.
+        DataError: A folder can't be read, or has no images.
+        InvalidModelError: Not an ONNX file.
+    """
+    images = tuple(list_images(calib)) if calib is not None else ()
+    return InputFiles(
+        model,
+        tuple(model.parent / place for place in weight_files(model, store)),
+        images,
+        _labelled(data) if data is not None else (),
+        (Path(plates),) if plates is not None and plates.endswith(".toml") else (),
+        tuple(folder for folder in (calib, data) if folder is not None),
+    )
+
+
+def weight_files(model: Path, store: Store | None) -> list[str]:
+    """The files of a model's external weights, relative to its folder.
+
+    Raises:
+        OSError: The model can't be read.
+        InvalidModelError: Not an ONNX file.
+    """
+    key = sha256(model)
+    known = store.read("weights", key) if store is not None else None
+    if known is not None:
+        return [str(place) for place in known.header["files"]]
+    from lprc.core.onnx_io.external_data import external_files  # imports onnx
+
+    found = external_files(model)
+    if store is not None:
+        store.write("weights", key, {"files": found})
+    return found
+
+
+def _labelled(folder: Path) -> tuple[Path, ...]:
+    table = folder / LABELS_FILE
+    tables = (table,) if table.is_file() else ()
+    try:
+        return (*list_images(folder), *tables)
+    except DataError:
+        if tables:  # whoever reads it says what is wrong with it
+            return tables
+        raise

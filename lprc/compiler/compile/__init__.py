@@ -1,0 +1,1 @@
+"""One compile from source file to artefact."""

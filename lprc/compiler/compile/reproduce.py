@@ -1,0 +1,172 @@
+"""Build an artefact again from its manifest, and compare."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lprc.compiler.artifact.artifact import LOWERED
+from lprc.compiler.artifact.build_inputs import calibration_document, source_document
+from lprc.compiler.artifact.manifest_file import read_manifest
+from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.optimize import Report, Settings
+from lprc.core.errors import DataError, InvalidModelError, PromiseBrokenError
+from lprc.core.onnx_io.model_io import load
+from lprc.core.running.numerics import Arrays
+
+
+@dataclass(frozen=True)
+class ToolChange:
+    """A package in another version than at the first build; None where it was or is not there."""
+
+    name: str
+    then: str | None
+    now: str | None
+
+    def __str__(self) -> str:
+        """For instance ``onnx 1.18.0, now 1.19.0``."""
+        return f"{self.name} {self.then or 'not installed'}, now {self.now or 'not installed'}"
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What building again gave.
+
+    Attributes:
+        lowered_same: Whether the lowered ONNX has the same bytes.
+        files_same: The same of each deployed file; vendor tools need not be reproducible.
+        tools: Packages in other versions.
+        outputs_checked: Whether the new artefact was run beside its lowered graph: one whose
+            emitter gave other bytes still computes the same then.
+    """
+
+    lowered_same: bool
+    files_same: dict[str, bool]
+    tools: tuple[ToolChange, ...]
+    outputs_checked: bool
+
+    def document(self) -> dict[str, Any]:
+        """As JSON data."""
+        return {
+            "lowered_same": self.lowered_same,
+            "files_same": self.files_same,
+            "tools": [vars(each) for each in self.tools],
+            "outputs_checked": self.outputs_checked,
+        }
+
+
+def reproduce(
+    folder: Path,
+    source: Path,
+    calibration: Sequence[Arrays] = (),
+    *,
+    inputs: Sequence[Arrays] | None = None,
+    progress: Report | None = None,
+) -> Reproduction:
+    """Build again what the manifest in `folder` describes, elsewhere, and compare.
+
+    Args:
+        folder: The artefact's; only its manifest is looked at.
+        source: The model that it was made from.
+        calibration: The samples that it was made with.
+        inputs: To verify with; None makes random ones from the manifest's seed.
+        progress: As of `Settings`.
+
+    Raises:
+        InvalidModelError: `source` is another model than the manifest's.
+        DataError: `calibration` is not the manifest's.
+        LprcError: As of `compile_model`.
+    """
+    manifest = read_manifest(folder)
+    _check_source(manifest, source, folder)
+    _check_calibration(manifest, calibration, folder)
+    build = manifest["build"]
+    options = {key: tuple(texts) for key, texts in manifest["options"].items()}
+    settings = Settings(
+        verify=build["verify"],
+        inputs=inputs,
+        calibration=calibration,
+        seed=build["seed"],
+        progress=progress,
+    )
+    with tempfile.TemporaryDirectory(prefix="lprc-reproduce-") as scratch:
+        again = Path(scratch) / "artefact"
+        compiled = compile_model(
+            source,
+            manifest["target"],
+            again,
+            passes=manifest["pipeline"],
+            emit=build["emit"],
+            options=options,
+            settings=settings,
+            quantized="keep",  # the pipeline is the one that was run: what to leave out is out
+        )
+        new = read_manifest(again)
+        same = {
+            name: new["files"].get(name, {}).get("sha256") == listed["sha256"]
+            for name, listed in manifest["files"].items()
+        }
+        return Reproduction(
+            lowered_same=same.get(LOWERED, False),
+            files_same={name: same[name] for name in manifest["deployed"]},
+            tools=tuple(_tool_changes(manifest, new)),
+            outputs_checked=bool(compiled.deltas),
+        )
+
+
+def require_same(found: Reproduction, folder: Path) -> None:
+    """Refuse a lowered graph that came out differently.
+
+    Raises:
+        PromiseBrokenError: It did; with the packages that have changed.
+    """
+    if found.lowered_same:
+        return
+    changed = "; ".join(map(str, found.tools))
+    raise PromiseBrokenError(
+        f"building it again gives another {LOWERED}",
+        where=str(folder),
+        hint=f"install what it was built with: {changed}" if changed else "report this",
+        path=folder / LOWERED,
+    )
+
+
+def _check_source(manifest: Mapping[str, Any], source: Path, folder: Path) -> None:
+    found = source_document(source, load(source))
+    wanted = manifest["source"]
+    if any(found.get(key) != wanted.get(key) for key in ("sha256", "weights")):
+        raise InvalidModelError(
+            f"not the model that {folder} was made from",
+            where=str(source),
+            hint=f"'{wanted['name']}' has SHA-256 {wanted['sha256']}",
+            path=source,
+        )
+
+
+def _check_calibration(
+    manifest: Mapping[str, Any], calibration: Sequence[Arrays], folder: Path
+) -> None:
+    wanted, found = manifest["calibration"], calibration_document(calibration)
+    if wanted == found:
+        return
+    told = "without calibration data" if wanted is None else f"with {wanted['samples']} samples"
+    raise DataError(
+        f"{folder} was made {told}"
+        + (f" of SHA-256 {wanted['sha256'][:16]}…" if wanted else "")
+        + (f", and these have {found['sha256'][:16]}…" if wanted and found else ""),
+        where="--calib",
+        hint="leave it out" if wanted is None else "name the folder that it was compiled with",
+        option="calib",
+    )
+
+
+def _tool_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[ToolChange]:
+    then, now = ({"lprc": each["lprc"], **each["tools"]} for each in (old, new))
+    return [
+        ToolChange(name, then.get(name), now.get(name))
+        for name in sorted({*then, *now})
+        if then.get(name) != now.get(name)
+    ]

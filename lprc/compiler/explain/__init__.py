@@ -1,0 +1,1 @@
+"""Why a model or a node is as it is."""

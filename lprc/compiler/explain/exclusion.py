@@ -1,0 +1,62 @@
+"""How to keep the passes of a pipeline away from a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lprc.core.errors import UsageError
+from lprc.core.options import option_infos
+from lprc.core.passing.pass_base import Pass
+from lprc.core.passing.pipeline import Pipeline, pass_text
+from lprc.core.passing.registry import pass_class, pass_names
+
+OPTION = "exclude"
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """A pass that can be told to leave nodes alone.
+
+    Attributes:
+        pass_name: The pass.
+        text: The pass with the option, as pipeline text.
+        help: What the option does.
+        excluded: Whether the pipeline excludes the nodes already.
+    """
+
+    pass_name: str
+    text: str
+    help: str
+    excluded: bool
+
+
+def exclusions(pipeline: str | None, nodes: tuple[str, ...]) -> tuple[Exclusion, ...]:
+    """The passes with an option ``exclude``, which then names `nodes` too.
+
+    Args:
+        pipeline: Text; None for any pipeline.
+        nodes: Names of source nodes.
+    """
+    found = []
+    for item in _passes(pipeline):
+        known: Any = getattr(item, OPTION, None)
+        if not nodes or not isinstance(known, tuple):
+            continue
+        changed: Any = replace(item, **{OPTION: tuple(dict.fromkeys((*known, *nodes)))})  # type: ignore[type-var]
+        (help_text,) = (info.help for info in option_infos(type(item)) if info.name == OPTION)
+        excluded = set(nodes) <= set(known)
+        found.append(Exclusion(item.name, pass_text(changed), help_text, excluded))
+    return tuple(found)
+
+
+def _passes(pipeline: str | None) -> Iterable[Pass]:
+    if pipeline is not None:
+        yield from Pipeline.parse(pipeline).passes
+        return
+    for name in pass_names():
+        try:
+            yield pass_class(name)()
+        except (UsageError, TypeError):  # an option without a default, or a broken plug-in
+            continue

@@ -1,0 +1,1 @@
+"""Accuracy, latency, fidelity, and what each pass costs in them."""

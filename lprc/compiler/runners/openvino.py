@@ -1,0 +1,78 @@
+"""Run a model file in OpenVINO."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lprc.compiler.runners.errors import first_line, load_error
+from lprc.core.errors import MissingDependencyError
+from lprc.core.running.numerics import Arrays, RunError
+
+
+class OpenVinoRunner:
+    """An .xml or .onnx file, on the CPU; an `lprc.compiler.runners.open.Runner`."""
+
+    def __init__(self, path: Path, threads: int | None) -> None:
+        try:
+            import openvino as ov
+        except ImportError as error:
+            raise MissingDependencyError(
+                "OpenVINO is not installed", where=str(path), hint='pip install "lprc[openvino]"'
+            ) from error
+        self._tensor = ov.Tensor
+        # Some CPUs compute in bfloat16 by default; the IR says float32.
+        # And by default activations of weight-only graphs are quantised, which the IR does not say.
+        config: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
+        }
+        if threads is not None:
+            config["INFERENCE_NUM_THREADS"] = threads
+        try:
+            model = ov.Core().read_model(path)
+            self._compiled = ov.Core().compile_model(model, "CPU", config)
+        except Exception as error:  # pybind11 raises RuntimeError and kin
+            raise load_error("OpenVINO", path, error) from error
+        self._request = self._compiled.create_infer_request()
+        self.inputs = {
+            port.any_name: tuple(
+                dim.get_length() if dim.is_static else None for dim in port.partial_shape
+            )
+            for port in self._compiled.inputs
+        }
+        self.dtypes = {port.any_name: _dtype(port.element_type) for port in self._compiled.inputs}
+        self.outputs = [port.any_name for port in self._compiled.outputs]
+
+    def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Run it once; outputs by name."""
+        try:
+            results = self._request.infer(dict(inputs))
+        except RuntimeError as error:
+            raise RunError(f"OpenVINO can't run it: {first_line(error)}") from error
+        return {
+            name: np.array(results[port])
+            for name, port in zip(self.outputs, self._compiled.outputs, strict=True)
+        }
+
+    def bound(self, inputs: Arrays) -> Callable[[], object]:
+        """A function without arguments that runs it on `inputs`."""
+        for name, array in inputs.items():
+            self._request.set_tensor(name, self._tensor(np.asarray(array, order="C")))
+        return lambda: self._request.infer()
+
+
+_TYPES = {"boolean", "f16", "f32", "f64"} | {
+    f"{sign}{bits}" for sign in "iu" for bits in (8, 16, 32, 64)
+}
+
+
+def _dtype(element_type: Any) -> np.dtype[Any]:
+    """The element type; object where numpy has none, for which OpenVINO names a substitute."""
+    known = element_type.get_type_name() in _TYPES
+    return np.dtype(element_type.to_dtype()) if known else np.dtype(object)

@@ -1,0 +1,135 @@
+"""Run a TVM module on the CPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lprc.compiler.runners.errors import first_line, load_error
+from lprc.core.errors import InvalidModelError
+from lprc.core.running.numerics import Arrays, RunError
+from lprc.targets.tvm_backend.versions import check_versions
+
+INTERFACE = "interface.json"
+_MACHINES = {62: ("x86_64", "AMD64"), 183: ("aarch64", "arm64"), 40: ("arm",), 243: ("riscv64",)}
+"""``e_machine`` of an ELF file, and what such a machine calls itself."""
+
+_SECTION_TABLE = ((40, 8), (58, 2), (60, 2))
+"""Where a 64-bit ELF header has the table's offset, the size of an entry and their number."""
+
+
+class TvmRunner:
+    """A shared library that TVM wrote, with its ``interface.json`` beside it.
+
+    Args:
+        path: The library.
+        threads: TVM's threads, which it counts once a process; None: those it was compiled for. By
+            itself TVM would take half of the CPUs that the system shows.
+
+    Raises:
+        MissingDependencyError: TVM is not installed, or its versions crash.
+        InvalidModelError: Not a library, or one for another machine.
+    """
+
+    def __init__(self, path: Path, threads: int | None) -> None:
+        check_versions()
+        _check_machine(path)
+        known = _read_interface(path.with_name(INTERFACE))
+        wanted = threads or min(known["threads"], os.cpu_count() or 1)
+        os.environ["TVM_NUM_THREADS"] = str(wanted)
+        import tvm
+        from tvm import relax
+
+        self._tensor = tvm.runtime.tensor
+        try:
+            library = tvm.runtime.load_module(str(path.resolve()))
+            self._main = relax.VirtualMachine(library, tvm.cpu())["main"]
+        except Exception as error:  # TVM raises what it likes
+            raise load_error("TVM", path, error) from error
+        inputs = known["inputs"]
+        self.inputs: dict[str, tuple[int | None, ...]] = {
+            each["name"]: tuple(each["shape"]) for each in inputs
+        }
+        self.dtypes = {each["name"]: np.dtype(each["dtype"]) for each in inputs}
+        self.outputs = [str(each["name"]) for each in known["outputs"]]
+
+    def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Run it once; outputs by name."""
+        try:
+            results = self._main(*self._arguments(inputs))
+        except Exception as error:
+            raise RunError(f"TVM can't run it: {first_line(error)}") from error
+        listed = [results] if len(self.outputs) == 1 else list(results)
+        return {
+            name: np.array(result.numpy())
+            for name, result in zip(self.outputs, listed, strict=True)
+        }
+
+    def bound(self, inputs: Arrays) -> Callable[[], object]:
+        """A function without arguments that runs it on `inputs`."""
+        arguments = self._arguments(inputs)
+        return lambda: self._main(*arguments)
+
+    def _arguments(self, inputs: Arrays) -> list[Any]:
+        arguments = []
+        for name, shape in self.inputs.items():
+            array = np.asarray(inputs[name], order="C")
+            if array.shape != shape:
+                raise RunError(
+                    f"input '{name}' is {'x'.join(map(str, array.shape))}; the module is compiled "
+                    f"for {'x'.join(map(str, shape))}",
+                    hint="compile it with --then 'set-batch{batch=N}' for another batch",
+                )
+            arguments.append(self._tensor(array))
+        return arguments
+
+
+def _check_machine(path: Path) -> None:
+    """Refuse what the loader could only crash on.
+
+    Raises:
+        InvalidModelError: Not a shared library, or one for another machine.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(64)
+    if len(head) < 64 or head[:4] != b"\x7fELF":
+        if path.suffix == ".tar":
+            raise InvalidModelError(
+                "it holds objects for another machine", where=str(path), hint="link them there"
+            )
+        raise InvalidModelError("not a shared library", where=str(path))
+    number = int.from_bytes(head[18:20], "little")
+    if platform.machine() not in _MACHINES.get(number, ()):
+        names = _MACHINES.get(number, (f"ELF machine {number}",))
+        raise InvalidModelError(f"it is for {names[0]}", where=str(path), hint="run it there")
+    # The loader dies of a file that is cut off; its last part is the table of sections.
+    start, size, count = (
+        int.from_bytes(head[at : at + width], "little") for at, width in _SECTION_TABLE
+    )
+    if path.stat().st_size < start + size * count:
+        raise InvalidModelError("it is cut off", where=str(path), hint="copy or compile it again")
+
+
+def _read_interface(path: Path) -> dict[str, Any]:
+    try:
+        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(known["threads"], int) or known["threads"] < 1:
+            raise TypeError("the number of threads is none")
+        for each in [*known["inputs"], *known["outputs"]]:
+            np.dtype(each["dtype"])
+            if not isinstance(each["name"], str) or not isinstance(each["shape"], list):
+                raise TypeError("a name or shape of the wrong kind")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidModelError(
+            f"can't be read: {error}",
+            where=str(path),
+            hint="it belongs beside the library; name the folder that `lprc compile` wrote",
+        ) from error
+    return known

@@ -1,0 +1,1 @@
+"""What a graph costs: nodes, parameters, multiply-accumulates, memory."""

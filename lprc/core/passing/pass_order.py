@@ -1,0 +1,55 @@
+"""Which passes may follow which: prune, then sparsify, then calibrate, then quantise.
+
+Each pass says itself what it leaves behind and what it can't follow (`Pass.leaves`,
+`Pass.not_after`); no pass is named here, so a third party's pass takes part like one of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from lprc.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from lprc.core.passing.pass_base import Pass
+
+
+class State(Enum):
+    """What a pass leaves in a graph that a later one may destroy."""
+
+    SPARSE = "weights have zeros, and the others are fitted to make up for them"
+    GROUPS = "N of each M neighbouring input channels' weights are zero"
+    RANGES = "activations have ranges"
+    GRID = "weights lie on the grid that they will be quantised to"
+    QUANTIZED = "weights are integers"
+    QDQ = "activations have Q/DQ"
+
+
+def reasons(found: Mapping[State, str]) -> Mapping[State, str]:
+    """What a pass can't come behind and why, as a class attribute that nobody can change."""
+    return MappingProxyType(dict(found))
+
+
+def check_order(passes: Sequence[Pass]) -> None:
+    """Check that no pass destroys what one in front of it left.
+
+    Raises:
+        UsageError: One does; both are named, and why.
+    """
+    left: dict[State, Pass] = {}
+    for item in passes:
+        for state, reason in item.refusals().items():
+            if state in left:
+                _refuse(item.name, left[state].name, reason)
+        left.update(dict.fromkeys(item.states(), item))
+
+
+def _refuse(name: str, earlier: str, reason: str) -> None:
+    raise UsageError(
+        f"{name} after {earlier}: {reason}",
+        where="pipeline",
+        hint=f"put {name} in front of {earlier}",
+    )

@@ -1,0 +1,1 @@
+"""Graphs run in ONNX Runtime: inputs, outputs, how far they are apart."""

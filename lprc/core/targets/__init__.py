@@ -1,0 +1,1 @@
+"""Targets as data, and the legality of lowered graphs."""

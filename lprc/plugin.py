@@ -1,0 +1,54 @@
+"""What plug-ins are written with: the one module whose names third parties may rely on.
+
+A pass derives from `Pass`, a target is a `Target` read from a TOML file beside its emitter;
+docs/adding-a-pass.md and docs/adding-a-target.md show one of each. A name is imported when it is
+used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lprc._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from lprc.core import errors
+    from lprc.core.graph import editing
+    from lprc.core.options import option
+    from lprc.core.passing.adapters import graphsurgeon_pass, onnx_pass
+    from lprc.core.passing.contract import Contract, approximate, exact, lossy
+    from lprc.core.passing.pass_base import Pass, PassContext
+    from lprc.core.targets.emitter import EmitJob, Emitted, TargetOptions
+    from lprc.core.targets.target import Target
+
+__all__ = [
+    "Contract",
+    "EmitJob",
+    "Emitted",
+    "Pass",
+    "PassContext",
+    "Target",
+    "TargetOptions",
+    "approximate",
+    "editing",
+    "errors",
+    "exact",
+    "graphsurgeon_pass",
+    "lossy",
+    "onnx_pass",
+    "option",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "lprc.core.errors": ("errors=",),
+        "lprc.core.graph.editing": ("editing=",),
+        "lprc.core.options": ("option",),
+        "lprc.core.passing.adapters": ("graphsurgeon_pass", "onnx_pass"),
+        "lprc.core.passing.contract": ("Contract", "approximate", "exact", "lossy"),
+        "lprc.core.passing.pass_base": ("Pass", "PassContext"),
+        "lprc.core.targets.emitter": ("EmitJob", "Emitted", "TargetOptions"),
+        "lprc.core.targets.target": ("Target",),
+    },
+)

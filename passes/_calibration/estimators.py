@@ -1,0 +1,132 @@
+"""From what was seen of an activation to the range that is worth representing."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lprc.core.graph.annotations import Range
+from lprc.core.quantization.affine import Scheme, activation_params, fake_quantize
+from lprc.passes._calibration.histogram import BINS, ActivationStatistics
+
+Method = Literal["min-max", "moving-average", "percentile", "entropy", "mse"]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+Floats = NDArray[np.float64]
+
+
+def estimate(
+    found: ActivationStatistics, method: Method, scheme: Scheme, *, percentile: float = 99.99
+) -> Range:
+    """The range of an activation.
+
+    Args:
+        found: What was seen of it.
+        method: ``min-max`` (all values), ``moving-average`` (the mean of each sample's extremes),
+            ``percentile`` (what that percentage of the values lies in), ``entropy`` (the least
+            Kullback-Leibler divergence, after Migacz, "8-bit Inference with TensorRT", 2017) or
+            ``mse`` (the least squared error, after Sung et al. 2015 and Banner et al. 2019).
+        scheme: How it will be quantised; ``entropy`` and ``mse`` depend on it.
+        percentile: Of ``percentile``: 50 to 100, the tails cut on both sides together.
+    """
+    everything = Range(min(found.low, 0.0), max(found.high, 0.0))
+    if found.reach == 0.0 or method == "min-max":
+        return everything
+    if method == "moving-average":
+        return Range(min(found.mean_low, 0.0), max(found.mean_high, 0.0))
+    if method == "percentile":
+        return _within(everything, _percentile(found, percentile, scheme))
+    search = _least_divergence if method == "entropy" else _least_square
+    return _within(everything, search(found, everything, scheme))
+
+
+def _within(everything: Range, chosen: Range) -> Range:
+    return Range(max(chosen.low, everything.low), min(chosen.high, everything.high))
+
+
+def _percentile(found: ActivationStatistics, percentile: float, scheme: Scheme) -> Range:
+    edges = np.linspace(-found.reach, found.reach, BINS + 1)
+    total = found.counts.sum()
+    if scheme == "asymmetric" and found.low < 0:
+        tail = (1 - percentile / 100) / 2 * total
+        low = edges[int(np.searchsorted(np.cumsum(found.counts), tail, side="right"))]
+        reversed_sum = np.cumsum(found.counts[::-1])
+        high = edges[BINS - int(np.searchsorted(reversed_sum, tail, side="right"))]
+        return Range(min(float(low), 0.0), max(float(high), 0.0))
+    folded = _magnitudes(found)
+    covered = np.searchsorted(np.cumsum(folded), percentile / 100 * total, side="left")
+    limit = float(edges[BINS // 2 + 1 + int(covered)]) if covered < len(folded) else found.reach
+    return Range(-limit, limit)
+
+
+def _magnitudes(found: ActivationStatistics) -> NDArray[np.int64]:
+    """The histogram of absolute values, int64 [BINS / 2]."""
+    return found.counts[BINS // 2 :] + found.counts[: BINS // 2][::-1]
+
+
+FRACTIONS = np.linspace(0.02, 1.0, 99)
+"""How much of the whole range is tried as the clipped one."""
+
+
+def _least_square(found: ActivationStatistics, everything: Range, scheme: Scheme) -> Range:
+    used = np.flatnonzero(found.counts)
+    centres, weights = found.centres()[used], found.counts[used].astype(np.float64)
+
+    def error(candidate: Range) -> float:
+        left = centres - fake_quantize(centres, activation_params(candidate, scheme))
+        return float(np.square(left) @ weights)
+
+    best = min(
+        (Range(everything.low * part, everything.high * part) for part in FRACTIONS), key=error
+    )
+    if scheme != "asymmetric" or everything.low == 0.0:
+        return best
+    # The two tails need not be cut alike.
+    lows = [Range(everything.low * part, best.high) for part in FRACTIONS]
+    best = min([best, *lows], key=error)
+    highs = [Range(best.low, everything.high * part) for part in FRACTIONS]
+    return min([best, *highs], key=error)
+
+
+def _least_divergence(found: ActivationStatistics, everything: Range, scheme: Scheme) -> Range:
+    """The threshold on the magnitude whose quantised distribution diverges least."""
+    signed = scheme == "symmetric" or everything.low < 0
+    levels = 128 if signed else 256
+    counts = _magnitudes(found).astype(np.float64)
+    # Exact zeros quantise exactly; their spike behind a ReLU would outvote everything else.
+    counts[0] = counts[1]
+    last = int(np.flatnonzero(counts).max()) + 1
+    if last <= levels:
+        return everything
+    stops = np.unique(np.linspace(levels, last, 128).astype(int))
+    divergences = [_divergence(counts, int(stop), levels) for stop in stops]
+    limit = float(stops[int(np.argmin(divergences))]) * 2 * found.reach / BINS
+    return Range(-limit, limit)
+
+
+def _divergence(counts: Floats, stop: int, levels: int) -> float:
+    """KL(P || Q): P with the clipped tail in its last bin, Q what `levels` levels leave of it."""
+    kept = counts[:stop]
+    reference = kept.copy()
+    reference[-1] += counts[stop:].sum()
+    level = np.arange(stop) * levels // stop
+    present = kept > 0
+    totals = np.bincount(level, weights=kept, minlength=levels)
+    members = np.bincount(level, weights=present, minlength=levels)
+    spread = np.divide(totals, members, out=np.zeros(levels), where=members > 0)
+    quantized = np.where(present, spread[level], 0.0)
+    p = _smooth(reference / reference.sum())
+    if quantized.sum() == 0:
+        return math.inf
+    q = _smooth(quantized / quantized.sum())
+    return float(np.sum(p * np.log(p / q)))
+
+
+def _smooth(distribution: Floats) -> Floats:
+    """Move a little weight to empty bins, where the divergence would be infinite."""
+    empty = distribution == 0
+    taken = 1e-4 * empty.sum() / max(1, (~empty).sum())
+    return np.where(empty, 1e-4, np.maximum(distribution - taken, 1e-12))

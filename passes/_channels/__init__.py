@@ -1,0 +1,1 @@
+"""How operators treat channels, and which values share them."""

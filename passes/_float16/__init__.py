@@ -1,0 +1,1 @@
+"""What float16 does to operators, operands and scales."""

@@ -1,0 +1,1 @@
+"""Forms in which exporters write what ONNX has operators for."""

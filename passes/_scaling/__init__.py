@@ -1,0 +1,1 @@
+"""Where and how channels are scaled without changing what a graph computes."""

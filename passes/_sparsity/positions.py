@@ -1,0 +1,87 @@
+"""Positions of a layer's output, sampled evenly: what it sees there, and what it should put out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lprc.passes._fitting.unfold import Unfolded
+
+Float32 = NDArray[np.float32]
+
+BUDGET = 1 << 24
+"""The most elements of columns that are kept: 64 MiB."""
+
+MOST = 1 << 16
+"""The most positions that are kept: more tell no more about a few hundred weights."""
+
+_GOLDEN = 0.6180339887498949
+
+
+class Positions:
+    """Columns that a layer sees and outputs that it should make of them, in bounded memory.
+
+    Where there are too many, every second one goes and half as many are taken from then on. Which
+    ones follows the golden ratio, so that no width of an image falls into step with it.
+
+    Args:
+        layer: The layer.
+        budget: Elements of columns at most.
+    """
+
+    def __init__(self, layer: Unfolded, *, budget: int | None = None) -> None:
+        self._layer = layer
+        self._weight = np.asarray(layer.rows(layer.array), np.float32).transpose(0, 2, 1)
+        per_position = layer.groups * (layer.size + self._weight.shape[2])
+        self._most = max(2, min(MOST, (BUDGET if budget is None else budget) // per_position))
+        self._seen: list[Float32] = []
+        self._wanted: list[Float32] = []
+        self._ranks: list[NDArray[np.float64]] = []
+        self._share = 1.0
+        self._count = 0
+        self._kept = 0
+
+    def add(self, seen: Float32, exact: Float32) -> None:
+        """Add one sample's input of the layer: what it sees, and what it should see."""
+        pairs = zip(self._layer.columns(seen), self._layer.columns(exact), strict=True)
+        for columns, wanted in pairs:
+            count = columns.shape[1]
+            ranks = np.mod(np.arange(self._count, self._count + count) * _GOLDEN, 1.0)
+            taken = ranks < self._share
+            self._count += count
+            self._kept += int(taken.sum())
+            self._ranks.append(ranks[taken])
+            self._seen.append(columns[:, taken])
+            self._wanted.append(wanted[:, taken] @ self._weight)
+            while self._kept > self._most:
+                self._halve()
+
+    def _halve(self) -> None:
+        self._share /= 2
+        stays = [ranks < self._share for ranks in self._ranks]
+        self._seen = [part[:, keep] for part, keep in zip(self._seen, stays, strict=True)]
+        self._wanted = [part[:, keep] for part, keep in zip(self._wanted, stays, strict=True)]
+        self._ranks = [part[keep] for part, keep in zip(self._ranks, stays, strict=True)]
+        self._kept = sum(int(keep.sum()) for keep in stays)
+
+    @property
+    def seen(self) -> Float32:
+        """What the layer's rows are multiplied with: float32 [groups, positions, size]."""
+        return np.concatenate(self._seen, axis=1)
+
+    @property
+    def wanted(self) -> Float32:
+        """What the unchanged layer makes, without bias: float32 [groups, positions, rows]."""
+        return np.concatenate(self._wanted, axis=1)
+
+
+def positions(
+    layer: Unfolded, samples: Iterable[tuple[Float32, Float32]], *, budget: int | None = None
+) -> Positions:
+    """The positions of all samples: what the layer sees, and what it should see."""
+    found = Positions(layer, budget=budget)
+    for seen, exact in samples:
+        found.add(seen, exact)
+    return found
