@@ -178,7 +178,7 @@ def test_9_a_full_disk_without_a_mount(bundled, tmp_path):
     """The disk is full after the lowered graph, when the manifest is written."""
     full = """
 import errno
-from lprc.compiler.compile.model import model as module
+from lprc.compiler.compile import model as module
 def write_manifest(document, folder):
     raise OSError(errno.ENOSPC, "No space left on device", str(folder))
 module.write_manifest = write_manifest
