@@ -55,10 +55,10 @@ def load_checkpoint(
             shapes or dtypes, values that are not finite, or another number of classes.
     """
     state = _state_dict(_read(path), path)
-    found = _classes(state, path)
-    if num_classes is not None and found != num_classes:
+    classes_in_checkpoint = _classes(state, path)
+    if num_classes is not None and classes_in_checkpoint != num_classes:
         raise DataError(
-            f"the checkpoint has {found} classes, not {num_classes}",
+            f"the checkpoint has {classes_in_checkpoint} classes, not {num_classes}",
             where=str(path),
             hint="the alphabet (with the blank) must be the one it was trained with",
         )
@@ -67,10 +67,10 @@ def load_checkpoint(
     from lprc.models.lprnet import LPRNet
 
     with torch.device("meta"):  # a damaged file may ask for any number of classes
-        expected = LPRNet(found).state_dict()
+        expected = LPRNet(classes_in_checkpoint).state_dict()
     _check_keys(state, expected, path)
     _check_values(state, expected, path)
-    model = LPRNet(found, pool=pool, batch_mean=batch_mean)
+    model = LPRNet(classes_in_checkpoint, pool=pool, batch_mean=batch_mean)
     model.load_state_dict(dict(state))
     return model.eval()
 

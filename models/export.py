@@ -179,12 +179,12 @@ def _check_logits(
     with torch.inference_mode():
         expected = {"logits": model(torch.from_numpy(image)).numpy()}
     try:
-        found = run(exported, {"image": image})
+        exported_logits = run(exported, {"image": image})
     except RunError as error:
         raise PromiseBrokenError(
             f"ONNX Runtime can't run what was exported: {error}", hint="choose a lower --opset"
         ) from error
-    (delta,) = compare(expected, found)
+    (delta,) = compare(expected, exported_logits)
     if not delta.within(EXACT_TOLERANCE):
         raise PromiseBrokenError(
             f"ONNX Runtime's logits are not torch's: {delta}",

@@ -37,8 +37,8 @@ def list_images(folder: Path) -> list[Path]:
     # A link to nothing stays: reading it is an error, and leaving it out would be silent.
     images = [path for path in entries if path.suffix.lower() in SUFFIXES and not path.is_dir()]
     if not images:
-        known = ", ".join(sorted(SUFFIXES))
-        raise DataError("no images in it", where=str(folder), hint=f"known kinds: {known}")
+        suffixes = ", ".join(sorted(SUFFIXES))
+        raise DataError("no images in it", where=str(folder), hint=f"known kinds: {suffixes}")
     return images
 
 
@@ -55,13 +55,13 @@ def read_labelled(folder: Path, config: PlateConfig) -> list[LabelledImage]:
     """
     table = folder / LABELS_FILE
     if table.is_file():
-        found = _from_table(table)
+        images = _from_table(table)
     else:
-        found = [LabelledImage(path, _label_in_name(path)) for path in list_images(folder)]
-    known = frozenset(config.alphabet)
-    for item in found:
-        _check_label(item, known, config.name)
-    return found
+        images = [LabelledImage(path, _label_in_name(path)) for path in list_images(folder)]
+    alphabet = frozenset(config.alphabet)
+    for item in images:
+        _check_label(item, alphabet, config.name)
+    return images
 
 
 def _label_in_name(path: Path) -> str:

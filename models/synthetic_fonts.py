@@ -39,9 +39,9 @@ def find_font(file_name: str) -> Path:
         MissingDependencyError: No folder has it; the hint names the packages to install.
     """
     for folder in font_folders():
-        found = min(folder.rglob(file_name), default=None)
-        if found is not None:
-            return found
+        path = min(folder.rglob(file_name), default=None)
+        if path is not None:
+            return path
     raise MissingDependencyError(
         f"font {file_name} was not found below {', '.join(map(str, font_folders()))}",
         where="lprc.models.synthetic_fonts",

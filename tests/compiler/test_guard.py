@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from lprc.compiler.compile import guard as guard_module
 from lprc.compiler.compile.demands import Demands
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile import guard as guard_module
 from lprc.compiler.compile.optimize import Settings
 from lprc.compiler.measure.accuracy import Evaluation
 from lprc.compiler.measure.bench import BenchRow

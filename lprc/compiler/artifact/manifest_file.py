@@ -23,7 +23,11 @@ MAX_BYTES = 64 * 2**20
 @cache
 def schema() -> dict[str, Any]:
     """The JSON Schema of the manifest."""
-    text = resources.files("lprc.compiler.artifact").joinpath("manifest.schema.json").read_text("utf-8")
+    text = (
+        resources.files("lprc.compiler.artifact")
+        .joinpath("manifest.schema.json")
+        .read_text("utf-8")
+    )
     document: dict[str, Any] = json.loads(text)
     return document
 

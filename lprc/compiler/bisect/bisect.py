@@ -75,8 +75,8 @@ class Culprit:
                 for record in self.records
             ],
             "rewrites": [
-                {"number": number + 1, **vars(made), "origins": list(made.origins)}
-                for number, made in zip(self.numbers, self.rewrites, strict=True)
+                {"number": number + 1, **vars(rewrite), "origins": list(rewrite.origins)}
+                for number, rewrite in zip(self.numbers, self.rewrites, strict=True)
             ],
             "rewrites_suffice": self.alone,
             "detail": self.detail,

@@ -82,9 +82,9 @@ class Checks:
             self._note(Check(before.number, candidate.what, graph, before.judgement, known=True))
             return before.judgement
         judgement = self.condition.judge(candidate, start)
-        made = Check(self.count + 1, candidate.what, graph, judgement, known=False)
-        self._known[key] = made
-        self._note(made)
+        check = Check(self.count + 1, candidate.what, graph, judgement, known=False)
+        self._known[key] = check
+        self._note(check)
         return judgement
 
     def _note(self, check: Check) -> None:

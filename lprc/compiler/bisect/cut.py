@@ -11,7 +11,7 @@ from lprc.core.graph import editing
 from lprc.core.running.numerics import Arrays, Session
 
 
-def cut(model: ir.Model, keep: Collection[int], known: Arrays) -> ir.Model | None:
+def cut(model: ir.Model, keep: Collection[int], arrays: Arrays) -> ir.Model | None:
     """A copy of `model` with some nodes of its main graph only.
 
     What the others made and these use becomes an input; what these made and the others or the
@@ -36,7 +36,7 @@ def cut(model: ir.Model, keep: Collection[int], known: Arrays) -> ir.Model | Non
         for value in node.outputs if index not in keep else ():
             if not _is_used(value, kept_ids):
                 continue
-            fed = _as_input(value, known)
+            fed = _as_input(value, arrays)
             if fed is None:
                 return None
             value.name = None
@@ -45,7 +45,7 @@ def cut(model: ir.Model, keep: Collection[int], known: Arrays) -> ir.Model | Non
     graph.remove([node for index, node in enumerate(nodes) if index not in keep])
     graph.outputs.extend(outputs)
     for value in outputs:
-        _complete(value, known)
+        _complete(value, arrays)
     for value in list(graph.inputs):
         if value not in inputs:
             graph.inputs.remove(value)
@@ -67,28 +67,28 @@ def owners(model: ir.Model) -> dict[int, int]:
 def neighbours(model: ir.Model) -> list[set[int]]:
     """For each node of the main graph, those that make what it uses or use what it makes."""
     owner = owners(model)
-    found: list[set[int]] = [set() for _ in model.graph]
+    neighbours_of: list[set[int]] = [set() for _ in model.graph]
     for index, node in enumerate(model.graph):
         for value in node.outputs:
             for use in value.uses():
                 other = owner.get(id(use.node), index)
                 if other != index:
-                    found[index].add(other)
-                    found[other].add(index)
-    return found
+                    neighbours_of[index].add(other)
+                    neighbours_of[other].add(index)
+    return neighbours_of
 
 
 def values_around(model: ir.Model, keep: Collection[int]) -> list[str]:
     """The names of all that some nodes of the main graph use or make, constants left out."""
     names: dict[str, None] = {}
-    made = {value.name for node in model.graph for value in node.outputs}
-    made |= {value.name for value in model.graph.inputs if not value.is_initializer()}
+    node_outputs = {value.name for node in model.graph for value in node.outputs}
+    node_outputs |= {value.name for value in model.graph.inputs if not value.is_initializer()}
     for index, node in enumerate(model.graph):
         if index not in keep:
             continue
         for inner in (node, *_nested(node)):
             used = (value.name for value in inner.inputs if value is not None)
-            names.update((name, None) for name in used if name and name in made)
+            names.update((name, None) for name in used if name and name in node_outputs)
         names.update((value.name, None) for value in node.outputs if value.name)
     return list(names)
 
@@ -156,9 +156,9 @@ def _as_input(value: ir.Value, known: Arrays) -> ir.Value | None:
     return None if fed.type is None else fed
 
 
-def _complete(value: ir.Value, known: Arrays) -> None:
+def _complete(value: ir.Value, arrays: Arrays) -> None:
     """Give `value` the type and shape that it was seen to have, where it has none."""
-    array = known.get(value.name or "")
+    array = arrays.get(value.name or "")
     if not isinstance(array, np.ndarray):
         return
     if value.type is None:

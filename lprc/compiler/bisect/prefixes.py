@@ -133,8 +133,10 @@ class Prefixes:
         allowed = Only([keys[number] for number in numbers])
         manager = self._manager(position, rewrites_allowed={0: allowed})
         candidate = self._candidate(model, what, position, manager)
-        made = frozenset(allowed.made)
-        return replace(candidate, numbers=tuple(n for n in sorted(numbers) if keys[n] in made))
+        allowed_keys = frozenset(allowed.made)
+        return replace(
+            candidate, numbers=tuple(n for n in sorted(numbers) if keys[n] in allowed_keys)
+        )
 
     def _manager(self, position: int, **limits: object) -> PassManager:
         one = Pipeline((self.pipeline.passes[position],))

@@ -120,14 +120,14 @@ def replay(folder: Path, data: Path | None = None, config: PlateConfig | None = 
     if asked.get("tolerance") is not None:
         return _by_outputs(folder, model, after, inputs, float(asked["tolerance"]))
     if "check" in asked:
-        found = CheckCommand(str(asked["check"])).judge_model(after)
+        judgement = CheckCommand(str(asked["check"])).judge_model(after)
     elif "metric" in asked:
         condition = MetricCondition(Metric.parse(str(asked["metric"])), sets, data, config)
         start = Candidate(model, MODEL, 0, ())
-        found = condition.judge(Candidate(after, AFTER, 0, ()), start)
+        judgement = condition.judge(Candidate(after, AFTER, 0, ()), start)
     else:
         raise InvalidModelError("does not say what to judge by", where=str(folder / FILE))
-    return Replayed(found.verdict is Verdict.BAD, found.detail)
+    return Replayed(judgement.verdict is Verdict.BAD, judgement.detail)
 
 
 def _by_outputs(

@@ -136,14 +136,14 @@ def bisect_file(
         condition = _condition(pipeline, question, inputs)
         checks = Checks(condition, listener)
         culprit = find_culprit(prefixes, checks, progress)
-        found = Found(str(pipeline), condition.text, len(pipeline.passes), culprit)
+        result = Found(str(pipeline), condition.text, len(pipeline.passes), culprit)
         if folder is None:
-            return found
+            return result
         suspect, reduced = _reduce(prefixes, culprit, condition, question, inputs, progress)
-        found = dataclasses.replace(found, reduced=reduced, folder=out)
-        write_reproducer(folder, suspect, reduced, inputs, question.asked(), found.document())
+        result = dataclasses.replace(result, reduced=reduced, folder=out)
+        write_reproducer(folder, suspect, reduced, inputs, question.asked(), result.document())
         replayed = replay(folder, question.data, question.config)
-    return dataclasses.replace(found, replays=replayed.broken)
+    return dataclasses.replace(result, replays=replayed.broken)
 
 
 def _check_question(question: Question) -> None:
@@ -174,13 +174,13 @@ def _inputs(prefixes: Prefixes, question: Question) -> Sequence[Arrays]:
     """What to run graphs on. The last graph is the most particular about its inputs' shapes."""
     if question.inputs is not None:
         return question.inputs
-    made = []
+    input_sets = []
     for candidate in (prefixes.prefix(len(prefixes)), prefixes.prefix(0)):
         try:
-            made.append(random_inputs(candidate.model, seed=question.seed))
+            input_sets.append(random_inputs(candidate.model, seed=question.seed))
         except NoInputsError:
             continue
-    return made[:1]
+    return input_sets[:1]
 
 
 def _condition(pipeline: Pipeline, question: Question, inputs: Sequence[Arrays]) -> Condition:
@@ -246,15 +246,15 @@ def _tolerance(prefixes: Prefixes, first: int, end: int, question: Question) -> 
 def _at_batch(suspect: Suspect, inputs: Sequence[Arrays], seed: int) -> list[Arrays]:
     """The inputs, those of the one batch size first that a contract may speak of."""
     batch = next((item.contract.batch for item in suspect.passes if item.contract.batch), None)
-    found = list(inputs)
+    input_sets = list(inputs)
     if batch is not None:
-        found = [
-            {name: array[:batch] if array.ndim else array for name, array in each.items()}
-            for each in inputs
+        input_sets = [
+            {name: array[:batch] if array.ndim else array for name, array in arrays.items()}
+            for arrays in inputs
         ]
     with suppress(NoInputsError):  # the others may do
-        found.append(random_inputs(suspect.model, seed=seed, batch=batch))
-    return found
+        input_sets.append(random_inputs(suspect.model, seed=seed, batch=batch))
+    return input_sets
 
 
 def _judge(command: CheckCommand) -> Callable[[ir.Model, ir.Model], bool]:

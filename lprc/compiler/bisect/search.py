@@ -26,15 +26,15 @@ def first_bad(good: int, bad: int, verdict: Callable[[int], Verdict]) -> tuple[i
     """
     unknown: set[int] = set()
     while True:
-        between = [each for each in range(good + 1, bad) if each not in unknown]
+        between = [position for position in range(good + 1, bad) if position not in unknown]
         if not between:
             return good, bad
         middle = (good + bad) // 2
-        at = min(between, key=lambda each: (abs(each - middle), each))
-        found = verdict(at)
-        if found is Verdict.GOOD:
+        at = min(between, key=lambda position: (abs(position - middle), position))
+        judged = verdict(at)
+        if judged is Verdict.GOOD:
             good = at
-        elif found is Verdict.BAD:
+        elif judged is Verdict.BAD:
             bad = at
         else:
             unknown.add(at)
@@ -58,9 +58,9 @@ def smallest_set(good: int, bad: int, broken: Broken) -> list[int]:
     """
     needed, pool = list(range(good, bad)), list(range(good))
     while pool:
-        made = broken(needed)
-        if made is not None:
-            needed = sorted(made)
+        rewrites = broken(needed)
+        if rewrites is not None:
+            needed = sorted(rewrites)
             break
         low, high = first_bad(0, len(pool), _with(pool, needed, broken))
         needed = pool[low:high] + needed

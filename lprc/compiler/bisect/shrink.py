@@ -136,11 +136,11 @@ def shrink(
     by_outputs = chosen is not None
     arrays = next(iter(inputs), {}) if chosen is None else chosen
     search = _Search(suspect, arrays, None if by_outputs else judge, progress)
-    found = search.run()
-    if found is None:
+    smallest = search.run()
+    if smallest is None:
         why = "no part of it goes wrong alone"
         return Reduced(suspect.model, arrays, suspect.calibration, nodes, nodes, why, by_outputs)
-    part, fed, samples = found
+    part, fed, samples = smallest
     return Reduced(part, fed, samples, len(part.graph), nodes, None, by_outputs)
 
 
@@ -195,7 +195,7 @@ class _Search:
                 return
             size = len(inside)
             for _ in range(max(1, rings)):
-                inside |= {other for each in inside for other in around[each]}
+                inside |= {other for index in inside for other in around[index]}
             rings = max(1, 2 * rings)
             if len(inside) == size:
                 return
@@ -203,16 +203,16 @@ class _Search:
     def _seeds(self) -> set[int]:
         """The rewritten nodes; all where the graph as a whole was rewritten."""
         graph = self.suspect.model.graph
-        names = {made.node for made in self.suspect.rewrites}
+        names = {rewrite.node for rewrite in self.suspect.rewrites}
         if not names or "" in names:
             return set(range(len(graph)))
         owner = owners(self.suspect.model)
         nodes = list(self.suspect.model.graph.all_nodes())
-        found = {owner[id(node)] for node in nodes if node.name in names}
-        if found:
-            return found
+        rewritten = {owner[id(node)] for node in nodes if node.name in names}
+        if rewritten:
+            return rewritten
         # The pass had made the node itself.
-        sources = {name for made in self.suspect.rewrites for name in made.origins}
+        sources = {name for rewrite in self.suspect.rewrites for name in rewrite.origins}
         return {owner[id(node)] for node in nodes if sources & set(origins(node))}
 
     def _capture(self, inside: Collection[int]) -> None:

@@ -46,7 +46,7 @@ def plan(file: File, where: str) -> list[Build]:
     Raises:
         UsageError: Two have the same output folder, or a demand has no data to be judged on.
     """
-    found: list[Build] = []
+    builds: list[Build] = []
     for name, table in file.build.items():
         models = [table.model] if isinstance(table.model, str) else list(dict.fromkeys(table.model))
         targets = (
@@ -56,9 +56,9 @@ def plan(file: File, where: str) -> list[Build]:
             for target in targets:
                 axes = [] if isinstance(table.model, str) else [model]
                 axes += [] if isinstance(table.target, str) else [target]
-                found.append(_build(file, (name, *axes), model, target, where))
-    _refuse_shared_folders(found, where)
-    return found
+                builds.append(_build(file, (name, *axes), model, target, where))
+    _refuse_shared_folders(builds, where)
+    return builds
 
 
 def choose(builds: Sequence[Build], wanted: Iterable[str], where: str) -> list[Build]:
@@ -70,17 +70,21 @@ def choose(builds: Sequence[Build], wanted: Iterable[str], where: str) -> list[B
     patterns = list(wanted)
     for pattern in patterns:
         if not any(_matches(build.name, pattern) for build in builds):
-            known = [build.name for build in builds]
-            close = difflib.get_close_matches(pattern, known, n=1)
+            names = [build.name for build in builds]
+            close = difflib.get_close_matches(pattern, names, n=1)
             guess = f"did you mean '{close[0]}'? " if close else ""
             raise UsageError(
                 f"no build '{pattern}'",
                 where=where,
-                hint=f"{guess}known: {', '.join(known) or 'none'}",
+                hint=f"{guess}known: {', '.join(names) or 'none'}",
             )
     if not patterns:
         return list(builds)
-    return [each for each in builds if any(_matches(each.name, pattern) for pattern in patterns)]
+    return [
+        candidate
+        for candidate in builds
+        if any(_matches(candidate.name, pattern) for pattern in patterns)
+    ]
 
 
 def _matches(name: str, pattern: str) -> bool:

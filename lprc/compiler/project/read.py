@@ -29,9 +29,9 @@ def find_project(start: Path) -> Path:
         UsageError: There is none.
     """
     folder = start.resolve()
-    for each in (folder, *folder.parents):
-        if (each / FILE).is_file():
-            return each / FILE
+    for candidate in (folder, *folder.parents):
+        if (candidate / FILE).is_file():
+            return candidate / FILE
     raise UsageError(
         f"no {FILE} here or above", where=str(start), hint="--project FILE names one; docs/build.md"
     )
@@ -73,9 +73,9 @@ def parse(text: str, where: str) -> File:
         raise _complaint(error.errors(include_url=False), text, where) from error
 
 
-def _complaint(found: Sequence[Mapping[str, Any]], text: str, where: str) -> UsageError:
+def _complaint(errors: Sequence[Mapping[str, Any]], text: str, where: str) -> UsageError:
     """The first thing that is wrong."""
-    first = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
+    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
     path = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":
         return _unknown_key(path, text, where)
@@ -95,14 +95,14 @@ _BRANCHES = ("str", "int", "float", "bool", "[key]")
 
 
 def _unknown_key(path: list[str], text: str, where: str) -> UsageError:
-    known = _known_keys(path[:-1])
-    close = difflib.get_close_matches(path[-1], known, n=1)
+    known_keys = _known_keys(path[:-1])
+    close = difflib.get_close_matches(path[-1], known_keys, n=1)
     guess = f"did you mean '{close[0]}'? " if close else ""
     table = f"[{'.'.join(path[:-1])}]" if path[:-1] else "the file"
     return UsageError(
         f"{table} has an unknown key '{path[-1]}'",
         where=_place(path, text, where),
-        hint=f"{guess}known: {', '.join(known)}",
+        hint=f"{guess}known: {', '.join(known_keys)}",
         option=path[-1],
     )
 

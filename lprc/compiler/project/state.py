@@ -108,11 +108,11 @@ class States:
             return reason
         if state.listed != listed(self._root, build):
             return f"input changed: {_other_files(state.listed, listed(self._root, build))}"
-        for what, folder, known in (
+        for what, folder, recorded in (
             ("input", self._root, state.inputs),
             ("output", self._root / state.out, state.outputs),
         ):
-            for name, entry in known.items():
+            for name, entry in recorded.items():
                 how = self._differs(folder / name, entry)
                 if how is not None:
                     return f"{what} {how}: {name}"
@@ -138,11 +138,11 @@ class States:
         Raises:
             OutputError: It can't be written.
         """
-        known: Known = {}
+        recorded: Known = {}
         for name in inputs:
             status = _status(self._root / name)
             moved = status is None or before.get(name, status) != status
-            known[name] = [[], ""] if moved else [status, sha256(self._root / name)]
+            recorded[name] = [[], ""] if moved else [status, sha256(self._root / name)]
         out = self._root / build.out
         outputs: Known = {
             path.name: [_status(path), sha256(path)] for path in sorted(out.iterdir())
@@ -154,7 +154,7 @@ class States:
                 str(build.out),
                 list(build.arguments),
                 dict(around),
-                known,
+                recorded,
                 listed(self._root, build),
                 outputs,
                 accuracy,
@@ -187,7 +187,7 @@ class States:
 
 def listed(root: Path, build: Build) -> dict[str, list[str]]:
     """The folders that a build lists, each with the files in it that count."""
-    found = {}
+    files_by_folder = {}
     for folder in (build.calib, build.data):
         if folder is None:
             continue
@@ -196,8 +196,8 @@ def listed(root: Path, build: Build) -> dict[str, list[str]]:
         except LprcError:  # the compile says so, too
             names = []
         table = [LABELS_FILE] if (root / folder / LABELS_FILE).is_file() else []
-        found[str(folder)] = [*names, *table]
-    return found
+        files_by_folder[str(folder)] = [*names, *table]
+    return files_by_folder
 
 
 def _status(path: Path) -> Status | None:

@@ -65,13 +65,13 @@ def _notes(before: ModelOutline, after: ModelOutline, matching: Matching) -> Not
     notes: Notes = defaultdict(list)
     for node in changed_nodes("", before.graph, matching):
         notes[node.after.name] += [
-            f"{each.name}: {each.before or 'absent'} → {each.after or 'absent'}"
-            for each in node.attributes
+            f"{change.name}: {change.before or 'absent'} → {change.after or 'absent'}"
+            for change in node.attributes
         ]
-    for each in rewirings("", before.graph, after.graph, matching):
-        if each.user is not None:
-            notes[each.user.name].append(
-                f"input {each.slot}: {_source(each.before)} → {_source(each.after)}"
+    for change in rewirings("", before.graph, after.graph, matching):
+        if change.user is not None:
+            notes[change.user.name].append(
+                f"input {change.slot}: {_source(change.before)} → {_source(change.after)}"
             )
     return notes
 

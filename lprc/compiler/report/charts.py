@@ -42,28 +42,30 @@ class Chart:
 
 def charts(measurements: Sequence[Measurement]) -> list[Chart]:
     """The charts of what was measured; the first measurement is the baseline."""
-    names = [_short(each.name) for each in measurements]
-    found = []
-    accuracies = [each.evaluation.accuracy for each in measurements if each.evaluation]
+    names = [_short(measurement.name) for measurement in measurements]
+    all_charts = []
+    accuracies = [
+        measurement.evaluation.accuracy for measurement in measurements if measurement.evaluation
+    ]
     if measurements and len(accuracies) == len(measurements):
         texts = [f"{value:.4f}" for value in accuracies]
         moved = [f"{value - accuracies[0]:+.4f}" for value in accuracies]
-        found.append(
+        all_charts.append(
             _chart("Plate accuracy", "more is better", names, accuracies, texts, moved, 1.0)
         )
-    latencies = [each.latency for each in measurements if each.latency]
+    latencies = [measurement.latency for measurement in measurements if measurement.latency]
     if measurements and len(latencies) == len(measurements):
         medians = [row.median_ms for row in latencies]
         texts = [f"{row.median_ms:.3f} ms (p95 {row.p95_ms:.3f})" for row in latencies]
         ratios = [f"{row.ratio_to_first:.2f}×" for row in latencies]
-        found.append(_chart("Median latency", "less is better", names, medians, texts, ratios))
+        all_charts.append(_chart("Median latency", "less is better", names, medians, texts, ratios))
     if measurements:
-        sizes = [float(each.size_bytes) for each in measurements]
+        sizes = [float(measurement.size_bytes) for measurement in measurements]
         ratios = [f"{size / sizes[0]:.2f}×" if sizes[0] else "" for size in sizes]
-        found.append(
+        all_charts.append(
             _chart("Size", "less is better", names, sizes, list(map(size_text, sizes)), ratios)
         )
-    return found
+    return all_charts
 
 
 def _chart(

@@ -59,10 +59,10 @@ class GraphTable:
         present = dict.fromkeys(ids.values())
         self.graphs.append(
             {
-                "added": [each for each in present if each not in self._present],
-                "removed": [each for each in self._present if each not in present],
-                "inputs": [self._port(each) for each in body.inputs if each.tensor is None],
-                "outputs": [self._port(each) for each in body.outputs],
+                "added": [item for item in present if item not in self._present],
+                "removed": [item for item in self._present if item not in present],
+                "inputs": [self._port(item) for item in body.inputs if item.tensor is None],
+                "outputs": [self._port(item) for item in body.outputs],
             }
         )
         self._present = present
@@ -83,7 +83,9 @@ class GraphTable:
     def _row(self, node: NodeOutline) -> list[Any]:
         used = [value for value in (*node.inputs, *_captured(node)) if value is not None]
         outputs = [value for value in node.outputs if value.name]
-        attributes = [f"{name}={each.text}" for name, each in sorted(node.attributes.items())]
+        attributes = [
+            f"{name}={attribute.text}" for name, attribute in sorted(node.attributes.items())
+        ]
         attributes += [f"{name}=graph of {len(body.nodes)}" for name, body in node.bodies.items()]
         number, numbers = self.strings.number, self.strings.numbers
         return [
@@ -104,15 +106,15 @@ def _weight(value: ValueOutline) -> str:
 
 def _captured(node: NodeOutline) -> list[ValueOutline]:
     """What the node's subgraphs use from outside, in the order in which they do."""
-    made: set[int] = set()
+    inner_values: set[int] = set()
     used: list[ValueOutline] = []
     pending = list(node.bodies.values())
     while pending:
         body = pending.pop()
-        made |= {id(value) for value in (*body.inputs, *body.initializers)}
+        inner_values |= {id(value) for value in (*body.inputs, *body.initializers)}
         used += body.outputs
         for inner in body.nodes:
-            made |= {id(value) for value in inner.outputs}
+            inner_values |= {id(value) for value in inner.outputs}
             used += [value for value in inner.inputs if value is not None]
             pending += inner.bodies.values()
-    return list({id(value): value for value in used if id(value) not in made}.values())
+    return list({id(value): value for value in used if id(value) not in inner_values}.values())

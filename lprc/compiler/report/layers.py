@@ -43,7 +43,7 @@ def layer_table(findings: Findings, strings: Strings) -> LayerTable:
     """A row a node of the main graph, without Q/DQ and constants."""
     model = findings.steps[-1].model
     costs = {row.node: row for row in layer_rows(model)}
-    noise = {each.node: each.snr_db for each in findings.sensitivity}
+    noise = {layer.node: layer.snr_db for layer in findings.sensitivity}
     reasons = _reasons(findings)
     rows = [
         [*_texts(node, reasons), *_costs(costs.get(name)), _decibels(noise.get(name)), _from(node)]
@@ -91,8 +91,8 @@ def precision(node: ir.Node) -> str:
     weight = editing.input_at(node, 1)
     if weight is not None and is_constant(weight) and _is_tensor(weight):
         read.append(_element(weight))
-    known = [each for each in read if each]
-    return known[0] if set(known) == {"float"} else " × ".join(known)
+    types = [name for name in read if name]
+    return types[0] if set(types) == {"float"} else " × ".join(types)
 
 
 def _element(value: ir.Value | None) -> str:

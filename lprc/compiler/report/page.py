@@ -133,7 +133,7 @@ def _graphs(findings: Findings, strings: Strings) -> dict[str, Any]:
     outlines: list[ModelOutline] = []
     for step in findings.steps:
         outlines.append(outline(step.model, previous=outlines[-1] if outlines else None))
-    ids = [table.add(each.graph) for each in outlines]
+    ids = [table.add(model_outline.graph) for model_outline in outlines]
     last = len(outlines) - 1
     pairs: list[dict[str, Any]] = []
     for left, right in [(0, last), *((at - 1, at) for at in range(1, last + 1))]:
@@ -142,11 +142,11 @@ def _graphs(findings: Findings, strings: Strings) -> dict[str, Any]:
         if pairs:
             label = f"pass {(step.position or 0) + 1}: {step.label}"
             titles = _behind(findings.steps[left]), _behind(step)
-        found = changes(
+        changed = changes(
             outlines[left], outlines[right], (ids[left], ids[right]), strings, ranges=bool(pairs)
         )
         described = {"label": strings.number(label), "titles": strings.numbers(titles)}
-        pairs.append({**described, "left": left, "right": right, **found})
+        pairs.append({**described, "left": left, "right": right, **changed})
     return {"nodes": table.nodes, "graphs": table.graphs, "pairs": pairs}
 
 
@@ -156,7 +156,7 @@ def _events(findings: Findings, strings: Strings) -> list[list[int]]:
     events = []
     for record in findings.optimized.records:
         said = [
-            *((made.node, 0, made.note) for made in record.rewrites),
+            *((rewrite.node, 0, rewrite.note) for rewrite in record.rewrites),
             *((left.node, 1, left.reason) for left in record.skips),
         ]
         events += [

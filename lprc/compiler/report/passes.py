@@ -136,19 +136,19 @@ def _rows(findings: Findings, costs: dict[int, PassCost], measures: Sequence[int
 
 def _costs(findings: Findings) -> list[PassCost]:
     """What the compile found out of each pass, with statistics."""
-    known = findings.optimized.costs
-    if known and known[0].statistics is not None:
-        return known
+    costs_of_compile = findings.optimized.costs
+    if costs_of_compile and costs_of_compile[0].statistics is not None:
+        return costs_of_compile
     counted = {step.position: model_statistics(step.model) for step in findings.steps}
     held = counted[None]
-    found = [PassCost(SOURCE, "source", changed=False, statistics=held)]
+    costs = [PassCost(SOURCE, "source", changed=False, statistics=held)]
     for record in findings.optimized.records:
         held = counted.get(record.position, held)
         error = _worst(findings.optimized.deltas.get(record.position, ()))
-        found.append(
+        costs.append(
             PassCost(record.position, record.text, record.changed, statistics=held, error=error)
         )
-    return found
+    return costs
 
 
 def _worst(deltas: Sequence[OutputDelta]) -> float | None:

@@ -61,18 +61,18 @@ def wrong_plates(
     """
     theirs = {wrong.file: wrong for wrong in (source.wrong if source else ())}
     ours = {wrong.file: wrong for wrong in artefact.wrong}
-    found = []
+    misread = []
     for file in sorted(theirs.keys() | ours.keys()):
         label = (ours.get(file) or theirs[file]).label
         read = ours[file].predicted if file in ours else label
         before = theirs[file].predicted if file in theirs else label
         verdict = "gained" if file not in ours else "both wrong" if file in theirs else "lost"
-        found.append((verdict, file, label, before if source else None, read))
-    found.sort(key=lambda item: (_ORDER[item[0]], item[1]))
+        misread.append((verdict, file, label, before if source else None, read))
+    misread.sort(key=lambda item: (_ORDER[item[0]], item[1]))
     return [
         PlatePicture(file, *picture(data / file), label, before, read, verdict)
-        for verdict, file, label, before, read in found[:MOST]
-    ], len(found)
+        for verdict, file, label, before, read in misread[:MOST]
+    ], len(misread)
 
 
 def picture(path: Path, most: int = 376) -> tuple[str, int, int]:

@@ -105,8 +105,8 @@ def _lit(
         return images
     count, channels = images.shape[:2]
     gain = 1 + _uniform(generator, count, -how.contrast, how.contrast)[:, None]
-    each = _uniform(generator, count * channels, -how.contrast / 3, how.contrast / 3)
-    gains = (gain + each.reshape(count, channels))[:, :, None, None]
+    channel_gain = _uniform(generator, count * channels, -how.contrast / 3, how.contrast / 3)
+    gains = (gain + channel_gain.reshape(count, channels))[:, :, None, None]
     lift = _uniform(generator, count, -how.brightness, how.brightness) * (high - low)
     means = images.mean(dim=(1, 2, 3), keepdim=True)
     return (images - means) * gains + means + lift[:, None, None, None]

@@ -30,19 +30,19 @@ def load(path: Path, recipe: Recipe, network: bytes, device: torch.device) -> di
         DataError: Not a checkpoint, or one of another network or recipe.
     """
     try:
-        found = torch.load(path, map_location=device, weights_only=True)
+        document = torch.load(path, map_location=device, weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise DataError("not a checkpoint that can be read", where=str(path), hint=_HINT) from error
-    if not isinstance(found, dict) or set(found) != {"run", "state"}:
+    if not isinstance(document, dict) or set(document) != {"run", "state"}:
         raise DataError("not a checkpoint of lprc finetune", where=str(path), hint=_HINT)
-    ours, theirs = _run(recipe, network), found["run"]
+    ours, theirs = _run(recipe, network), document["run"]
     differing = [name for name in ours if theirs.get(name) != ours[name]]
     if differing:
         changes = ", ".join(
             f"{name} was {theirs.get(name)} and is {ours[name]}" for name in differing
         )
         raise DataError(f"belongs to another run: {changes}", where=str(path), hint=_HINT)
-    state: dict[str, Any] = found["state"]
+    state: dict[str, Any] = document["state"]
     return state
 
 

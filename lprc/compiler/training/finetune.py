@@ -139,7 +139,7 @@ def finetune(
     trainer.run(keep=keep, progress=progress)
     student.write_back()
     _copy_constants(student, model)
-    zeros = sum(int((~each.mask).sum()) for each in student.weights if each.mask is not None)
+    zeros = sum(int((~weight.mask).sum()) for weight in student.weights if weight.mask is not None)
     return Tuned(
         tuple(trainer.looks),
         trainer.taken_step,

@@ -68,25 +68,25 @@ class GraphModule(torch.nn.Module):
 
     def forward(self, inputs: Mapping[str, torch.Tensor], keep: tuple[str, ...] = ()) -> Tensors:
         """The graph's outputs, and the values named in `keep`, by name."""
-        known: Tensors = {**self._constants, **inputs}
+        tensors: Tensors = {**self._constants, **inputs}
         for name, key in self._keys.items():
-            known[name] = self.parameters_by_name[key]
+            tensors[name] = self.parameters_by_name[key]
         for weight in self.weights:
             if weight.quantised is not None:
-                known[weight.name] = weight.quantised.real(known[weight.name])
+                tensors[weight.name] = weight.quantised.real(tensors[weight.name])
         kept: Tensors = {}
         for step in self._steps:
             call = step.call
             if call.op_type == "BatchNormalization" and self.training and self._update_statistics:
                 call = replace(call, training=True)
-            given = [None if name is None else known[name] for name in step.inputs]
-            found = OPERATORS[call.op_type](call, given)
-            results = (found,) if isinstance(found, torch.Tensor) else found
-            known.update(zip(step.outputs, results, strict=False))
-            kept.update((name, known[name]) for name in step.outputs if name in keep)
+            given = [None if name is None else tensors[name] for name in step.inputs]
+            result = OPERATORS[call.op_type](call, given)
+            results = (result,) if isinstance(result, torch.Tensor) else result
+            tensors.update(zip(step.outputs, results, strict=False))
+            kept.update((name, tensors[name]) for name in step.outputs if name in keep)
             for name in step.last_uses:
-                del known[name]
-        return {**kept, **{name: known[name] for name in self.outputs}}
+                del tensors[name]
+        return {**kept, **{name: tensors[name] for name in self.outputs}}
 
     def clamp_zeros(self) -> None:
         """Set back to zero what was zero; after each step of an optimiser."""
@@ -154,13 +154,13 @@ class GraphModule(torch.nn.Module):
             )
         used = [
             index
-            for index, each in enumerate(node.outputs)
-            if each.uses() or each.is_graph_output()
+            for index, item in enumerate(node.outputs)
+            if item.uses() or item.is_graph_output()
         ]
         call = Call(
             where=describe(node),
             op_type=node.op_type,
-            attributes={name: _attribute(each) for name, each in node.attributes.items()},
+            attributes={name: _attribute(item) for name, item in node.attributes.items()},
             version=version,
             outputs=max(used, default=0) + 1,
         )
@@ -198,10 +198,12 @@ def _attribute(found: ir.Attr) -> Any:
 
 def _with_last_uses(steps: list[_Step], outputs: tuple[str, ...]) -> list[_Step]:
     """So that activations are let go as soon as nobody reads them any more."""
-    made = {name for step in steps for name in step.outputs}
+    step_outputs = {name for step in steps for name in step.outputs}
     last: dict[str, int] = {}
     for number, step in enumerate(steps):
-        last.update((name, number) for name in (*step.outputs, *step.inputs) if name in made)
+        last.update(
+            (name, number) for name in (*step.outputs, *step.inputs) if name in step_outputs
+        )
     done: list[list[str]] = [[] for _ in steps]
     for name, number in last.items():
         if name is not None and name and name not in outputs:

@@ -29,9 +29,9 @@ class Hint:
     ours: torch.Tensor | None = None
     theirs: torch.Tensor | None = None
 
-    def pair(self, found: Tensors, wanted: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
+    def pair(self, given: Tensors, wanted: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
         """The student's and the teacher's activation, channel by channel."""
-        student, teacher = found[self.name], wanted[self.name]
+        student, teacher = given[self.name], wanted[self.name]
         if self.ours is None or self.theirs is None:
             return student, teacher
         place = student.device
@@ -61,14 +61,14 @@ def find_hints(student: GraphModule, teacher: GraphModule, samples: Samples) -> 
             continue
         pairs = _assigned(correlation)
         if pairs:
-            rows, columns = (torch.tensor(each) for each in zip(*pairs, strict=True))
+            rows, columns = (torch.tensor(channels) for channels in zip(*pairs, strict=True))
             hints.append(Hint(name, rows, columns))
     return tuple(hints)
 
 
 def _correlation(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
     """float32 [channels, channels]; 0 for a channel that never changes."""
-    left, right = (each.transpose(0, 1).flatten(1) for each in (ours, theirs))
+    left, right = (activation.transpose(0, 1).flatten(1) for activation in (ours, theirs))
     step = max(1, left.shape[1] // _POSITIONS)
     parts = []
     for part in (left[:, ::step], right[:, ::step]):

@@ -28,8 +28,8 @@ def randomise(model: ir.Model, seed: int) -> None:
         if start.ndim >= 2:
             kept = start != 0
             per_output = max(1.0, kept.sum() / _outputs(weight))
-            made = generator.standard_normal(start.shape) * math.sqrt(2 / per_output)
-            set_array(weight.value, (made * kept).astype(np.float32))
+            random_weights = generator.standard_normal(start.shape) * math.sqrt(2 / per_output)
+            set_array(weight.value, (random_weights * kept).astype(np.float32))
         elif _is_bias(weight):
             set_array(weight.value, np.zeros_like(start))
 
@@ -40,18 +40,18 @@ def rewind(model: ir.Model, early: ir.Model, where: str) -> None:
     Raises:
         DataError: A weight that `early` does not have, or not in this shape.
     """
-    known = {weight.name: weight for weight in weights_of(early.graph)}
+    early_weights = {weight.name: weight for weight in weights_of(early.graph)}
     for weight in weights_of(model.graph):
         _refuse_quantised(weight)
-        found = known.get(weight.name)
-        if found is None or found.start.shape != weight.start.shape:
+        early_weight = early_weights.get(weight.name)
+        if early_weight is None or early_weight.start.shape != weight.start.shape:
             shape = list(weight.start.shape)
             raise DataError(
                 f"it has no weight '{weight.name}' of shape {shape}",
                 where=where,
                 hint="run the passes on it that the model went through, the lossy ones left out",
             )
-        array = found.start
+        array = early_weight.start
         set_array(weight.value, array if weight.mask is None else array * weight.mask)
 
 

@@ -33,7 +33,7 @@ class Objective:
     config: PlateConfig | None = None
 
     def __call__(
-        self, found: Tensors, wanted: Tensors | None, labels: Sequence[str] | None
+        self, given: Tensors, wanted: Tensors | None, labels: Sequence[str] | None
     ) -> torch.Tensor:
         """The loss.
 
@@ -48,13 +48,13 @@ class Objective:
         parts = []
         if wanted is not None:
             temperature = self.recipe.temperature
-            parts += [divergence(found[name], wanted[name], temperature) for name in self.outputs]
-            if self.hints and all(hint.name in found for hint in self.hints):
-                errors = [relative_error(*hint.pair(found, wanted)) for hint in self.hints]
+            parts += [divergence(given[name], wanted[name], temperature) for name in self.outputs]
+            if self.hints and all(hint.name in given for hint in self.hints):
+                errors = [relative_error(*hint.pair(given, wanted)) for hint in self.hints]
                 parts.append(self.recipe.hints * torch.stack(errors).mean())
         if labels is not None:
             assert self.config is not None
-            parts.append(ctc(found[self.outputs[0]], labels, self.config))
+            parts.append(ctc(given[self.outputs[0]], labels, self.config))
         loss = torch.stack(parts).sum()
         if not torch.isfinite(loss):
             raise DataError(
@@ -65,25 +65,25 @@ class Objective:
         return loss
 
 
-def divergence(found: torch.Tensor, wanted: torch.Tensor, temperature: float) -> torch.Tensor:
+def divergence(given: torch.Tensor, wanted: torch.Tensor, temperature: float) -> torch.Tensor:
     """Kullback-Leibler divergence of softmax over axis 1, a mean over the other axes.
 
     A tensor of one axis, or with one class, has no softmax; there it is the relative error.
     """
-    if found.dim() < 2 or found.shape[1] == 1:
-        return relative_error(found, wanted)
+    if given.dim() < 2 or given.shape[1] == 1:
+        return relative_error(given, wanted)
     total = functional.kl_div(
-        functional.log_softmax(found / temperature, dim=1),
+        functional.log_softmax(given / temperature, dim=1),
         functional.log_softmax(wanted / temperature, dim=1),
         log_target=True,
         reduction="sum",
     )
-    return total * (temperature**2 * found.shape[1] / found.numel())
+    return total * (temperature**2 * given.shape[1] / given.numel())
 
 
-def relative_error(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+def relative_error(given: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """The mean square of the difference in parts of what is wanted."""
-    return functional.mse_loss(found, wanted) / (wanted.square().mean() + 1e-12)
+    return functional.mse_loss(given, wanted) / (wanted.square().mean() + 1e-12)
 
 
 def ctc(logits: torch.Tensor, labels: Sequence[str], config: PlateConfig) -> torch.Tensor:
@@ -102,7 +102,7 @@ def ctc(logits: torch.Tensor, labels: Sequence[str], config: PlateConfig) -> tor
     if len(longest) > steps:
         raise DataError(f"label '{longest}' is longer than the network's {steps} steps")
     classes = {character: index for index, character in enumerate(config.alphabet)}
-    flat = torch.tensor([classes[each] for label in labels for each in label])
+    flat = torch.tensor([classes[letter] for label in labels for letter in label])
     lengths = torch.tensor([len(label) for label in labels])
     return functional.ctc_loss(
         functional.log_softmax(logits, dim=1).permute(2, 0, 1),

@@ -51,9 +51,12 @@ class Plates:
         """
         if not labelled:
             return cls(name, tuple(list_images(folder)), None, config)
-        found = read_labelled(folder, config)
+        images = read_labelled(folder, config)
         return cls(
-            name, tuple(each.path for each in found), tuple(each.label for each in found), config
+            name,
+            tuple(image.path for image in images),
+            tuple(image.label for image in images),
+            config,
         )
 
     def __len__(self) -> int:
@@ -91,16 +94,16 @@ class Rows:
         Raises:
             DataError: Not such a file, or not one with an array of equally many rows an input.
         """
-        found = read_arrays(path)
-        if set(found) != set(names):
+        arrays = read_arrays(path)
+        if set(arrays) != set(names):
             raise DataError(
-                f"it has {', '.join(sorted(found)) or 'nothing'}; "
+                f"it has {', '.join(sorted(arrays)) or 'nothing'}; "
                 f"the model's inputs are {', '.join(names)}",
                 where=str(path),
             )
-        if len({len(array) if array.ndim else 0 for array in found.values()}) != 1:
+        if len({len(array) if array.ndim else 0 for array in arrays.values()}) != 1:
             raise DataError("its arrays have different numbers of rows", where=str(path))
-        return cls({name: torch.from_numpy(array) for name, array in found.items()})
+        return cls({name: torch.from_numpy(array) for name, array in arrays.items()})
 
     def __len__(self) -> int:
         """The number of rows."""

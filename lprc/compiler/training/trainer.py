@@ -137,15 +137,15 @@ class Trainer:
         Raises:
             DataError: Not one, or one of another run.
         """
-        found = checkpoint.load(path, self._recipe, self._network, self._device)
+        saved = checkpoint.load(path, self._recipe, self._network, self._device)
         with torch.no_grad():
             for name, tensor in self._weights().items():
-                tensor.copy_(found["weights"][name])
-        self._best = found["best_weights"]
-        self._adam.load_state_dict(found["adam"])
-        self._generator.set_state(found["generator"].cpu())
-        looks = [Look(int(step), loss, held) for step, loss, held in found["looks"]]
-        self._state = _State(found["step"], found["best"], found["best_step"], looks)
+                tensor.copy_(saved["weights"][name])
+        self._best = saved["best_weights"]
+        self._adam.load_state_dict(saved["adam"])
+        self._generator.set_state(saved["generator"].cpu())
+        looks = [Look(int(step), loss, held) for step, loss, held in saved["looks"]]
+        self._state = _State(saved["step"], saved["best"], saved["best_step"], looks)
 
     def _document(self) -> dict[str, Any]:
         state = self._state
@@ -193,15 +193,15 @@ class Trainer:
         inputs = self._samples.batch(indices)
         if augmented:
             inputs = self._augmented(inputs)
-        inputs = {name: _channels_last(each.to(self._device)) for name, each in inputs.items()}
+        inputs = {name: _channels_last(tensor.to(self._device)) for name, tensor in inputs.items()}
         training = self.student.training
         keep = tuple(hint.name for hint in self._objective.hints) if training else ()
         wanted = None
         if self.teacher is not None:
             with torch.no_grad():
                 wanted = self.teacher(inputs, keep)
-        known = self._samples.labels if self._recipe.reads_labels else None
-        labels = None if known is None else [known[index] for index in indices]
+        all_labels = self._samples.labels if self._recipe.reads_labels else None
+        labels = None if all_labels is None else [all_labels[index] for index in indices]
         return self._objective(self.student(inputs, keep), wanted, labels)
 
     def _augmented(self, inputs: Tensors) -> Tensors:

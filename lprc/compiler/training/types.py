@@ -26,11 +26,11 @@ def torch_dtype(code: int, where: str) -> torch.dtype:
     Raises:
         UsageError: There is none.
     """
-    found = _TYPES.get(ir.DataType(code))
-    if found is None:
+    dtype = _TYPES.get(ir.DataType(code))
+    if dtype is None:
         raise UsageError(
             f"element type {ir.DataType(code).name} can't be trained",
             where=where,
             hint="use a float32 or float16 model",
         )
-    return found
+    return dtype

@@ -125,9 +125,9 @@ def weights_of(graph: ir.Graph) -> Iterator[Weight]:
             if value is None or value in seen:
                 continue
             seen.add(value)
-            found = _weight(node, value)
-            if found is not None:
-                yield found
+            weight = _weight(node, value)
+            if weight is not None:
+                yield weight
 
 
 def _weight(node: ir.Node, value: ir.Value) -> Weight | None:

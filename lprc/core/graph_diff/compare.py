@@ -113,8 +113,8 @@ def _weights(
     for value in new.initializers:
         origin = matching.values_back.get(value)
         if value.tensor is not None and (origin is None or origin.tensor is None):
-            made = statistics(value.tensor, value.type)
-            yield InitializerChange(title, value.name, "added", _users(value), None, made)
+            new_statistics = statistics(value.tensor, value.type)
+            yield InitializerChange(title, value.name, "added", _users(value), None, new_statistics)
 
 
 def _users(value: ValueOutline) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ def interface_changes(
     """Changes of the model, then of each body."""
     versions = {"": str(before.ir_version)}, {"": str(after.ir_version)}
     yield from _entries("", "IR version", *versions)
-    yield from _entries("", "function", *(_function_sizes(each) for each in (before, after)))
+    yield from _entries("", "function", *(_function_sizes(model) for model in (before, after)))
     for title, old, new in matching.bodies:
         yield from _entries(title, "opset", _texts(old.imports), _texts(new.imports))
         yield from _entries(title, "function attribute", old.attributes, new.attributes)
@@ -77,11 +77,11 @@ def output_pairs(title: str, old: BodyOutline, new: BodyOutline) -> list[OutputP
     rest: list[tuple[int, ValueOutline]] = []
     positions = {} if title else {value.name: place for place, value in left.items()}
     for place, value in enumerate(new.outputs):
-        found = positions.get(value.name)
-        if found is None or found not in left:
+        position = positions.get(value.name)
+        if position is None or position not in left:
             rest.append((place, value))
         else:
-            pairs.append((place, left.pop(found), value))
+            pairs.append((place, left.pop(position), value))
     old_rest = sorted(left.items())
     for (_, value), (place, other) in zip(old_rest, rest, strict=False):
         pairs.append((place, value, other))

@@ -23,10 +23,10 @@ T = TypeVar("T")
 
 def groups(difference: GraphDifference) -> list[Group]:
     """All differences in groups; in each section the largest group first."""
-    found: list[Group] = []
-    found += _grouped("interface", "~", difference.interface, _interface_kind, _interface_item)
-    found += _grouped("removed", "-", difference.removed, _fate, lambda each: _node(each.node))
-    found += _grouped(
+    all_groups: list[Group] = []
+    all_groups += _grouped("interface", "~", difference.interface, _interface_kind, _interface_item)
+    all_groups += _grouped("removed", "-", difference.removed, _fate, lambda each: _node(each.node))
+    all_groups += _grouped(
         "added",
         "+",
         difference.added,
@@ -36,18 +36,18 @@ def groups(difference: GraphDifference) -> list[Group]:
         ),
         lambda each: _node(each.node),
     )
-    found += _changed_groups(difference.changed)
-    found += _grouped("rewired", "~", difference.rewired, _wire_kind, _wire_item)
-    found += _value_groups(difference.values)
-    found += weight_groups(difference.initializers)
-    found += _grouped(
+    all_groups += _changed_groups(difference.changed)
+    all_groups += _grouped("rewired", "~", difference.rewired, _wire_kind, _wire_item)
+    all_groups += _value_groups(difference.values)
+    all_groups += weight_groups(difference.initializers)
+    all_groups += _grouped(
         "renamed",
         "=",
         difference.renamed,
         lambda each: f"{each.what} renamed",
         lambda each: Item(f"{placed(each.body, each.before)} → {quoted(each.after)}"),
     )
-    return found
+    return all_groups
 
 
 def _grouped(

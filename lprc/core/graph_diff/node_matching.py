@@ -108,8 +108,8 @@ class _Step:
         self._take(lambda node: (node.operator, node.origins) if node.origins else None)
         left, right = self._free()
         theirs = _by_origin(right)
-        for found, mine in _by_origin(left).items():
-            others = theirs.get(found, ())
+        for origin, mine in _by_origin(left).items():
+            others = theirs.get(origin, ())
             if len(mine) != 1 or len(others) != 1:
                 continue
             (node,), (other,) = mine, others
@@ -207,7 +207,7 @@ class _Step:
         return groups
 
     def _match_producers(self, node: NodeOutline, other: NodeOutline) -> list[NodeOutline]:
-        found = []
+        matched = []
         for value, counterpart in zip(node.inputs, other.inputs, strict=False):
             if value is None or counterpart is None or value.index != counterpart.index:
                 continue
@@ -215,8 +215,8 @@ class _Step:
             if mine is None or theirs is None or mine not in self._own or theirs not in self._own:
                 continue
             if self._own[mine] == self._own[theirs] and self._try(mine, theirs):
-                found.append(mine)
-        return found
+                matched.append(mine)
+        return matched
 
     def _try(self, node: NodeOutline, other: NodeOutline) -> bool:
         is_free = self._matching.is_free

@@ -31,7 +31,9 @@ def removed_nodes(matching: Matching) -> Iterator[RemovedNode]:
     """The nodes of common bodies that only the model before has."""
     index = _by_origin(matching, lambda _, new: new)
     for title, old, new in matching.bodies:
-        made = {value.name for value in new.initializers if value not in matching.values_back}
+        new_initializers = {
+            value.name for value in new.initializers if value not in matching.values_back
+        }
         for node in old.nodes:
             if node not in matching.nodes:
                 folded, replaced = _heirs(node, index, matching)
@@ -39,7 +41,7 @@ def removed_nodes(matching: Matching) -> Iterator[RemovedNode]:
                     reference(title, node),
                     folded,
                     replaced,
-                    any(value.name in made for value in node.outputs),
+                    any(value.name in new_initializers for value in node.outputs),
                 )
 
 
@@ -98,10 +100,10 @@ def _attributes(node: NodeOutline, other: NodeOutline) -> Iterator[AttributeChan
     for name in sorted(node.attributes.keys() | other.attributes.keys()):
         before, after = node.attributes.get(name), other.attributes.get(name)
         if _differ(node, name, before, after):
-            texts = (None if each is None else each.text for each in (before, after))
+            texts = (None if attribute is None else attribute.text for attribute in (before, after))
             yield AttributeChange(name, *texts)
     for title in sorted(node.bodies.keys() ^ other.bodies.keys()):
-        texts = ("a graph" if title in each.bodies else None for each in (node, other))
+        texts = ("a graph" if title in attribute.bodies else None for attribute in (node, other))
         yield AttributeChange(title, *texts)
     used, then = _used_outputs(node), _used_outputs(other)
     if used != then:

@@ -152,7 +152,7 @@ class _Reader:
         if isinstance(body, ir.Graph):
             initializers = [self._initializer(value) for value in body.initializers.values()]
         nodes = [self._node(node) for node in body]
-        found = BodyOutline(
+        outline = BodyOutline(
             inputs=inputs,
             outputs=[self._value(value) for value in body.outputs],
             initializers=initializers,
@@ -160,11 +160,11 @@ class _Reader:
             imports={domain or "onnx": version for domain, version in body.opset_imports.items()},
         )
         if isinstance(body, ir.Function):
-            found.attributes = {
+            outline.attributes = {
                 name: "required" if attribute.value is None else attribute_text(attribute)
                 for name, attribute in body.attributes.items()
             }
-        return found
+        return outline
 
     def _value(self, value: ir.Value) -> ValueOutline:
         found = self._values.get(id(value))
@@ -192,7 +192,7 @@ class _Reader:
                 attributes[attribute.name] = _attribute(attribute)
             for title, graph in graphs:
                 bodies[title] = self.body(graph)
-        found = NodeOutline(
+        outline = NodeOutline(
             name=node.name or "",
             operator=_qualified(node.domain, node.op_type, node.overload),
             origins=origins(node),
@@ -202,14 +202,14 @@ class _Reader:
         )
         for slot, value in enumerate(node.inputs):
             used = None if value is None else self._value(value)
-            found.inputs.append(used)
+            outline.inputs.append(used)
             if used is not None:
-                used.users.append((found, slot))
+                used.users.append((outline, slot))
         for index, value in enumerate(node.outputs):
-            made = self._value(value)
-            made.producer, made.index = found, index
-            found.outputs.append(made)
-        return found
+            output = self._value(value)
+            output.producer, output.index = outline, index
+            outline.outputs.append(output)
+        return outline
 
 
 def _attribute(attribute: ir.Attr) -> AttributeOutline:

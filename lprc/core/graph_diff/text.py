@@ -35,11 +35,11 @@ def unified_lines(difference: GraphDifference, *, limit: int | None = SCREEN) ->
         difference: What to print.
         limit: How many kinds at most; None prints them all, and each single difference.
     """
-    found = groups(difference)
+    all_groups = groups(difference)
     lines = [Line("", headline(difference))]
-    most = len(found) if limit is None else _most(found, limit)
-    for section in dict.fromkeys(group.section for group in found):
-        members = [group for group in found if group.section == section]
+    most = len(all_groups) if limit is None else _most(all_groups, limit)
+    for section in dict.fromkeys(group.section for group in all_groups):
+        members = [group for group in all_groups if group.section == section]
         lines += [_group_line(group, named=limit is not None) for group in members[:1]]
         if limit is None:
             lines += _item_lines(members[0])
@@ -88,18 +88,19 @@ def _number(count: int, what: str) -> str:
 def summary_lines(difference: GraphDifference) -> list[Line]:
     """A few lines: counts by operator."""
     rows = [
-        ("removed", counted(each.node.operator for each in difference.removed)),
-        ("added", counted(each.node.operator for each in difference.added)),
-        ("changed", counted(each.after.operator for each in difference.changed)),
+        ("removed", counted(change.node.operator for change in difference.removed)),
+        ("added", counted(change.node.operator for change in difference.added)),
+        ("changed", counted(change.after.operator for change in difference.changed)),
         (
             "rewired",
             counted(
-                "output" if each.user is None else each.user.operator for each in difference.rewired
+                "output" if change.user is None else change.user.operator
+                for change in difference.rewired
             ),
         ),
-        ("values", counted(each.kind for each in difference.values)),
+        ("values", counted(change.kind for change in difference.values)),
         ("initialisers", _weights(difference.initializers)),
-        ("interface", counted(each.what for each in difference.interface)),
+        ("interface", counted(change.what for change in difference.interface)),
     ]
     lines = [Line("", headline(difference))]
     lines += [Line("", f"  {what}: {said}") for what, said in rows if said]

@@ -102,10 +102,10 @@ def check_names(printing: Printing, pipeline: Pipeline) -> None:
     Raises:
         UsageError: No such pass, or none in the pipeline.
     """
-    known = {item.name for item in pipeline.passes}
+    names_in_pipeline = {item.name for item in pipeline.passes}
     for where, names in (("--print-before", printing.before), ("--print-after", printing.after)):
         for name in names:
-            if name in known:
+            if name in names_in_pipeline:
                 continue
             try:
                 pass_class(name)
@@ -114,7 +114,9 @@ def check_names(printing: Printing, pipeline: Pipeline) -> None:
             raise UsageError(
                 f"pass '{name}' is not in the pipeline",
                 where=where,
-                hint=f"one of {', '.join(sorted(known))}" if known else "the pipeline is empty",
+                hint=f"one of {', '.join(sorted(names_in_pipeline))}"
+                if names_in_pipeline
+                else "the pipeline is empty",
             )
 
 

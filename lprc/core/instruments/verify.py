@@ -169,16 +169,16 @@ class Verify(Instrument):
         fitting = [pair for pair in enumerate(self._inputs) if accepts(model, pair[1])]
         if fitting or not self._inputs:
             return fitting
-        made: Arrays = random_inputs(model, seed=self._seed)
+        arrays: Arrays = random_inputs(model, seed=self._seed)
         if self._given is not None:
             # A batch of another size: real rows, repeated as often as need be.
             first = self._given[0]
-            made = {
+            arrays = {
                 name: np.resize(first[name], array.shape) if name in first else array
-                for name, array in made.items()
+                for name, array in arrays.items()
             }
-        self._inputs.append(made)
-        return [(len(self._inputs) - 1, made)]
+        self._inputs.append(arrays)
+        return [(len(self._inputs) - 1, arrays)]
 
     def _compare(self, model: ir.Model, records: list[PassRecord]) -> None:
         """Judge `records` together and make `model` the next reference."""

@@ -115,13 +115,11 @@ def _pad(call: Call, inputs: Inputs) -> torch.Tensor:
     first = min((axis for axis, pair in by_axis.items() if any(pair)), default=x.dim())
     if first == x.dim():
         return x
-    flat = [
-        each for axis in range(x.dim() - 1, first - 1, -1) for each in by_axis.get(axis, (0, 0))
-    ]
+    flat = [pad for axis in range(x.dim() - 1, first - 1, -1) for pad in by_axis.get(axis, (0, 0))]
     if mode != "constant":
         if first < 2:
             raise call.refused(f"mode {call.attribute('mode')} on batch or channels")
-        flat = [each for axis in range(x.dim() - 1, 1, -1) for each in by_axis.get(axis, (0, 0))]
+        flat = [pad for axis in range(x.dim() - 1, 1, -1) for pad in by_axis.get(axis, (0, 0))]
         return functional.pad(x, flat, mode=mode)
     constant = call.attribute("value", 0.0) if value is None else value.item()
     return functional.pad(x, flat, value=constant)

@@ -36,9 +36,11 @@ def _sizes(call: Call, x: torch.Tensor, inputs: Inputs) -> list[int]:
     else:
         assert scales is not None
         exact = [size * scale for size, scale in zip(x.shape, scales.tolist(), strict=True)]
-        whole = [round(each) for each in exact]
+        whole = [round(exact_size) for exact_size in exact]
         # Elsewhere coordinates follow from the scale, not from the sizes.
-        if any(abs(each - size) > 1e-6 for each, size in zip(exact, whole, strict=True)):
+        if any(
+            abs(exact_size - size) > 1e-6 for exact_size, size in zip(exact, whole, strict=True)
+        ):
             raise call.refused("its scales give no whole sizes")
     if whole[:2] != list(x.shape[:2]):
         raise call.refused("it resizes the batch or the channels")

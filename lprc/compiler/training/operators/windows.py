@@ -45,7 +45,7 @@ class _Window:
             for size, stride, reach in zip(sizes, self.strides, self.reaches, strict=True)
         ]
         small = [total // 2 for total in totals]
-        large = [total - each for total, each in zip(totals, small, strict=True)]
+        large = [total - begin for total, begin in zip(totals, small, strict=True)]
         return (small, large) if automatic == "SAME_UPPER" else (large, small)
 
     @property
@@ -136,7 +136,7 @@ def _more(call: Call, window: _Window, x: torch.Tensor) -> list[int]:
 def _average_pool(call: Call, inputs: Inputs) -> torch.Tensor:
     x = needed(inputs, 0)
     window = _Window(call, call.attribute("kernel_shape"), x.shape[2:])
-    if any(each != 1 for each in window.dilations):
+    if any(extent != 1 for extent in window.dilations):
         raise call.refused("it has dilations")
     rank = len(window.kernel)
     more = _more(call, window, x)
@@ -145,10 +145,10 @@ def _average_pool(call: Call, inputs: Inputs) -> torch.Tensor:
         return means
     ones = torch.ones_like(x[:1, :1])
     if call.attribute("count_include_pad", 0):
-        pads = [each for pair in zip(window.begins, window.ends, strict=True) for each in pair]
+        pads = [extent for pair in zip(window.begins, window.ends, strict=True) for extent in pair]
         swapped = [pads[2 * axis + side] for axis in reversed(range(rank)) for side in (0, 1)]
         ones = functional.pad(ones, swapped, value=1.0)
-        ones = functional.pad(ones, [each for extra in reversed(more) for each in (0, extra)])
+        ones = functional.pad(ones, [extent for extra in reversed(more) for extent in (0, extra)])
     else:
         ones = window.padded(ones, 0.0, more)
     return means / _AVERAGE[rank - 1](ones, window.kernel, stride=window.strides)
