@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lprc.core.passing.adapters import graphsurgeon_pass, onnx_pass
     from lprc.core.passing.contract import Contract, approximate, exact, lossy
     from lprc.core.passing.pass_base import Pass, PassContext
+    from lprc.core.passing.pass_order import State, reasons
     from lprc.core.targets.emitter import EmitJob, Emitted, TargetOptions
     from lprc.core.targets.target import Target
 
@@ -27,6 +28,7 @@ __all__ = [
     "Emitted",
     "Pass",
     "PassContext",
+    "State",
     "Target",
     "TargetOptions",
     "approximate",
@@ -37,6 +39,7 @@ __all__ = [
     "lossy",
     "onnx_pass",
     "option",
+    "reasons",
 ]
 
 __getattr__ = lazy_names(
@@ -48,6 +51,7 @@ __getattr__ = lazy_names(
         "lprc.core.passing.adapters": ("graphsurgeon_pass", "onnx_pass"),
         "lprc.core.passing.contract": ("Contract", "approximate", "exact", "lossy"),
         "lprc.core.passing.pass_base": ("Pass", "PassContext"),
+        "lprc.core.passing.pass_order": ("State", "reasons"),
         "lprc.core.targets.emitter": ("EmitJob", "Emitted", "TargetOptions"),
         "lprc.core.targets.target": ("Target",),
     },

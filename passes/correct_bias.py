@@ -48,6 +48,7 @@ class CorrectBias(Pass):
     name = "correct-bias"
     contract = lossy("accuracy")
     reads_calibration = True
+    leaves = (State.CORRECTED,)
     not_after = reasons(
         {
             State.QUANTIZED: "rounding can't be measured once weights are quantised",

@@ -92,11 +92,7 @@ class InsertQDQ(Pass):
             context.skip(None, "opset below 13")
             return
         check_names(model.graph, self.exclude, "insert-qdq{exclude}")
-        rules = Rules(
-            self.operators, self.carriers, self.residual, self.share, self.outputs, self.exclude,
-            self.rescalers,
-        )  # fmt: skip
-        found = plan(model, rules)
+        found = plan(model, self._rules())
         for node, reason in found.skips:
             context.skip(node, reason)
         if not found.inputs:
@@ -109,6 +105,19 @@ class InsertQDQ(Pass):
             return
         scales = self._activations(model, found, context)
         self._weights(found, scales, context)
+
+    def planned_layers(self, model: ir.Model) -> list[ir.Node]:
+        """The nodes whose inputs it would quantise, carriers left out, in graph order."""
+        found = plan(model, self._rules())
+        carriers = set(found.carriers)
+        readers = dict.fromkeys(node for node, _ in found.inputs)
+        return [node for node in readers if node not in carriers]
+
+    def _rules(self) -> Rules:
+        return Rules(
+            self.operators, self.carriers, self.residual, self.share, self.outputs, self.exclude,
+            self.rescalers,
+        )  # fmt: skip
 
     def _activations(
         self, model: ir.Model, found: Plan, context: PassContext

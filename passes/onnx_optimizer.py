@@ -23,6 +23,7 @@ class OnnxOptimizer(Pass):
 
     name = "onnx-optimizer"
     contract = exact
+    packages = ("onnxoptimizer",)
     passes: tuple[str, ...] = option((), "their names, as onnxoptimizer spells them")
 
     def run(self, model: ir.Model, context: PassContext) -> None:

@@ -22,6 +22,7 @@ class Simplify(Pass):
 
     name = "simplify"
     contract = exact
+    packages = ("onnxsim",)
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Simplify the whole model.

@@ -126,7 +126,7 @@ def test_an_accuracy_out_of_reach_is_an_error(samples):
 
 
 def test_a_pipeline_that_does_not_quantise_is_an_error(samples):
-    with pytest.raises(UsageError, match="no insert-qdq"):
+    with pytest.raises(UsageError, match="no pass of the pipeline inserts Q/DQ"):
         Quantizable(chain(()), Pipeline.parse("infer-shapes"), samples)
 
 

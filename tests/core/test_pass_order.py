@@ -23,6 +23,7 @@ LEAVES = {
     State.GROUPS: "sparsify",
     State.RANGES: "calibrate",
     State.GRID: "adaround",
+    State.CORRECTED: "correct-bias",
     State.QUANTIZED: "quantize-weights",
     State.QDQ: "insert-qdq",
 }

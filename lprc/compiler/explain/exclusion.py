@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from lprc.core.errors import UsageError
@@ -11,8 +11,7 @@ from lprc.core.options import option_infos
 from lprc.core.passing.pass_base import Pass
 from lprc.core.passing.pipeline import Pipeline, pass_text
 from lprc.core.passing.registry import pass_class, pass_names
-
-OPTION = "exclude"
+from lprc.core.quantization.quantizer import EXCLUDE, excluding
 
 
 @dataclass(frozen=True)
@@ -41,13 +40,12 @@ def exclusions(pipeline: str | None, nodes: tuple[str, ...]) -> tuple[Exclusion,
     """
     found = []
     for item in _passes(pipeline):
-        known: Any = getattr(item, OPTION, None)
-        if not nodes or not isinstance(known, tuple):
+        excluded: Any = getattr(item, EXCLUDE, None)
+        if not nodes or not isinstance(excluded, tuple):
             continue
-        changed: Any = replace(item, **{OPTION: tuple(dict.fromkeys((*known, *nodes)))})  # type: ignore[type-var]
-        (help_text,) = (info.help for info in option_infos(type(item)) if info.name == OPTION)
-        excluded = set(nodes) <= set(known)
-        found.append(Exclusion(item.name, pass_text(changed), help_text, excluded))
+        text = pass_text(excluding(item, nodes))
+        (help_text,) = (info.help for info in option_infos(type(item)) if info.name == EXCLUDE)
+        found.append(Exclusion(item.name, text, help_text, set(nodes) <= set(excluded)))
     return tuple(found)
 
 

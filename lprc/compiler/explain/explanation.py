@@ -19,13 +19,12 @@ from lprc.core.errors import UsageError
 from lprc.core.graph import editing
 from lprc.core.graph.provenance import origins
 from lprc.core.onnx_io.model_io import load
+from lprc.core.passing.pass_order import quantizes
+from lprc.core.passing.registry import pass_class
 from lprc.core.quantization.around import Quantization, around
 from lprc.core.quantization.placement import LINEAR
 from lprc.core.quantization.qdq import is_integer_operator, qdq, uses
 from lprc.core.quantization.requested import is_quantized
-
-QUANTIZING = ("insert-qdq", "quantize-weights")
-"""The passes that decide what is computed on integers."""
 
 
 @dataclass(frozen=True)
@@ -157,18 +156,30 @@ def _why_float(
         return None
     if not editing.is_op(node, *LINEAR) or is_quantized(node):
         return None
-    # Not by parsing the pipeline: an old one may have passes that are no more.
     names = {str(entry["pass"]).partition("{")[0] for entry in manifest["passes"]}
-    if not names & set(QUANTIZING):
+    quantizers = {name for name in names if _quantizes(name)}
+    if not quantizers:
         return "no pass of the pipeline quantises"
     return next(
         (
             f"{event.pass_name}: {event.note}"
             for event in reversed(events)
-            if not event.rewrote and event.pass_name in QUANTIZING and event.node == node.name
+            if not event.rewrote and event.pass_name in quantizers and event.node == node.name
         ),
         "no pass said why",
     )
+
+
+def _quantizes(pass_name: str) -> bool:
+    """Whether the pass decides what is computed on integers.
+
+    Its options are not looked at, and one that this version of lprc does not have decides nothing:
+    the artefact may be an old one.
+    """
+    try:
+        return quantizes(pass_class(pass_name).leaves)
+    except UsageError:
+        return False
 
 
 def _precision(node: ir.Node) -> str:

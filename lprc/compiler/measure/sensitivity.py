@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import onnx_ir as ir
 
 from lprc.compiler.measure.fidelity import Judge, SignalToNoise
-from lprc.core.errors import AccuracyError, UsageError
+from lprc.core.errors import AccuracyError
 from lprc.core.graph.provenance import origins
 from lprc.core.onnx_io.model_io import to_bytes
 from lprc.core.passing.manager import PassManager
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.core.passing.pipeline import Pipeline
-from lprc.core.quantization.placement import Rules, plan
+from lprc.core.quantization.quantizer import excluding, layers_to_quantize, quantizer_index
 from lprc.core.running.numerics import Arrays, Session
 from lprc.core.running.observe import spread
 
@@ -86,33 +86,26 @@ class Search:
 
 
 class Quantizable:
-    """A float graph just before ``insert-qdq``, from which quantised variants are made.
+    """A float graph just before the pass that inserts Q/DQ, from which variants are quantised.
 
     Calibration and everything before it run once; a variant is a copy of the graph with the
-    passes from ``insert-qdq`` on, so that trying a set of layers costs no calibration.
+    passes from the quantising one on, so that trying a set of layers costs no calibration.
 
     Args:
         model: The source graph; it is changed in place.
-        pipeline: With an ``insert-qdq`` in it.
+        pipeline: With a pass in it that inserts Q/DQ and has an option ``exclude``.
         calibration: For the data-driven passes.
 
     Raises:
-        UsageError: The pipeline has no ``insert-qdq``.
+        UsageError: The pipeline has no such pass.
     """
 
     def __init__(
         self, model: ir.Model, pipeline: Pipeline, calibration: Sequence[Arrays] = ()
     ) -> None:
-        names = [item.name for item in pipeline.passes]
-        if "insert-qdq" not in names:
-            raise UsageError(
-                "the pipeline has no insert-qdq, so that there is nothing to leave in float",
-                where="pipeline",
-                hint="use a quantising target, for instance openvino-int8",
-            )
-        at = names.index("insert-qdq")
+        at = quantizer_index(pipeline)
         self._before = pipeline.passes[:at]
-        self._insert = pipeline.passes[at]
+        self._quantizer = pipeline.passes[at]
         self._behind = pipeline.passes[at + 1 :]
         self._calibration = calibration
         PassManager(Pipeline(self._before), calibration=calibration).run(model)
@@ -121,19 +114,11 @@ class Quantizable:
 
     def pipeline(self, excluded: Sequence[str]) -> Pipeline:
         """The whole pipeline with more layers left in float."""
-        kept = tuple(dict.fromkeys((*getattr(self._insert, "exclude", ()), *excluded)))
-        insert = replace(self._insert, exclude=kept)  # type: ignore[type-var]
-        return Pipeline((*self._before, insert, *self._behind))
+        return Pipeline((*self._before, excluding(self._quantizer, excluded), *self._behind))
 
     def layers(self) -> list[ir.Node]:
         """The nodes whose inputs would be quantised, carriers left out, in graph order."""
-        option = vars(self._insert)
-        fields = Rules.__dataclass_fields__
-        found = plan(self._model, Rules(**{key: option[key] for key in fields if key in option}))
-        carriers = set(found.carriers)
-        return [
-            node for node in dict.fromkeys(node for node, _ in found.inputs) if node not in carriers
-        ]
+        return layers_to_quantize(self._quantizer, self._model, self._calibration)
 
     def session(self, excluded: Sequence[str]) -> Session:
         """A variant with those layers in float, loaded."""
@@ -158,16 +143,18 @@ def rank(
     expected = [graph.reference.run(sample) for sample in chosen]
     layers = graph.layers()
     names = [node.name or "" for node in layers]
-    found = []
+    ranked = []
     for index, node in enumerate(layers):
         session = graph.session([name for name in names if name != node.name])
         ratio = SignalToNoise()
         for sample, outputs in zip(chosen, expected, strict=True):
             ratio.add(outputs, session.run(sample))
-        found.append(LayerSensitivity(node.name or "", node.op_type, origins(node), ratio.decibels))
+        ranked.append(
+            LayerSensitivity(node.name or "", node.op_type, origins(node), ratio.decibels)
+        )
         if progress is not None:
             progress(index + 1, len(layers))
-    return sorted(found, key=lambda layer: layer.snr_db)
+    return sorted(ranked, key=lambda layer: layer.snr_db)
 
 
 def search(
@@ -192,12 +179,12 @@ def search(
     trials: list[Trial] = []
 
     def good(excluded: Sequence[str]) -> bool:
-        known = next((trial for trial in trials if trial.excluded == tuple(excluded)), None)
-        if known is None:
-            known = Trial(tuple(excluded), judge.score(graph.session(excluded)))
-            trials.append(known)
+        trial = next((each for each in trials if each.excluded == tuple(excluded)), None)
+        if trial is None:
+            trial = Trial(tuple(excluded), judge.score(graph.session(excluded)))
+            trials.append(trial)
         # Scores are fractions of a whole number of samples.
-        return known.score >= wanted - 1e-9
+        return trial.score >= wanted - 1e-9
 
     if good(()):
         return _result(judge, reference, wanted, [], trials, ())
@@ -220,7 +207,7 @@ def search(
     excluded = names[:high]
     # The last one is needed: without it the score was too low.
     for name in reversed(excluded[:-1]):
-        fewer = [each for each in excluded if each != name]
+        fewer = [other for other in excluded if other != name]
         if good(fewer):
             excluded = fewer
     return _result(judge, reference, wanted, layers, trials, tuple(excluded))

@@ -15,6 +15,7 @@ from lprc.core.costs.statistics import LayerRow, layer_rows
 from lprc.core.graph import editing
 from lprc.core.graph.printer import type_text
 from lprc.core.graph.provenance import origins
+from lprc.core.passing.pass_order import State
 from lprc.core.quantization.qdq import is_constant, qdq, roots
 
 _PLUMBING = ("QuantizeLinear", "DequantizeLinear", "Constant")
@@ -120,6 +121,6 @@ def _reasons(findings: Findings) -> Mapping[str, str]:
     emitter = findings.manifest.get("emitter") or {}
     found = {item["node"]: item["why"] for item in emitter.get("float", ())}
     for record in findings.optimized.records:
-        if record.name == "insert-qdq":
+        if State.QDQ in record.states:
             found |= {skip.node: skip.reason for skip in record.skips}
     return found

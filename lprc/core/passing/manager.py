@@ -13,6 +13,7 @@ from lprc.core.graph import editing, provenance
 from lprc.core.passing.contract import Contract
 from lprc.core.passing.instrument import Instrument
 from lprc.core.passing.pass_base import Pass, PassContext, Rewrite, Skip, Undeclared
+from lprc.core.passing.pass_order import State
 from lprc.core.passing.pipeline import Pipeline, pass_text
 from lprc.core.passing.result_memory import PassMemory, Remembered
 from lprc.core.process.blas_threads import one_blas_thread
@@ -29,6 +30,7 @@ class PassRecord:
         name: The pass's name.
         text: The pass with its options, as pipeline text.
         contract: What it promised.
+        states: What it leaves in the graph (`Pass.states`).
         rewrites: What it rewrote.
         skips: What it left alone, and why.
         seconds: How long it took, without its instruments.
@@ -39,6 +41,7 @@ class PassRecord:
     name: str
     text: str
     contract: Contract
+    states: tuple[State, ...]
     rewrites: tuple[Rewrite, ...]
     skips: tuple[Skip, ...]
     seconds: float
@@ -159,6 +162,7 @@ def _record(
         name=item.name,
         text=pass_text(item),
         contract=item.contract,
+        states=item.states(),
         rewrites=done.rewrites,
         skips=done.skips,
         seconds=seconds,

@@ -152,8 +152,11 @@ class Pass(abc.ABC):
         contract: What it promises.
         reads_calibration: Whether it looks at `PassContext.calibration`; one that does not say so
             is not given any, so that what it did can be remembered whatever the samples are.
-        leaves: What it leaves in the graph that a later pass may destroy.
+        leaves: What it leaves in the graph: a later pass may destroy it, and the compiler tells by
+            it whether the pipeline quantises, and what to leave out of one that must not.
         not_after: What it would destroy, each with the reason why it can't come later.
+        packages: Installed packages that it computes with besides those of every pass; a manifest
+            has their versions.
     """
 
     name: ClassVar[str]
@@ -161,6 +164,7 @@ class Pass(abc.ABC):
     reads_calibration: ClassVar[bool] = False
     leaves: ClassVar[tuple[State, ...]] = ()
     not_after: ClassVar[Mapping[State, str]] = {}
+    packages: ClassVar[tuple[str, ...]] = ()
 
     def states(self) -> tuple[State, ...]:
         """`leaves`, where that depends on options."""

@@ -6,7 +6,7 @@ Each pass says itself what it leaves behind and what it can't follow (`Pass.leav
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -18,14 +18,29 @@ if TYPE_CHECKING:
 
 
 class State(Enum):
-    """What a pass leaves in a graph that a later one may destroy."""
+    """What a pass leaves in a graph that a later one may destroy, or that tells what it is for."""
 
     SPARSE = "weights have zeros, and the others are fitted to make up for them"
     GROUPS = "N of each M neighbouring input channels' weights are zero"
     RANGES = "activations have ranges"
     GRID = "weights lie on the grid that they will be quantised to"
+    CORRECTED = "biases make up for the rounding that quantisation will bring"
     QUANTIZED = "weights are integers"
     QDQ = "activations have Q/DQ"
+
+
+_INTEGERS = frozenset({State.QUANTIZED, State.QDQ})
+_PREPARED = frozenset({State.RANGES, State.GRID, State.CORRECTED})
+
+
+def quantizes(states: Iterable[State]) -> bool:
+    """Whether a pass that leaves `states` puts integers into the graph."""
+    return not _INTEGERS.isdisjoint(states)
+
+
+def serves_quantization(states: Iterable[State]) -> bool:
+    """Whether a pass that leaves `states` quantises, or prepares what only a quantiser uses."""
+    return not (_INTEGERS | _PREPARED).isdisjoint(states)
 
 
 def reasons(found: Mapping[State, str]) -> Mapping[State, str]:
