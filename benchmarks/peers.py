@@ -18,7 +18,7 @@ import onnxsim
 import onnxslim
 
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.compile.request import compile_request
 from lprc.compiler.measure.bench import bench
 
 TARGETS = {"openvino": "openvino-fp32", "ort": "ort-fp32"}
@@ -38,7 +38,7 @@ def main() -> None:
         onnx.save(onnxslim.slim(onnx.load(arguments.model)), folder / "onnxslim.onnx")
         for backend, target in TARGETS.items():
             ours = folder / target
-            compile_model(arguments.model, target, ours, settings=Settings(verify="off"))
+            compile_model(compile_request(arguments.model, target, ours, verify="off"))
             models = {
                 "raw export": f"{arguments.model}@{backend}",
                 "onnxsim": f"{folder / 'onnxsim.onnx'}@{backend}",

@@ -36,7 +36,9 @@ from numpy.typing import NDArray
 from lprc.compiler.artifact.artifact import open_artifact
 from lprc.compiler.compile.calibration import ImageSamples
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Settings, optimize_file
+from lprc.compiler.compile.optimize import optimize_file
+from lprc.compiler.compile.request import compile_request
+from lprc.compiler.compile.settings import VerifyMode
 from lprc.compiler.measure.accuracy import evaluate
 from lprc.compiler.measure.bench import bench
 from lprc.core.onnx_io.model_io import load
@@ -218,25 +220,23 @@ def _mean_iou(named: NDArray[np.int64], wanted: NDArray[np.int64]) -> float:
 
 def _jobs(source: Path, samples: Sequence[Sample]) -> list[Job]:
     """The rows that every network has."""
-    settings = Settings(calibration=[], verify="final")
-    calibrated = replace(settings, calibration=samples)
     listed: list[Sample] = [dict(sample) for sample in samples]
     jobs = [
-        Job("lprc ov-int8", "openvino", partial(_lprc, source, "ov-int8", calibrated)),
-        Job("lprc ov-int8-fp16", "openvino", partial(_lprc, source, "ov-int8-fp16", calibrated)),
+        Job("lprc ov-int8", "openvino", partial(_lprc, source, "ov-int8", samples)),
+        Job("lprc ov-int8-fp16", "openvino", partial(_lprc, source, "ov-int8-fp16", samples)),
         Job("raw export, float32", "openvino", lambda _: f"{source}@openvino"),
-        Job("lprc ov-fp32", "openvino", partial(_lprc, source, "ov-fp32", settings)),
+        Job("lprc ov-fp32", "openvino", partial(_lprc, source, "ov-fp32", ())),
         *_nncf_jobs(source, listed, "NNCF raw"),
-        Job("lprc ort-int8", "ort", partial(_lprc, source, "ort-int8", calibrated)),
+        Job("lprc ort-int8", "ort", partial(_lprc, source, "ort-int8", samples)),
         Job("raw export, float32", "ort", lambda _: str(source)),
-        Job("lprc ort-fp32", "ort", partial(_lprc, source, "ort-fp32", settings)),
+        Job("lprc ort-fp32", "ort", partial(_lprc, source, "ort-fp32", ())),
     ]
     jobs += [
         Job(f"ORT quantize_static {scheme}", "ort", partial(_ort_static, source, listed, scheme))
         for scheme in SCHEMES
     ]
     return jobs + [
-        Job(f"lprc {name}", "ort", partial(_lowered, source, name, calibrated))
+        Job(f"lprc {name}", "ort", partial(_lowered, source, name, samples))
         for name in ("tensorrt-int8", "onnx-qdq")
     ]
 
@@ -262,9 +262,7 @@ def _weight_only(source: Path) -> list[Job]:
             f"lprc ov-fp32, {bits}-bit weights",
             "openvino",
             # Not verified: OpenVINO quantises the activations of such MatMuls by itself.
-            partial(
-                _lprc, source, "ov-fp32", Settings(verify="off"), passes=f"{pipeline}, {passes}"
-            ),
+            partial(_lprc, source, "ov-fp32", (), passes=f"{pipeline}, {passes}", verify="off"),
         )
         for bits, passes in widths.items()
     ]
@@ -275,15 +273,25 @@ def _weight_only(source: Path) -> list[Job]:
 
 
 def _lprc(
-    source: Path, name: str, settings: Settings, folder: Path, passes: str | None = None
+    source: Path,
+    name: str,
+    samples: Sequence[Sample],
+    folder: Path,
+    *,
+    passes: str | None = None,
+    verify: VerifyMode = "final",
 ) -> str:
-    compile_model(source, name, folder / "out", settings=settings, passes=passes)
+    request = compile_request(
+        source, name, folder / "out", passes=passes, calibration=samples, verify=verify
+    )
+    compile_model(request)
     return str(folder / "out")
 
 
-def _lowered(source: Path, name: str, settings: Settings, folder: Path) -> str:
+def _lowered(source: Path, name: str, samples: Sequence[Sample], folder: Path) -> str:
     """Without the target's SDK: what it would be given, in ONNX Runtime."""
-    compile_model(source, name, folder / "out", settings=settings, emit="onnx")
+    request = compile_request(source, name, folder / "out", calibration=samples, emit="onnx")
+    compile_model(request)
     return f"{folder / 'out' / 'lowered.onnx'}@ort"
 
 

@@ -21,17 +21,17 @@ from lprc.compiler.artifact.artifact import Artifact
 from lprc.compiler.compile.arguments import (
     Model,
     Progress,
-    Samples,
     destination,
     model_file,
     model_object,
     option_texts_of,
-    settings_of,
 )
-from lprc.compiler.compile.demands import Demands
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Optimized, VerifyMode
+from lprc.compiler.compile.optimize import Optimized
 from lprc.compiler.compile.optimize import optimize as _optimize
+from lprc.compiler.compile.request import compile_request
+from lprc.compiler.compile.samples import Samples, execution_of
+from lprc.compiler.compile.settings import Observation, VerifyMode
 from lprc.compiler.measure import accuracy as _evaluate
 from lprc.compiler.measure import bench as _bench
 from lprc.core.graph_diff.compare import diff_models
@@ -65,6 +65,7 @@ def compile(  # noqa: A001 - the word for it
     verify: VerifyMode = "final",
     data: str | os.PathLike[str] | None = None,
     max_accuracy_drop: float | None = None,
+    min_accuracy: float | None = None,
     guard: bool = False,
     plates: str | None = None,
     quantized: Choice = "refuse",
@@ -90,6 +91,7 @@ def compile(  # noqa: A001 - the word for it
         verify: When graphs are run and compared: never, once at the end, after each pass.
         data: Labelled plates; the artefact's accuracy is in ``manifest["metrics"]``.
         max_accuracy_drop: Leave layers in float until accuracy drops by no more than this.
+        min_accuracy: Refuse an artefact with a lower plate accuracy on `data`, from 0 to 1.
         guard: Refuse an artefact that is slower or less accurate than the float32 one.
         plates: Alphabet and preprocessing: a built-in name or a TOML file.
         quantized: What to do with a model that is quantised already.
@@ -97,18 +99,11 @@ def compile(  # noqa: A001 - the word for it
         progress: Called as work goes on.
 
     Raises:
-        LprcError: One of its subclasses, as of `lprc.compiler.compile.model.compile_model`.
+        LprcError: One of its subclasses, as of `lprc.compiler.compile.request.compile_request` and
+            `lprc.compiler.compile.model.compile_model`.
     """
     with model_file(model) as path, destination(out) as folder:
-        settings = settings_of(path, calibration, inputs, plates, verify, seed, progress)
-        demands = Demands(
-            max_drop=max_accuracy_drop,
-            guard=guard,
-            data=None if data is None else Path(data),
-            config=PlateConfig.named(plates) if plates else None,
-            progress=progress,
-        )
-        artifact = compile_model(
+        request = compile_request(
             path,
             target,
             folder,
@@ -116,10 +111,19 @@ def compile(  # noqa: A001 - the word for it
             then=None if then is None else str(then),
             emit=emit,
             options=option_texts_of(options or {}),
-            settings=settings,
-            demands=demands,
+            calibration=calibration,
+            inputs=inputs,
+            verify=verify,
+            data=None if data is None else Path(data),
+            max_accuracy_drop=max_accuracy_drop,
+            min_accuracy=min_accuracy,
+            guard=guard,
+            plates=plates,
             quantized=quantized,
-        ).artifact
+            seed=seed,
+            progress=progress,
+        )
+        artifact = compile_model(request).artifact
     if out is None:
         weakref.finalize(artifact, shutil.rmtree, folder.parent, ignore_errors=True)
     return artifact
@@ -146,9 +150,18 @@ def optimize(
     pipeline = passes if isinstance(passes, Pipeline) else Pipeline.parse(passes)
     with model_file(model) as path:
         loaded = model_io.load(path)
-        settings = settings_of(path, calibration, inputs, plates, verify, seed, progress)
+        execution = execution_of(
+            loaded,
+            str(path),
+            calibration=calibration,
+            inputs=inputs,
+            plates=plates,
+            verify=verify,
+            seed=seed,
+        )
         ir.external_data.load_to_model(loaded)  # its file may be gone after this
-        return OptimizeResult(loaded, _optimize(loaded, pipeline, settings))
+        report = _optimize(loaded, pipeline, execution, Observation(progress=progress))
+        return OptimizeResult(loaded, report)
 
 
 def load(path: str | os.PathLike[str]) -> ir.Model:

@@ -152,33 +152,22 @@ def command(
     from lprc.cli.pass_table import records_document
     from lprc.cli.progress import reporter
     from lprc.cli.report import compile_report, layer_sensitivity
-    from lprc.cli.settings import check_runs, plate_samples, verify_mode
-    from lprc.compiler.compile.calibration import VERIFY_IMAGES
-    from lprc.compiler.compile.demands import Demands
+    from lprc.cli.settings import check_runs, verify_mode
     from lprc.compiler.compile.model import compile_model
-    from lprc.compiler.compile.optimize import Settings
+    from lprc.compiler.compile.request import compile_request
+    from lprc.compiler.compile.settings import Memory, Observation
     from lprc.compiler.report.history import History
     from lprc.core.passing.pipeline import parse_options
-    from lprc.models.plate_config import PlateConfig
 
     silent = quiet or as_json
     chosen = parse_options(",".join(options))
     if data is not None or measure:
         check_runs(target, emit, chosen)
-    samples = plate_samples(calib, plates, model)
     printed = printing(print_changed, print_before, print_after, to_stderr=as_json)
     history = History()
     # A bar and lines would share the terminal.
     with reporter("compiling", quiet=silent or printed is not None) as progress:
-        settings = Settings(
-            verify=stats_verify(verify_mode(verify), stats=stats or report is not None),
-            inputs=None if samples is None else samples[:VERIFY_IMAGES],
-            calibration=samples or (),
-            seed=seed,
-            dump_dir=dump_dir,
-            reproducer=out.with_name(f"{out.name}.broken"),
-            check_passes=check_passes,
-            progress=progress,
+        observation = Observation(
             printing=printed,
             costs=cost_settings(
                 time_passes=time_passes,
@@ -188,18 +177,12 @@ def command(
                 plates=plates,
                 threads=threads,
             ),
-            cache=cache.store,
+            dump_dir=dump_dir,
+            reproducer=out.with_name(f"{out.name}.broken"),
+            check_passes=check_passes,
             instruments=() if report is None else (history,),
         )
-        demands = Demands(
-            max_drop=max_accuracy_drop,
-            min_accuracy=min_accuracy,
-            guard=guard,
-            data=data,
-            config=PlateConfig.named(plates) if plates else None,
-            progress=progress,
-        )
-        compiled = compile_model(
+        request = compile_request(
             model,
             target,
             out,
@@ -207,10 +190,20 @@ def command(
             then=then,
             emit=emit,
             options=chosen,
-            settings=settings,
-            demands=demands,
+            calibration=calib,
+            verify=stats_verify(verify_mode(verify), stats=stats or report is not None),
+            data=data,
+            max_accuracy_drop=max_accuracy_drop,
+            min_accuracy=min_accuracy,
+            guard=guard,
+            plates=plates,
             quantized=quantized,
+            seed=seed,
+            progress=progress,
+            observation=observation,
+            memory=Memory(cache.store),
         )
+        compiled = compile_model(request)
     rows = measured(
         [model, out],
         data=data,
@@ -225,7 +218,7 @@ def command(
     cache.finish({"document": document, "summary": _summary(compiled)})
     written = None
     if report is not None:
-        layers = layer_sensitivity(model, compiled, samples, asked=report_sensitivity, quiet=silent)
+        layers = layer_sensitivity(request, compiled, asked=report_sensitivity, quiet=silent)
         written = compile_report(
             report, model, compiled, history, rows, data=data, sensitivity=layers
         )

@@ -73,9 +73,10 @@ def command(
     from lprc.cli.pass_cost_options import cost_settings, print_stats, print_times, stats_verify
     from lprc.cli.pass_table import print_records, records_document
     from lprc.cli.progress import reporter
-    from lprc.cli.settings import plate_samples, read_inputs, verify_mode
+    from lprc.cli.settings import read_inputs, verify_mode
     from lprc.compiler.cache.location import store_in_use
-    from lprc.compiler.compile.optimize import Settings, optimize_file
+    from lprc.compiler.compile.optimize import optimize_file
+    from lprc.compiler.compile.settings import Memory, Observation
     from lprc.core.errors import UsageError
 
     if (data is not None or measure) and not stats:
@@ -85,17 +86,9 @@ def command(
     # A bar and lines would share the terminal.
     silent = quiet or as_json or printed is not None
     with reporter("passes", quiet=silent) as progress:
-        settings = Settings(
-            verify=stats_verify(verify_mode(verify), stats=stats),
-            inputs=read_inputs(inputs),
-            calibration=plate_samples(calib, plates, model) or (),
-            seed=seed,
-            dump_dir=dump_dir,
-            reproducer=out.with_name(f"{out.stem}.broken"),
-            check_passes=check_passes,
+        observation = Observation(
             progress=progress,
             printing=printed,
-            cache=store,
             costs=cost_settings(
                 time_passes=time_passes,
                 stats=stats,
@@ -104,8 +97,22 @@ def command(
                 plates=plates,
                 threads=None,
             ),
+            dump_dir=dump_dir,
+            reproducer=out.with_name(f"{out.stem}.broken"),
+            check_passes=check_passes,
         )
-        result = optimize_file(model, pipeline, out, settings)
+        result = optimize_file(
+            model,
+            pipeline,
+            out,
+            calibration=calib,
+            plates=plates,
+            inputs=read_inputs(inputs),
+            verify=stats_verify(verify_mode(verify), stats=stats),
+            seed=seed,
+            observation=observation,
+            memory=Memory(store),
+        )
     if store is not None:
         store.close()
     if as_json:

@@ -11,7 +11,7 @@ import click
 from lprc.cli import console
 
 if TYPE_CHECKING:
-    from lprc.compiler.compile.optimize import VerifyMode
+    from lprc.compiler.compile.settings import VerifyMode
     from lprc.compiler.measure.pass_costs import CostSettings, PassCost
 
 F = TypeVar("F", bound=Callable[..., Any])

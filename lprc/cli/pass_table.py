@@ -13,7 +13,7 @@ from lprc.core.running.numerics import OutputDelta
 
 def records_document(optimized: Optimized) -> dict[str, Any]:
     """The pipeline and what each pass did, with times, as JSON data."""
-    passes = passes_document(optimized)
+    passes = passes_document(optimized.records, optimized.deltas)
     for entry, record in zip(passes, optimized.records, strict=True):
         entry["seconds"] = record.seconds
     return {

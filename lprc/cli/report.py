@@ -13,8 +13,8 @@ from lprc.cli.common import PathArgument
 from lprc.core.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
-    from lprc.compiler.compile.calibration import ImageSamples
     from lprc.compiler.compile.model import Compiled
+    from lprc.compiler.compile.request import CompileRequest
     from lprc.compiler.measure.sensitivity import LayerSensitivity
     from lprc.compiler.report.findings import Measurement
     from lprc.compiler.report.history import History
@@ -100,7 +100,7 @@ def compile_report(
 
 
 def layer_sensitivity(
-    model: Path, compiled: Compiled, samples: ImageSamples | None, *, asked: bool, quiet: bool
+    request: CompileRequest, compiled: Compiled, *, asked: bool, quiet: bool
 ) -> Sequence[LayerSensitivity]:
     """What quantising each layer alone does: from the accuracy search, or measured if asked.
 
@@ -109,13 +109,14 @@ def layer_sensitivity(
     """
     if compiled.search is not None and compiled.search.layers:
         return compiled.search.layers
-    if not asked or samples is None:
+    samples = request.execution.calibration
+    if not asked or not len(samples):
         return ()
     from lprc.cli.progress import reporter
     from lprc.compiler.measure.sensitivity import Quantizable, rank
-    from lprc.core.onnx_io.model_io import load
     from lprc.core.passing.pipeline import Pipeline
 
-    graph = Quantizable(load(model), Pipeline.parse(compiled.optimized.pipeline), samples)
+    pipeline = Pipeline.parse(compiled.optimized.pipeline)
+    graph = Quantizable(request.model.clone(), pipeline, samples)
     with reporter("sensitivity", quiet=quiet) as progress:
         return rank(graph, samples, progress=progress)

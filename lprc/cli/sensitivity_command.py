@@ -36,19 +36,17 @@ def command(
 ) -> None:
     """Quantise one layer of MODEL at a time, and show what that does to its outputs."""
     from lprc.cli.progress import reporter
-    from lprc.cli.settings import plate_samples
+    from lprc.compiler.compile.calibration import ImageSamples
     from lprc.compiler.measure.sensitivity import Quantizable, rank
     from lprc.core.onnx_io.model_io import load
     from lprc.core.passing.pipeline import Pipeline
     from lprc.core.targets.target import target as find_target
 
     text = passes if passes is not None else find_target(target).pipeline
-    samples = plate_samples(calib, plates, model)
-    assert samples is not None
+    graph = load(model)
+    samples = ImageSamples(calib, plates, graph, str(model))
     with reporter("ranking layers", quiet=quiet or as_json) as progress:
-        layers = rank(
-            Quantizable(load(model), Pipeline.parse(text), samples), samples, progress=progress
-        )
+        layers = rank(Quantizable(graph, Pipeline.parse(text), samples), samples, progress=progress)
     if as_json:
         console.print_json(
             [

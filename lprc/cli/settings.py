@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from lprc.compiler.compile.optimize import VerifyMode
+from lprc.compiler.compile.settings import VerifyMode
 from lprc.core.errors import MissingDependencyError
 from lprc.core.files.array_files import read_arrays
 
@@ -34,7 +34,7 @@ def check_runs(target: str, emit: str, options: Mapping[str, tuple[str, ...]]) -
     Raises:
         MissingDependencyError: What would be written runs on another machine only.
     """
-    from lprc.compiler.compile.emit import obstacle, read_options
+    from lprc.compiler.compile.emitters import obstacle, read_options
     from lprc.core.targets.target import target as find_target
 
     if emit != "engine":  # the lowered graph is measured, in ONNX Runtime

@@ -128,7 +128,7 @@ def _text(piece: str | None, passes: str | None, values: str, target: str) -> Sw
 
 def _emit(target: str) -> Emit:
     """Engines where they run here; else the lowered graphs, and a note says why."""
-    from lprc.compiler.compile.emit import obstacle, read_options
+    from lprc.compiler.compile.emitters import obstacle, read_options
     from lprc.core.targets.target import target as find_target
 
     goal = find_target(target)

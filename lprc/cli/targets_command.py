@@ -39,7 +39,7 @@ def command(name: str | None, as_json: bool) -> None:
 
 
 def _describe(name: str) -> dict[str, Any]:
-    from lprc.compiler.compile.emit import is_any_installed, option_class
+    from lprc.compiler.compile.emitters import is_any_installed, option_class
     from lprc.core.builtin import TARGET_ALIASES
     from lprc.core.options import option_infos
     from lprc.core.targets.target import target

@@ -97,19 +97,10 @@ def _reproduce(
     folder: Path, source: Path, calib: Path | None, plates: str | None, *, quiet: bool
 ) -> Reproduction:
     from lprc.cli.progress import reporter
-    from lprc.cli.settings import plate_samples
-    from lprc.compiler.compile.calibration import VERIFY_IMAGES
     from lprc.compiler.compile.reproduce import reproduce
 
-    samples = plate_samples(calib, plates, source)
     with reporter("building it again", quiet=quiet) as progress:
-        return reproduce(
-            folder,
-            source,
-            samples or (),
-            inputs=None if samples is None else samples[:VERIFY_IMAGES],
-            progress=progress,
-        )
+        return reproduce(folder, source, calib, plates=plates, progress=progress)
 
 
 def _judge(found: Verification, reproduction: Reproduction | None) -> None:

@@ -7,7 +7,8 @@ import json
 import onnx
 import pytest
 
-from lprc.compiler.compile.optimize import Settings, optimize
+from lprc.compiler.compile.optimize import optimize
+from lprc.compiler.compile.settings import Observation
 from lprc.compiler.measure.pass_costs import CostSettings
 from lprc.compiler.measure.pass_measures import Measure
 from lprc.core.errors import DataError
@@ -92,7 +93,7 @@ def test_a_source_that_does_not_run_has_no_measures():
             y = MaxPool<kernel_shape = [1, 3, 3], strides = [2, 1, 1]>(x) }""")
     )
     costs = CostSettings(measure=Measure(latency=True, threads=1))
-    found = optimize(model, Pipeline.parse("legalize"), Settings(costs=costs))
+    found = optimize(model, Pipeline.parse("legalize"), observation=Observation(costs=costs))
     assert [row.text for row in found.costs] == ["source", "legalize"]
     assert found.costs[0].median_ms is None
     assert found.costs[1].median_ms > 0
@@ -102,4 +103,6 @@ def test_a_source_that_does_not_run_has_no_measures():
 def test_plates_that_do_not_fit(small, plates):
     costs = CostSettings(measure=Measure(data=plates))
     with pytest.raises(DataError):
-        optimize(model_io.load(small), Pipeline.parse("fold-bn"), Settings(costs=costs))
+        optimize(
+            model_io.load(small), Pipeline.parse("fold-bn"), observation=Observation(costs=costs)
+        )

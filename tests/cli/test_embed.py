@@ -10,6 +10,7 @@ import onnx
 import pytest
 
 from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.request import compile_request
 from lprc.compiler.embed.write import FORMS, embed
 
 PROGRAM = """\
@@ -32,7 +33,7 @@ def compiled(tmp_path_factory):
     graph = "g (float[2] x) => (float[2] y) { y = Relu(x) }"
     model = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["" : 20]> {graph}')
     onnx.save(model, folder / "net.onnx")
-    compile_model(folder / "net.onnx", "onnx", folder / "out")
+    compile_model(compile_request(folder / "net.onnx", "onnx", folder / "out"))
     return folder / "out"
 
 

@@ -14,7 +14,7 @@ import pytest
 from lprc.compiler.artifact.engine_layers import engine_layers
 from lprc.compiler.artifact.pass_log import FILE, read_log
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.compile.request import compile_request
 from lprc.compiler.explain.explanation import explain
 from lprc.core.errors import InvalidModelError, UsageError
 from lprc.core.graph.annotations import Range, set_range
@@ -53,8 +53,8 @@ def artefact(source: Path) -> Path:
         {"x": generator.standard_normal((1, 3, 12, 12)).astype(np.float32)} for _ in range(8)
     ]
     out = source.parent / "out"
-    settings = Settings(calibration=samples)
-    compile_model(source, "ov-int8", out, passes=PIPELINE, settings=settings)
+    settings = {"calibration": samples}
+    compile_model(compile_request(source, "ov-int8", out, passes=PIPELINE, **settings))
     return out
 
 
@@ -134,7 +134,9 @@ def test_a_node_that_vanished(tmp_path):
     text = """<ir_version: 9, opset_import: ["" : 20]>
     g (float[4] x) => (float[4] y) { [same] s = Identity(x) [used] y = Relu(s) }"""
     onnx.save(onnx.parser.parse_model(text), tmp_path / "m.onnx")
-    compile_model(tmp_path / "m.onnx", "onnx", tmp_path / "out", passes="eliminate-identity")
+    compile_model(
+        compile_request(tmp_path / "m.onnx", "onnx", tmp_path / "out", passes="eliminate-identity")
+    )
     found = explain(tmp_path / "out", "same")
     assert (found.match, found.nodes) == ("vanished node", ())
     assert [each.pass_name for each in found.events] == ["eliminate-identity"]
@@ -145,16 +147,13 @@ def test_the_exclusion_that_is_told_works(source, artefact, tmp_path):
     assert option.help == "nodes that keep float inputs, by name or source name"
     pipeline = ",".join([*PIPELINE.split(",")[:3], option.text])
     samples = [{"x": np.full((1, 3, 12, 12), each, np.float32)} for each in range(8)]
-    compile_model(
-        source, "onnx-qdq", tmp_path / "out", passes=pipeline,
-        settings=Settings(calibration=samples), emit="onnx",
-    )  # fmt: skip
+    compile_model(compile_request(source, "onnx-qdq", tmp_path / "out", passes=pipeline, calibration=samples, emit="onnx"))  # fmt: skip
     (node,) = explain(tmp_path / "out", "first").nodes
     assert (node.precision, node.why_float) == ("float", "insert-qdq: excluded")
 
 
 def test_a_pipeline_that_does_not_quantise(source, tmp_path):
-    compile_model(source, "onnx", tmp_path / "out", passes="fold-bn")
+    compile_model(compile_request(source, "onnx", tmp_path / "out", passes="fold-bn"))
     (node,) = explain(tmp_path / "out", "kept").nodes
     assert node.why_float == "no pass of the pipeline quantises"
     assert explain(tmp_path / "out", "kept").exclusions == ()
@@ -240,7 +239,7 @@ def test_the_log_is_listed_whole_and_reproducible(source, artefact, tmp_path):
         assert sum(each.rewrote for each in mine) == entry["rewrites"]
         assert sum(not each.rewrote for each in mine) == sum(entry["skips"].values())
     for name in ("one", "two"):
-        compile_model(source, "onnx", tmp_path / name, passes="fold-bn")
+        compile_model(compile_request(source, "onnx", tmp_path / name, passes="fold-bn"))
     assert (tmp_path / "one" / FILE).read_bytes() == (tmp_path / "two" / FILE).read_bytes()
 
 

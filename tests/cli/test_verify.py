@@ -18,7 +18,7 @@ def built(tmp_path_factory, bundled, plates):
     """A small int8 artefact and the calibration images that it was made with."""
     from lprc.compiler.compile.calibration import ImageSamples
     from lprc.compiler.compile.model import compile_model
-    from lprc.compiler.compile.optimize import Settings
+    from lprc.compiler.compile.request import compile_request
     from lprc.core.onnx_io.model_io import load
 
     folder = tmp_path_factory.mktemp("built")
@@ -27,8 +27,8 @@ def built(tmp_path_factory, bundled, plates):
     for image in sorted(plates.glob("*.jpg"))[:8]:
         shutil.copy(image, images)
     samples = ImageSamples(images, None, load(bundled), "model")
-    settings = Settings(calibration=samples, inputs=samples[:32])
-    compile_model(bundled, "ov-int8", folder / "out", settings=settings)
+    settings = {"calibration": samples, "inputs": samples[:32]}
+    compile_model(compile_request(bundled, "ov-int8", folder / "out", **settings))
     return folder
 
 

@@ -7,7 +7,8 @@ import onnx
 import onnx_ir as ir
 from onnx import TensorProto, helper, numpy_helper
 
-from lprc.compiler.compile.optimize import Settings, optimize
+from lprc.compiler.compile.optimize import optimize
+from lprc.compiler.compile.settings import Execution, Observation
 from lprc.compiler.report.findings import Findings
 from lprc.compiler.report.history import History
 from lprc.core.onnx_io.model_io import from_proto
@@ -71,7 +72,10 @@ def hostile() -> ir.Model:
 def findings(model: ir.Model, pipeline: str, **others) -> Findings:
     """What `pipeline` does to `model`."""
     history = History()
-    settings = Settings(verify="off", instruments=(history,))
-    optimized = optimize(model, Pipeline.parse(pipeline), settings)
+    settings = {
+        "execution": Execution(verify="off"),
+        "observation": Observation(instruments=(history,)),
+    }
+    optimized = optimize(model, Pipeline.parse(pipeline), **settings)
     given = {"source": "chain.onnx", "target": "onnx", "manifest": MANIFEST} | others
     return Findings(optimized=optimized, steps=history.steps, **given)

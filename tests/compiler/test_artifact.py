@@ -11,6 +11,7 @@ import pytest
 
 from lprc.compiler.artifact.artifact import open_artifact
 from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.request import compile_request
 from lprc.compiler.measure.accuracy import evaluate
 from lprc.compiler.measure.bench import bench
 from lprc.core.errors import DataError, InvalidModelError
@@ -28,7 +29,7 @@ def model(tmp_path, inputs="float[N,4] x", first="x"):
 
 @pytest.fixture
 def folder(tmp_path):
-    compile_model(model(tmp_path), "ov-fp32", tmp_path / "out")
+    compile_model(compile_request(model(tmp_path), "ov-fp32", tmp_path / "out"))
     return tmp_path / "out"
 
 

@@ -16,7 +16,8 @@ from lprc.compiler.cache import cached_passes as pass_memory
 from lprc.compiler.cache.snapshot import freeze, thaw
 from lprc.compiler.cache.store import Store
 from lprc.compiler.compile.calibration import ImageSamples
-from lprc.compiler.compile.optimize import Settings, optimize
+from lprc.compiler.compile.optimize import optimize
+from lprc.compiler.compile.settings import Execution, Memory, Observation
 from lprc.core.errors import PromiseBrokenError, UsageError
 from lprc.core.graph.provenance import stamp
 from lprc.core.onnx_io.model_io import load, to_bytes
@@ -46,12 +47,14 @@ def few(plates: Path, tmp_path_factory) -> Path:
     return folder
 
 
-def run(bundled, folder, pipeline, store, **settings):
+def run(bundled, folder, pipeline, store, verify, **observed):
     """Optimise the bundled model; its bytes and what was done."""
     model = load(bundled)
     samples = ImageSamples(folder, "synthetic", model, "model")
-    chosen = Settings(calibration=samples, inputs=samples[:2], cache=store, **settings)
-    done = optimize(model, Pipeline.parse(pipeline), chosen)
+    execution = Execution(verify=verify, calibration=samples, inputs=samples[:2])
+    done = optimize(
+        model, Pipeline.parse(pipeline), execution, Observation(**observed), Memory(store)
+    )
     return to_bytes(model), done
 
 
@@ -194,8 +197,8 @@ def test_images_that_change_meanwhile_are_not_trusted(bundled, few, store, tmp_p
             return found
 
     samples = Moving(folder, "synthetic", model, "model")
-    settings = Settings(verify="off", calibration=samples, cache=store)
-    optimize(model, Pipeline.parse("calibrate{method=min-max}"), settings)
+    settings = {"execution": Execution(verify="off", calibration=samples), "memory": Memory(store)}
+    optimize(model, Pipeline.parse("calibrate{method=min-max}"), **settings)
     assert "pass" not in store.usage().entries
 
 
@@ -259,7 +262,9 @@ def test_an_unknown_third_party_is_not_remembered(bundled, store):
         def run(self, model: ir.Model, context: PassContext) -> None:
             context.skip(None, "nothing to do")
 
-    done = optimize(load(bundled), Pipeline((Mine(),)), Settings(verify="off", cache=store))
+    done = optimize(
+        load(bundled), Pipeline((Mine(),)), execution=Execution(verify="off"), memory=Memory(store)
+    )
     assert ran(done) == ["mine"]
     assert "pass" not in store.usage().entries
 

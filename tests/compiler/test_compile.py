@@ -12,7 +12,9 @@ import onnx_ir as ir
 import pytest
 
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Settings, optimize_file
+from lprc.compiler.compile.optimize import optimize_file
+from lprc.compiler.compile.request import compile_request
+from lprc.compiler.compile.settings import Observation
 from lprc.core import builtin
 from lprc.core.errors import LprcError, OutputError, PromiseBrokenError
 from lprc.core.graph import editing
@@ -55,9 +57,11 @@ def broken(monkeypatch):
 )
 def test_a_broken_promise_leaves_a_reproducer_and_no_artefact(source, tmp_path, verify, culprit):
     out, left = tmp_path / "out", tmp_path / "out.broken"
-    settings = Settings(verify=verify, reproducer=left)
+    settings = {"verify": verify, "observation": Observation(reproducer=left)}
     with pytest.raises(PromiseBrokenError, match=culprit) as caught:
-        compile_model(source, "onnx", out, passes="infer-shapes,wrong-weight", settings=settings)
+        compile_model(
+            compile_request(source, "onnx", out, passes="infer-shapes,wrong-weight", **settings)
+        )
     assert "y: max" in caught.value.message
     assert not out.exists()
     assert {"before.onnx", "after.onnx", "pipeline.txt", "replay.txt"} <= {
@@ -73,7 +77,7 @@ def test_a_broken_promise_leaves_a_reproducer_and_no_artefact(source, tmp_path, 
 @pytest.mark.usefixtures("broken")
 def test_unverified_is_not_caught(source, tmp_path):
     compile_model(
-        source, "onnx", tmp_path / "out", passes="wrong-weight", settings=Settings(verify="off")
+        compile_request(source, "onnx", tmp_path / "out", passes="wrong-weight", verify="off")
     )
 
 
@@ -92,32 +96,32 @@ def test_a_vendor_crash_is_an_error(source, tmp_path, monkeypatch, program, mess
 
     monkeypatch.setattr(openvino_ir.subprocess, "run", run)
     with pytest.raises(LprcError, match=message):
-        compile_model(source, "ov-fp32", tmp_path / "out")
+        compile_model(compile_request(source, "ov-fp32", tmp_path / "out"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.onnx"]
 
 
 def test_a_slow_vendor_is_stopped(source, tmp_path, monkeypatch):
     monkeypatch.setattr(openvino_ir, "TIME_LIMIT", 0.01)
     with pytest.raises(LprcError, match=r"took more than 0\.01 s"):
-        compile_model(source, "ov-fp32", tmp_path / "out")
+        compile_model(compile_request(source, "ov-fp32", tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
 def test_the_output_may_not_be_a_file(source, tmp_path):
     with pytest.raises(OutputError, match="is a file, not a folder"):
-        compile_model(source, "onnx", source)
+        compile_model(compile_request(source, "onnx", source))
     assert onnx.load(source)
 
 
 def test_real_inputs_are_used(source, tmp_path):
     inputs = [{"x": np.array([[1, 2]], np.float32)}, {"x": np.array([[-1, 5], [0, 1]], np.float32)}]
-    compiled = compile_model(source, "ort-fp32", tmp_path / "out", settings=Settings(inputs=inputs))
+    compiled = compile_model(compile_request(source, "ort-fp32", tmp_path / "out", inputs=inputs))
     assert [delta.magnitude for delta in compiled.deltas] == [10.0]
 
 
 def test_two_folders_get_the_same_bytes_without_paths(source, tmp_path):
     for name in ("a", "b"):
-        compile_model(source, "ov-fp16", tmp_path / name / "out")
+        compile_model(compile_request(source, "ov-fp16", tmp_path / name / "out"))
     for path in (tmp_path / "a" / "out").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / "out" / path.name).read_bytes()
         assert str(tmp_path).encode() not in path.read_bytes()

@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.compile.request import compile_request
 from lprc.core import builtin, registry
 from lprc.core.errors import (
     IllegalForTargetError,
@@ -71,7 +71,7 @@ def left(source):
 
 def test_a_third_party_target(source, tmp_path, mine):
     mine(emits(TEXT))
-    compiled = compile_model(source, "mine", tmp_path / "out")
+    compiled = compile_model(compile_request(source, "mine", tmp_path / "out"))
     assert compiled.artifact.model.name == "model.onnx"
     assert [delta.max_abs for delta in compiled.deltas] == [0.0]
 
@@ -94,10 +94,10 @@ def test_a_third_party_target(source, tmp_path, mine):
 def test_an_artefact_that_computes_something_else(source, tmp_path, mine, text, message):
     mine(emits(text))
     with pytest.raises(PromiseBrokenError, match=message) as caught:
-        compile_model(source, "mine", tmp_path / "out")
+        compile_model(compile_request(source, "mine", tmp_path / "out"))
     assert caught.value.where == "target 'mine'"
     assert left(source) == ["m.onnx"]
-    compile_model(source, "mine", tmp_path / "out", settings=Settings(verify="off"))
+    compile_model(compile_request(source, "mine", tmp_path / "out", verify="off"))
 
 
 def test_an_emitter_that_fails(source, tmp_path, mine):
@@ -107,7 +107,7 @@ def test_an_emitter_that_fails(source, tmp_path, mine):
 
     mine(emit)
     with pytest.raises(LprcError, match="their converter: no"):
-        compile_model(source, "mine", tmp_path / "out")
+        compile_model(compile_request(source, "mine", tmp_path / "out"))
     assert left(source) == ["m.onnx"]
 
 
@@ -117,7 +117,7 @@ def test_an_emitter_that_can_not_be_loaded(source, tmp_path, mine, monkeypatch, 
     if module is not None:
         monkeypatch.setitem(sys.modules, "their_emitter", module)
     with pytest.raises(UsageError, match="target 'mine': can't load 'their_emitter:"):
-        compile_model(source, "mine", tmp_path / "out")
+        compile_model(compile_request(source, "mine", tmp_path / "out"))
     assert left(source) == ["m.onnx"]
 
 
@@ -125,8 +125,8 @@ def test_an_emitter_that_can_not_be_loaded(source, tmp_path, mine, monkeypatch, 
 def test_a_missing_sdk(source, tmp_path, mine, module):
     mine(emits(TEXT), f"rules = []\nrequires = ['{module}']\ninstall = 'pip install it'")
     with pytest.raises(MissingDependencyError, match=rf"'mine' needs {module} \(pip install it; "):
-        compile_model(source, "mine", tmp_path / "out")
-    compiled = compile_model(source, "mine", tmp_path / "out", emit="onnx")
+        compile_model(compile_request(source, "mine", tmp_path / "out"))
+    compiled = compile_model(compile_request(source, "mine", tmp_path / "out", emit="onnx"))
     assert compiled.artifact.model.name == "lowered.onnx"
 
 
@@ -134,7 +134,7 @@ def test_a_broken_rule_names_node_rule_and_remedy(source, tmp_path, mine):
     rule = "rule = 'refused-operators'\nrefused = ['Relu']\nmessage = 'no Relu'\nremedy = 'do this'"
     mine(emits(TEXT), f"[[rules]]\n{rule}")
     with pytest.raises(IllegalForTargetError) as caught:
-        compile_model(source, "mine", tmp_path / "out")
+        compile_model(compile_request(source, "mine", tmp_path / "out"))
     message = "node 'the_relu' (Relu): no Relu; illegal for target 'mine'"
     assert (caught.value.message, caught.value.hint) == (message, "do this")
     assert left(source) == ["m.onnx"]
@@ -143,8 +143,8 @@ def test_a_broken_rule_names_node_rule_and_remedy(source, tmp_path, mine):
 def test_an_earlier_artefact_is_replaced(source, tmp_path, mine):
     mine(emits(TEXT))
     out = tmp_path / "out"
-    compile_model(source, "mine", out)
-    compile_model(source, "mine", out, emit="onnx")
+    compile_model(compile_request(source, "mine", out))
+    compile_model(compile_request(source, "mine", out, emit="onnx"))
     names = sorted(path.name for path in out.iterdir())
     assert names == ["lowered.onnx", "manifest.json", "passes.json"]
 
@@ -152,11 +152,11 @@ def test_an_earlier_artefact_is_replaced(source, tmp_path, mine):
 def test_an_earlier_artefact_survives_a_failure(source, tmp_path, mine):
     mine(emits(TEXT))
     out = tmp_path / "out"
-    compile_model(source, "mine", out)
+    compile_model(compile_request(source, "mine", out))
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     mine(emits(TEXT.replace("Relu", "Neg")))
     with pytest.raises(PromiseBrokenError):
-        compile_model(source, "mine", out)
+        compile_model(compile_request(source, "mine", out))
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
@@ -168,17 +168,17 @@ def test_a_folder_of_others_is_left_alone(source, tmp_path, mine, content):
     (out / "manifest.json").write_text(content)
     (out / "theirs.txt").write_text("theirs")
     with pytest.raises(OutputError, match="holds files that lprc did not write"):
-        compile_model(source, "mine", out)
+        compile_model(compile_request(source, "mine", out))
     assert (out / "theirs.txt").read_text() == "theirs"
 
 
 def test_a_file_put_into_an_artefact_is_not_lost(source, tmp_path, mine):
     mine(emits(TEXT))
     out = tmp_path / "out"
-    compile_model(source, "mine", out)
+    compile_model(compile_request(source, "mine", out))
     (out / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match="holds files that lprc did not write"):
-        compile_model(source, "mine", out)
+        compile_model(compile_request(source, "mine", out))
     assert (out / "notes.txt").read_text() == "mine"
 
 

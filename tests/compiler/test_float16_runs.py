@@ -9,7 +9,7 @@ import onnx
 from zoo import Recurrent, exported
 
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.compile.request import compile_request
 
 PROBE = """
 import sys
@@ -24,10 +24,7 @@ Session(Path(sys.argv[1]).read_bytes(), optimize=True)
 def test_a_float16_conv_in_front_of_an_lstm(tmp_path):
     onnx.save(exported(Recurrent, "export"), tmp_path / "source.onnx")
     # To the lowered ONNX only: comparing the artefact would be the crash itself.
-    compile_model(
-        tmp_path / "source.onnx", "onnx", tmp_path / "out", then="convert-fp16", emit="onnx",
-        settings=Settings(verify="off"),
-    )  # fmt: skip
+    compile_model(compile_request(tmp_path / "source.onnx", "onnx", tmp_path / "out", then="convert-fp16", emit="onnx", verify="off"))  # fmt: skip
     lowered = tmp_path / "out" / "lowered.onnx"
     done = subprocess.run([sys.executable, "-c", PROBE, lowered], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lprc.compiler.compile import guard as guard_module
-from lprc.compiler.compile.demands import Demands
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.compile.request import compile_request
 from lprc.compiler.measure.accuracy import Evaluation
 from lprc.compiler.measure.bench import BenchRow
 from lprc.core.errors import AccuracyError
@@ -32,10 +31,10 @@ def measured(monkeypatch):
 @pytest.fixture
 def compiled(bundled, plates, tmp_path):
     def run(**demands):
-        return compile_model(
-            bundled, "ov-fp16", tmp_path / "out", settings=Settings(verify="off"),
-            demands=Demands(guard=True, data=plates, **demands),
-        )  # fmt: skip
+        request = compile_request(
+            bundled, "ov-fp16", tmp_path / "out", verify="off", guard=True, data=plates, **demands
+        )
+        return compile_model(request)
 
     return run
 
@@ -75,10 +74,8 @@ def test_latencies_that_differ_by_noise_are_equal(measured, compiled):
 def test_the_guard_really_measures(bundled, tmp_path):
     """No claim about which is faster: only that both were compiled and run."""
     try:
-        found = compile_model(
-            bundled, "ov-fp16", tmp_path / "out", settings=Settings(verify="off"),
-            demands=Demands(guard=True),
-        ).guarded  # fmt: skip
+        request = compile_request(bundled, "ov-fp16", tmp_path / "out", verify="off", guard=True)
+        found = compile_model(request).guarded
     except AccuracyError as error:
         assert "is slower" in error.message  # noqa: PT017 - either verdict is right on a busy machine
     else:

@@ -20,9 +20,8 @@ from lprc.compiler.artifact.artifact import open_artifact
 from lprc.compiler.artifact.build_inputs import images_sha256
 from lprc.compiler.artifact.manifest import delta_document, is_artefact, read_manifest
 from lprc.compiler.artifact.manifest_file import MAX_BYTES, schema
-from lprc.compiler.compile.demands import Demands
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.compile.request import compile_request
 from lprc.core.errors import InvalidModelError
 from lprc.core.files.digest import sha256
 from lprc.core.files.json_schema import KEYWORDS, problem
@@ -41,7 +40,9 @@ EXAMPLE = Path(__file__).parent / "manifest_example.json"
 def folder(tmp_path):
     onnx.save(onnx.parser.parse_model(TEXT), tmp_path / "m.onnx")
     compile_model(
-        tmp_path / "m.onnx", "onnx", tmp_path / "out", passes="infer-shapes,eliminate-identity"
+        compile_request(
+            tmp_path / "m.onnx", "onnx", tmp_path / "out", passes="infer-shapes,eliminate-identity"
+        )
     )
     return tmp_path / "out"
 
@@ -207,8 +208,8 @@ def test_what_went_in_is_hashed(tmp_path):
     samples = [{"x": np.full((1, 2), value, np.float32)} for value in (1, 2)]
 
     def build(name, **changes):
-        given = Settings(**{"calibration": samples, **changes})
-        compile_model(source, "onnx", tmp_path / name, settings=given, emit="onnx")
+        given = {"calibration": samples, **changes}
+        compile_model(compile_request(source, "onnx", tmp_path / name, emit="onnx", **given))
         return read_manifest(tmp_path / name)
 
     first = build("a")
@@ -247,14 +248,14 @@ def test_external_weights_are_hashed(tmp_path):
     onnx.save(
         model, tmp_path / "m.onnx", save_as_external_data=True, location="w.bin", size_threshold=0
     )
-    compile_model(tmp_path / "m.onnx", "onnx", tmp_path / "out", emit="onnx")
+    compile_model(compile_request(tmp_path / "m.onnx", "onnx", tmp_path / "out", emit="onnx"))
     weights = read_manifest(tmp_path / "out")["source"]["weights"]
     assert weights == {"w.bin": {"sha256": sha256(tmp_path / "w.bin"), "bytes": 8}}
 
 
 def test_accuracy_is_told(tmp_path, bundled, plates):
     compiled = compile_model(
-        bundled, "ort-fp32", tmp_path / "out", emit="onnx", demands=Demands(data=plates)
+        compile_request(bundled, "ort-fp32", tmp_path / "out", emit="onnx", data=plates)
     )
     accuracy = read_manifest(tmp_path / "out")["metrics"]["accuracy"]
     assert accuracy["value"] == compiled.evaluation.accuracy

@@ -5,7 +5,8 @@ from __future__ import annotations
 import onnx
 import pytest
 
-from lprc.compiler.compile.optimize import Settings, optimize_file
+from lprc.compiler.compile.optimize import optimize_file
+from lprc.compiler.compile.settings import Observation
 from lprc.core.errors import InvalidModelError, LprcError, OutputError, UsageError
 
 TEXT = """<ir_version: 9, opset_import: ["" : 18]>
@@ -21,7 +22,7 @@ def source(tmp_path):
 
 @pytest.mark.parametrize(("verify", "compared"), [("off", 0), ("final", 1), ("each", 1)])
 def test_verify(source, tmp_path, verify, compared):
-    done = optimize_file(source, PIPELINE, tmp_path / "o.onnx", Settings(verify=verify))
+    done = optimize_file(source, PIPELINE, tmp_path / "o.onnx", verify=verify)
     assert (done.verify, done.warnings) == (verify, [])
     assert bool(done.deltas) == bool(compared)
     assert all(delta.max_abs == 0 for deltas in done.deltas.values() for delta in deltas)
@@ -30,8 +31,8 @@ def test_verify(source, tmp_path, verify, compared):
 
 def test_dumps_and_progress(source, tmp_path):
     calls = []
-    settings = Settings(dump_dir=tmp_path / "dump", progress=lambda *call: calls.append(call))
-    done = optimize_file(source, PIPELINE, tmp_path / "o.onnx", settings)
+    observation = Observation(dump_dir=tmp_path / "dump", progress=lambda *call: calls.append(call))
+    done = optimize_file(source, PIPELINE, tmp_path / "o.onnx", observation=observation)
     assert calls[-1] == (3, 3)
     changed = sum(record.changed for record in done.records)
     assert changed
@@ -48,8 +49,7 @@ def test_the_source_may_be_the_output(source):
 
 def test_random_inputs_come_from_the_seed(source, tmp_path):
     magnitudes = [
-        optimize_file(source, PIPELINE, tmp_path / "o.onnx", Settings(seed=seed)).deltas
-        for seed in (0, 0, 1)
+        optimize_file(source, PIPELINE, tmp_path / "o.onnx", seed=seed).deltas for seed in (0, 0, 1)
     ]
     assert magnitudes[0] == magnitudes[1] != magnitudes[2]
 

@@ -8,13 +8,14 @@ from zoo import NETWORKS, exported
 
 from lprc.compiler.artifact.artifact import open_artifact
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.compile.request import compile_request
+from lprc.compiler.compile.settings import Observation
 from lprc.compiler.measure.fidelity import SignalToNoise
 from lprc.core.onnx_io.model_io import load
 from lprc.core.running.numerics import Session
 from lprc.core.running.random_inputs import random_inputs
 
-STRICT = Settings(verify="each", check_passes=True)
+STRICT = {"verify": "each", "observation": Observation(check_passes=True)}
 
 
 @pytest.mark.parametrize("exporter", ["export", "trace"])
@@ -23,7 +24,7 @@ def test_compiles_for_both_runtimes(network, exporter, tmp_path, capfd):
     source = tmp_path / "source.onnx"
     onnx.save(exported(network, exporter), source)
     for target in ("ort-fp32", "ov-fp32"):
-        compiled = compile_model(source, target, tmp_path / target, settings=STRICT)
+        compiled = compile_model(compile_request(source, target, tmp_path / target, **STRICT))
         assert not compiled.optimized.warnings
         assert all(delta.within(1e-4) for delta in compiled.deltas)
         lowered = onnx.load(tmp_path / target / "lowered.onnx")
@@ -40,12 +41,15 @@ def test_int8_stays_close_in_both_runtimes(network, tmp_path):
     onnx.save(exported(network, "export"), source)
     model = load(source)
     samples = [random_inputs(model, seed=seed, batch=1) for seed in range(24)]
-    settings = Settings(
-        verify="each", check_passes=True, calibration=samples[:16], inputs=samples[:2]
-    )
+    settings = {
+        "verify": "each",
+        "calibration": samples[:16],
+        "inputs": samples[:2],
+        "observation": Observation(check_passes=True),
+    }
     reference = Session(source.read_bytes())
     for target in ("ort-int8", "ov-int8", "onnx-qdq"):
-        compile_model(source, target, tmp_path / target, settings=settings)
+        compile_model(compile_request(source, target, tmp_path / target, **settings))
         runner, ratio = open_artifact(tmp_path / target).runner(), SignalToNoise()
         for inputs in samples[16:]:
             ratio.add(reference.run(inputs), runner.run(inputs))

@@ -8,7 +8,7 @@ import pytest
 
 from lprc.compiler.compile.calibration import ImageSamples
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.compile.request import compile_request
 from lprc.compiler.measure.accuracy import evaluate
 from lprc.core.onnx_io.model_io import load
 from lprc.core.targets.target import target
@@ -23,8 +23,8 @@ def compiled(source: Path, name: str, out: Path, calib: Path | None = None, **op
     if "openvino" in target(name).requires:
         pytest.importorskip("openvino")
     samples = () if calib is None else ImageSamples(calib, None, load(source), source.name)[:200]
-    settings = Settings(verify="off", calibration=samples)
-    compile_model(source, name, out / name, settings=settings, **options)
+    settings = {"verify": "off", "calibration": samples}
+    compile_model(compile_request(source, name, out / name, **settings, **options))
     return out / name
 
 

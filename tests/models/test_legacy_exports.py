@@ -10,6 +10,7 @@ from legacy_exports import legacy_forms
 from models_support import random_lprnet
 
 from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.request import compile_request
 
 MODEL = random_lprnet()
 FORMS = legacy_forms(MODEL)
@@ -20,7 +21,7 @@ FORMS = legacy_forms(MODEL)
 def test_compiles_to_the_same_logits(form, target, tmp_path):
     path = tmp_path / f"{form}.onnx"
     onnx.save(FORMS[form](), path)
-    artifact = compile_model(path, target, tmp_path / "out").artifact
+    artifact = compile_model(compile_request(path, target, tmp_path / "out")).artifact
     image = np.random.default_rng(0).standard_normal((1, 3, 24, 94), dtype=np.float32)
     with torch.inference_mode():
         expected = MODEL(torch.from_numpy(image)).numpy()

@@ -9,7 +9,7 @@ from fake_tensorrt import Cuda, Module
 
 from lprc.compiler.compile.calibration import ImageSamples
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.compile.request import compile_request
 from lprc.core.onnx_io.model_io import load
 from lprc.targets.tensorrt_scripts import cuda_device
 
@@ -50,8 +50,8 @@ def lowered(request, tmp_path_factory):
             samples = ImageSamples(calib, plates, load(source), str(source))
             out = tmp_path_factory.mktemp("lowered") / target
             then = None if batch is None else f"set-batch{{batch={batch}}}"
-            settings = Settings(verify="off", calibration=samples[:32])
-            compile_model(source, target, out, then=then, emit="onnx", settings=settings)
+            settings = {"verify": "off", "calibration": samples[:32]}
+            compile_model(compile_request(source, target, out, then=then, emit="onnx", **settings))
             done[key] = out / "lowered.onnx"
         return done[key]
 

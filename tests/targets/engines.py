@@ -10,7 +10,7 @@ import onnx
 
 from lprc.cli.root import main
 from lprc.compiler.compile.model import Compiled, compile_model
-from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.compile.request import compile_request
 
 TARGETS = ("trt-fp32", "trt-fp16", "trt-int8", "trt-int8-fp16")
 
@@ -53,13 +53,9 @@ def texts(options: dict[str, str | tuple[str, ...]]) -> dict[str, tuple[str, ...
 def emitted(lowered: Path, target: str, out: Path, emit="engine", **options) -> Compiled:
     """Emit a graph that is lowered already, or needs no lowering."""
     return compile_model(
-        lowered,
-        target,
-        out,
-        passes="",
-        emit=emit,
-        options=texts(options),
-        settings=Settings(verify="off"),
+        compile_request(
+            lowered, target, out, passes="", emit=emit, options=texts(options), verify="off"
+        )
     )
 
 

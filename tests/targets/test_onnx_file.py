@@ -7,10 +7,11 @@ import onnx
 import pytest
 
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.compile.request import compile_request
+from lprc.compiler.compile.settings import Observation
 from lprc.compiler.runners.open import make_runner
 
-STRICT = Settings(verify="each", check_passes=True)
+STRICT = {"verify": "each", "observation": Observation(check_passes=True)}
 HEAD = '<ir_version: 9, opset_import: ["" : 18]>\n'
 BRANCHES = """g (float[N,2] x, bool c) => (float[N,2] y) {
     a = Identity(x)
@@ -40,7 +41,7 @@ def saved(path, text):
 
 
 def test_the_lowered_file_is_the_artefact(tmp_path):
-    compile_model(saved(tmp_path / "m.onnx", SEVERAL), "onnx", tmp_path / "out")
+    compile_model(compile_request(saved(tmp_path / "m.onnx", SEVERAL), "onnx", tmp_path / "out"))
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "lowered.onnx",
         "manifest.json",
@@ -65,7 +66,7 @@ def test_the_lowered_file_is_the_artefact(tmp_path):
 )
 def test_outputs_stay_at_other_batches_too(tmp_path, text, inputs, target):
     source = saved(tmp_path / "m.onnx", text)
-    compiled = compile_model(source, target, tmp_path / "out", settings=STRICT)
+    compiled = compile_model(compile_request(source, target, tmp_path / "out", **STRICT))
     generator = np.random.default_rng(0)
     fed = {
         name: np.array(what)

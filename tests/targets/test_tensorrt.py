@@ -8,6 +8,7 @@ import pytest
 
 from lprc.compiler.artifact.artifact import open_artifact
 from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.request import compile_request
 from lprc.core import registry
 from lprc.core.errors import IllegalForTargetError, UsageError
 from lprc.core.targets.legality import check
@@ -74,7 +75,9 @@ def source(tmp_path):
 
 def test_the_lowered_onnx_is_the_artefact(source, tmp_path):
     out = tmp_path / "out"
-    compiled = compile_model(source, "trt-fp32", out, passes="eliminate-dead-code", emit="onnx")
+    compiled = compile_model(
+        compile_request(source, "trt-fp32", out, passes="eliminate-dead-code", emit="onnx")
+    )
     names = sorted(path.name for path in out.iterdir())
     assert names == ["lowered.onnx", "manifest.json", "passes.json"]
     assert (compiled.artifact.model.name, compiled.artifact.backend) == ("lowered.onnx", "ort")
@@ -85,7 +88,13 @@ def test_an_illegal_graph_is_refused_without_tensorrt(tmp_path):
     onnx.save(onnx.parser.parse_model(QUANTISED.replace("z = {0}", "z = {3}")), tmp_path / "m.onnx")
     with pytest.raises(IllegalForTargetError) as caught:
         compile_model(
-            tmp_path / "m.onnx", "trt-int8", tmp_path / "out", passes="infer-shapes", emit="onnx"
+            compile_request(
+                tmp_path / "m.onnx",
+                "trt-int8",
+                tmp_path / "out",
+                passes="infer-shapes",
+                emit="onnx",
+            )
         )
     assert caught.value.message == (
         "node 'q' (QuantizeLinear): TensorRT quantises symmetrically only (zero point 3); "
@@ -119,5 +128,7 @@ def test_a_third_partys_target_without_emitter(source, tmp_path, monkeypatch, li
 
     monkeypatch.setattr(registry, "entry_points", lambda group: [Point()])
     with pytest.raises(UsageError, match="target 'mine' has no emitter"):
-        compile_model(source, "mine", tmp_path / "out")
-    assert compile_model(source, "mine", tmp_path / "out", emit="onnx").deltas == []
+        compile_model(compile_request(source, "mine", tmp_path / "out"))
+    assert (
+        compile_model(compile_request(source, "mine", tmp_path / "out", emit="onnx")).deltas == []
+    )

@@ -147,17 +147,19 @@ def test_dense_weights_are_refused(tmp_path, target):
 @pytest.mark.parametrize("target", ["trt-sparse-fp16", "trt-sparse-int8"])
 def test_the_whole_pipeline_keeps_a_pattern_or_makes_one(tmp_path, target, dense):
     from lprc.compiler.compile.model import compile_model
-    from lprc.compiler.compile.optimize import Settings
+    from lprc.compiler.compile.request import compile_request
 
     source = saved(SMALL, tmp_path / "m.onnx") if dense else sparse_model(tmp_path / "m.onnx")
     generator = np.random.default_rng(0)
     samples = [{"x": generator.standard_normal((1, 4, 8, 8), np.float32)} for _ in range(16)]
     compiled = compile_model(
-        source,
-        target,
-        tmp_path / "out",
-        options={"runtime": ("enterprise",)},
-        settings=Settings(calibration=samples),
+        compile_request(
+            source,
+            target,
+            tmp_path / "out",
+            options={"runtime": ("enterprise",)},
+            calibration=samples,
+        )
     )
     assert compiled.emitted.report["sparse"] is True
     (found,) = weights(model_io.load(tmp_path / "out" / "lowered.onnx"))

@@ -12,7 +12,7 @@ import pytest
 
 from lprc.compiler.compile.calibration import ImageSamples
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.compile.request import compile_request
 from lprc.compiler.measure.accuracy import evaluate
 from lprc.compiler.measure.bench import bench
 from lprc.compiler.runners.open import make_runner
@@ -38,10 +38,9 @@ def built(request, lprnet_onnx, lprnet_data, tmp_path_factory):
     samples = ImageSamples(lprnet_data / "calib", "lprnet", load(lprnet_onnx), str(lprnet_onnx))
     out = tmp_path_factory.mktemp("engine") / request.param
     compile_model(
-        lprnet_onnx,
-        request.param,
-        out,
-        settings=Settings(verify="off", calibration=samples, inputs=samples[:4]),
+        compile_request(
+            lprnet_onnx, request.param, out, verify="off", calibration=samples, inputs=samples[:4]
+        )
     )
     return out, request.param
 

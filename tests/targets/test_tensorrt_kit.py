@@ -15,7 +15,7 @@ from engines import SMALL, emitted, layers, saved
 
 from lprc.compiler.compile.calibration import ImageSamples
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.compile.request import compile_request
 from lprc.core.onnx_io.model_io import load
 from lprc.core.running.numerics import Session
 from lprc.targets import tensorrt_scripts
@@ -28,13 +28,16 @@ def kit(tmp_path):
     def make(*replacements, target="trt-fp32", inputs=None, **options):
         out = tmp_path / "kit"
         compile_model(
-            saved(SMALL, tmp_path / "m.onnx", *replacements),
-            target,
-            out,
-            passes="",
-            emit="kit",
-            options={key.replace("_", "-"): (value,) for key, value in options.items()},
-            settings=Settings(verify="off", inputs=inputs),
+            compile_request(
+                saved(SMALL, tmp_path / "m.onnx", *replacements),
+                target,
+                out,
+                passes="",
+                emit="kit",
+                options={key.replace("_", "-"): (value,) for key, value in options.items()},
+                verify="off",
+                inputs=inputs,
+            )
         )
         return out
 
@@ -154,12 +157,15 @@ def test_the_reference_is_what_onnx_runtime_gives(kit):
 def test_real_plates(lprnet_onnx, lprnet_data, lowered, tmp_path):
     samples = ImageSamples(lprnet_data / "calib", "lprnet", load(lprnet_onnx), str(lprnet_onnx))
     compile_model(
-        lowered("lprnet_onnx", "trt-int8"),
-        "trt-int8",
-        tmp_path / "kit",
-        passes="",
-        emit="kit",
-        settings=Settings(verify="off", inputs=samples[:12]),
+        compile_request(
+            lowered("lprnet_onnx", "trt-int8"),
+            "trt-int8",
+            tmp_path / "kit",
+            passes="",
+            emit="kit",
+            verify="off",
+            inputs=samples[:12],
+        )
     )
     inputs, outputs = reference(tmp_path / "kit")
     np.testing.assert_array_equal(

@@ -7,7 +7,7 @@ import pytest
 from zoo import NETWORKS, Detector, exported
 
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.compile.request import compile_request
 from lprc.core.onnx_io.model_io import load
 from lprc.core.running.random_inputs import random_inputs
 
@@ -40,9 +40,9 @@ def compiled(tmp_path_factory):
                 [random_inputs(model, seed=seed, batch=1) for seed in range(16)],
             )
         source, samples = sources[name]
-        settings = Settings(calibration=samples, inputs=samples[:2])
+        settings = {"calibration": samples, "inputs": samples[:2]}
         options = {"compute-capability": ("86",)}
-        return compile_model(source, target, out, options=options, settings=settings)
+        return compile_model(compile_request(source, target, out, options=options, **settings))
 
     return compile_
 

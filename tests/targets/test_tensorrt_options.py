@@ -9,6 +9,7 @@ import pytest
 from engines import SMALL, emitted, saved, texts
 
 from lprc.compiler.compile.model import compile_model
+from lprc.compiler.compile.request import compile_request
 from lprc.core.errors import MissingDependencyError, UsageError
 from lprc.core.options import from_texts, option_texts
 from lprc.targets.tensorrt_options import TensorRTOptions
@@ -93,10 +94,12 @@ def test_what_has_no_meaning(key, value, message):
 def test_an_unknown_option_is_said_before_any_work(tmp_path):
     with pytest.raises(UsageError, match=r"unknown option 'work-space' \(did you mean 'workspace'"):
         compile_model(
-            tmp_path / "missing.onnx",
-            "trt-fp32",
-            tmp_path / "out",
-            options={"work-space": ("1",)},
+            compile_request(
+                tmp_path / "missing.onnx",
+                "trt-fp32",
+                tmp_path / "out",
+                options={"work-space": ("1",)},
+            )
         )
 
 
@@ -130,10 +133,12 @@ def test_a_missing_sdk_is_said_before_any_work(tmp_path, without, runtime, modul
     without("tensorrt_rtx", "tensorrt")
     with pytest.raises(MissingDependencyError) as caught:
         compile_model(
-            tmp_path / "missing.onnx",
-            "trt-fp32",
-            tmp_path / "out",
-            options={"runtime": (runtime,)},
+            compile_request(
+                tmp_path / "missing.onnx",
+                "trt-fp32",
+                tmp_path / "out",
+                options={"runtime": (runtime,)},
+            )
         )
     assert caught.value.exit_code == 7
     assert caught.value.message == module

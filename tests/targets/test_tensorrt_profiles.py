@@ -8,6 +8,7 @@ import pytest
 from engines import SMALL, emitted, saved
 
 from lprc.compiler.compile.model import compile_model, emit
+from lprc.compiler.compile.request import compile_request
 from lprc.core.errors import UsageError
 from lprc.core.options import from_texts
 from lprc.core.running.numerics import Session
@@ -172,6 +173,6 @@ def test_an_engine_is_verified_on_sizes_that_it_takes(tmp_path, monkeypatch):
     monkeypatch.setattr(emit, "unavailable", lambda backend: None)
     monkeypatch.setattr(emit, "make_runner", lambda *arguments, **options: Runner())
     options = {"batch": ("3/4/8",)}
-    compiled = compile_model(source, "trt-fp32", out, passes="", options=options)
+    compiled = compile_model(compile_request(source, "trt-fp32", out, passes="", options=options))
     assert ran == [(3, 4, 8, 8)]
     assert [delta.max_abs for delta in compiled.deltas] == [0.0]

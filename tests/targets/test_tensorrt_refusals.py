@@ -11,7 +11,7 @@ import pytest
 from engines import QUANTIZED, SMALL, emitted, saved
 
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.compile.request import compile_request
 from lprc.core.errors import (
     IllegalForTargetError,
     InvalidModelError,
@@ -80,12 +80,9 @@ def test_a_float16_scale_that_underflows(tmp_path):
     onnx.save(model, path)
     with pytest.raises(IllegalForTargetError) as caught:
         compile_model(
-            path,
-            "trt-int8",
-            tmp_path / "out",
-            emit="onnx",
-            quantized="keep",
-            settings=Settings(verify="off"),
+            compile_request(
+                path, "trt-int8", tmp_path / "out", emit="onnx", quantized="keep", verify="off"
+            )
         )
     assert caught.value.message.startswith("node 'wdq' (DequantizeLinear): the scale can't be used")
     assert "keep scales in float32" in caught.value.hint
@@ -96,8 +93,10 @@ def test_a_quantised_model_is_refused_or_kept(tmp_path):
     pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed")
     source = saved(QUANTIZED, tmp_path / "m.onnx")
     with pytest.raises(InvalidModelError, match="quantised"):
-        compile_model(source, "trt-int8", tmp_path / "out")
-    compiled = compile_model(source, "trt-int8", tmp_path / "out", quantized="keep")
+        compile_model(compile_request(source, "trt-int8", tmp_path / "out"))
+    compiled = compile_model(
+        compile_request(source, "trt-int8", tmp_path / "out", quantized="keep")
+    )
     assert compiled.emitted.report["operators"] == {"Conv": {"all": 1, "asked": 1, "int8": 1}}
 
 

@@ -17,9 +17,8 @@ import pytest
 from lprc.cli.settings import check_runs
 from lprc.compiler.artifact.artifact import open_artifact
 from lprc.compiler.compile.calibration import ImageSamples
-from lprc.compiler.compile.demands import Demands
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.compile.request import compile_request
 from lprc.compiler.measure.accuracy import evaluate
 from lprc.core.errors import (
     IllegalForTargetError,
@@ -57,7 +56,7 @@ def options(**texts):
 @pytest.fixture
 def artefact(source):
     folder = source.parent / "out"
-    compile_model(source, "tvm-fp32", folder)
+    compile_model(compile_request(source, "tvm-fp32", folder))
     return folder
 
 
@@ -86,7 +85,7 @@ def test_outputs_by_name(artefact):
 
 
 def test_the_same_bytes_each_time(source, artefact, tmp_path):
-    compile_model(source, "tvm-fp32", tmp_path / "again")
+    compile_model(compile_request(source, "tvm-fp32", tmp_path / "again"))
     for path in artefact.iterdir():
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes(), path.name
 
@@ -109,7 +108,7 @@ def test_the_cpp_example_builds_and_runs(tmp_path):
 
     onnx.save(onnx.parser.parse_model(ONE_OUTPUT), tmp_path / "m.onnx")
     folder = tmp_path / "out"
-    compile_model(tmp_path / "m.onnx", "tvm-fp32", folder)
+    compile_model(compile_request(tmp_path / "m.onnx", "tvm-fp32", folder))
     roots = [Path(module.__file__).parent for module in (tvm, tvm_ffi)]
     paths = [f"-I{root}/include" for root in roots] + [f"-L{root}/lib" for root in roots]
     search = ":".join(f"{root}/lib" for root in roots)
@@ -126,7 +125,7 @@ def test_the_cpp_example_builds_and_runs(tmp_path):
 def test_objects_for_another_machine(source, tmp_path):
     out = tmp_path / "out"
     arm = options(triple="aarch64-linux-gnu", mcpu="cortex-a72", num_cores="4")
-    compiled = compile_model(source, "tvm-fp32", out, options=arm)
+    compiled = compile_model(compile_request(source, "tvm-fp32", out, options=arm))
     assert compiled.emitted.warnings == ["not run: it is for aarch64-linux-gnu"]
     with tarfile.open(out / "model.tar") as archive:
         archive.extractall(tmp_path / "objects", filter="data")
@@ -144,9 +143,8 @@ ARM = {"triple": ("aarch64-linux-gnu",), "mcpu": ("cortex-a72",)}
 
 def test_what_runs_elsewhere_is_not_measured(source, tmp_path):
     """Neither by the guard, nor behind a search for layers: it is refused before any work."""
-    demands = Demands(guard=True)
     with pytest.raises(MissingDependencyError, match="measured: it is for aarch64-linux-gnu"):
-        compile_model(source, "tvm-int8", tmp_path / "out", options=ARM, demands=demands)
+        compile_request(source, "tvm-int8", tmp_path / "out", options=ARM, guard=True)
     with pytest.raises(MissingDependencyError, match="measured: it is for aarch64-linux-gnu"):
         check_runs("tvm-fp32", "engine", ARM)
     check_runs("tvm-fp32", "onnx", ARM)
@@ -155,7 +153,6 @@ def test_what_runs_elsewhere_is_not_measured(source, tmp_path):
 def test_a_search_for_layers_ends_where_the_library_can_not_run(tmp_path, bundled):
     plates = bundled.parent / "synthetic_plates"
     samples = ImageSamples(plates / "calib", "synthetic", load(bundled), str(bundled))
-    settings = Settings(verify="off", calibration=samples[:8])
     data = tmp_path / "data"
     shutil.copytree(plates / "test", data)
     keep = sorted(path for path in data.iterdir() if path.suffix == ".jpg")[:4]
@@ -164,10 +161,11 @@ def test_a_search_for_layers_ends_where_the_library_can_not_run(tmp_path, bundle
     (data / "labels.csv").write_text("\n".join([rows[0], *wanted]) + "\n")
     for path in set(data.glob("*.jpg")) - set(keep):
         path.unlink()
-    demands = Demands(max_drop=1.0, data=data)
-    compiled = compile_model(
-        bundled, "tvm-int8", tmp_path / "out", options=ARM, settings=settings, demands=demands
-    )
+    request = compile_request(
+        bundled, "tvm-int8", tmp_path / "out", options=ARM, verify="off", calibration=samples[:8],
+        data=data, max_accuracy_drop=1.0,
+    )  # fmt: skip
+    compiled = compile_model(request)
     assert compiled.search is not None
     assert compiled.emitted.report["plain"] is not None
 
@@ -217,13 +215,17 @@ def test_damaged(artefact, change, message):
 )
 def test_options_that_mean_nothing(source, tmp_path, texts, message):
     with pytest.raises(UsageError, match=message):
-        compile_model(source, "tvm-fp32", tmp_path / "out", options=options(**texts))
+        compile_model(
+            compile_request(source, "tvm-fp32", tmp_path / "out", options=options(**texts))
+        )
     assert not (tmp_path / "out").exists()
 
 
 def test_an_unknown_cpu(source, tmp_path):
     with pytest.raises((UsageError, WorkerError), match="nosuchcpu"):
-        compile_model(source, "tvm-fp32", tmp_path / "out", options=options(mcpu="nosuchcpu"))
+        compile_model(
+            compile_request(source, "tvm-fp32", tmp_path / "out", options=options(mcpu="nosuchcpu"))
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -231,7 +233,7 @@ def test_symbolic_sizes_are_refused(tmp_path):
     text = TEXT.replace("[N,4,8,8]", "[N,4,H,8]").replace("WEIGHTS", ",".join(["0"] * 144))
     onnx.save(onnx.parser.parse_model(text), tmp_path / "m.onnx")
     with pytest.raises(IllegalForTargetError, match=r"input 'x': its shape is not known") as caught:
-        compile_model(tmp_path / "m.onnx", "tvm-fp32", tmp_path / "out")
+        compile_model(compile_request(tmp_path / "m.onnx", "tvm-fp32", tmp_path / "out"))
     assert "set-batch" in caught.value.hint
 
 
@@ -255,7 +257,7 @@ def test_a_recurrent_network_is_refused_by_name(tmp_path):
     }""".replace("W", ",".join(["0"] * 48)).replace("R", ",".join(["0"] * 64), 1)
     onnx.save(onnx.parser.parse_model(text), tmp_path / "m.onnx")
     with pytest.raises(IllegalForTargetError, match=r"node 'gates' \(LSTM\): TVM's importer knows"):
-        compile_model(tmp_path / "m.onnx", "tvm-fp32", tmp_path / "out")
+        compile_model(compile_request(tmp_path / "m.onnx", "tvm-fp32", tmp_path / "out"))
 
 
 def test_a_fixed_batch_stays(source, tmp_path):
@@ -263,7 +265,7 @@ def test_a_fixed_batch_stays(source, tmp_path):
         TEXT.replace("[N,", "[3,").replace("WEIGHTS", ",".join(["1"] * 144))
     )
     onnx.save(proto, source)
-    compile_model(source, "tvm-fp32", tmp_path / "out")
+    compile_model(compile_request(source, "tvm-fp32", tmp_path / "out"))
     assert open_artifact(tmp_path / "out").runner().inputs == {"x": (3, 4, 8, 8)}
 
 
@@ -285,7 +287,7 @@ def test_versions_that_crash_are_refused_before_any_work(
 
     monkeypatch.setattr("lprc.targets.tvm_backend.versions.version", version)
     with pytest.raises(MissingDependencyError, match=message) as caught:
-        compile_model(source, "tvm-fp32", tmp_path / "out")
+        compile_model(compile_request(source, "tvm-fp32", tmp_path / "out"))
     assert "apache-tvm-ffi==0.1.14.post1" in caught.value.hint
     with pytest.raises(MissingDependencyError):
         check_versions()
@@ -295,24 +297,26 @@ def test_records_are_used_again(source, tmp_path):
     """The second compile measures nothing, and takes what the first has found."""
     database = str(tmp_path / "records")
     tuned = options(tune_trials="6", tuning_db=database, tune_workers="1")
-    first = compile_model(source, "tvm-fp32", tmp_path / "a", options=tuned)
+    first = compile_model(compile_request(source, "tvm-fp32", tmp_path / "a", options=tuned))
     assert any(kernel["tuned"] for kernel in first.emitted.report["kernels"])
     report = json.loads((tmp_path / "a" / "tuning.json").read_text())
     assert report["measured"] >= 1
-    again = compile_model(source, "tvm-fp32", tmp_path / "b", options=options(tuning_db=database))
+    again = compile_model(
+        compile_request(source, "tvm-fp32", tmp_path / "b", options=options(tuning_db=database))
+    )
     assert again.emitted.report["kernels"] == first.emitted.report["kernels"]
     assert not (tmp_path / "b" / "tuning.json").exists()
 
 
 def test_real_plates_in_float32(lprnet_onnx, lprnet_data, tmp_path):
-    compile_model(lprnet_onnx, "tvm-fp32", tmp_path / "out", settings=Settings(verify="off"))
+    compile_model(compile_request(lprnet_onnx, "tvm-fp32", tmp_path / "out", verify="off"))
     assert evaluate(tmp_path / "out", lprnet_data / "val").accuracy == pytest.approx(0.905)
 
 
 def test_real_plates_in_int8(lowered, lprnet_data, tmp_path):
     """The lowered graph is calibrated already; its integer kernels read no float."""
     graph = lowered("lprnet_onnx", "tvm-int8")
-    compiled = compile_model(graph, "tvm-int8", tmp_path / "out", quantized="keep")
+    compiled = compile_model(compile_request(graph, "tvm-int8", tmp_path / "out", quantized="keep"))
     kinds = [kernel["kind"] for kernel in compiled.emitted.report["kernels"]]
     assert (kinds.count("integer_conv"), kinds.count("conv")) == (16, 0)
     assert evaluate(tmp_path / "out", lprnet_data / "val").accuracy >= 0.9

@@ -117,7 +117,20 @@ def open_artifact(name: str | os.PathLike[str]) -> Artifact:
 
 
 def _from_folder(folder: Path, backend: str) -> Artifact:
-    manifest = read_manifest(folder)
+    return artifact_in(folder, read_manifest(folder), backend)
+
+
+def artifact_in(folder: Path, manifest: dict[str, Any], backend: str = "") -> Artifact:
+    """The artefact in `folder`, whose manifest need not be written yet.
+
+    Args:
+        folder: With all its files.
+        manifest: What stands in its manifest, or will.
+        backend: The runtime; by default the manifest's.
+
+    Raises:
+        InvalidModelError: An unknown runtime, or a file is missing.
+    """
     names: list[str] = manifest["deployed"]
     deployed = [folder / name for name in names]
     name = manifest.get("runtime")

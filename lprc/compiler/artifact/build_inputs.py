@@ -12,7 +12,6 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import onnx_ir as ir
 
-from lprc.compiler.compile.optimize import Settings
 from lprc.core.files.digest import document_sha256, file_document, sha256
 from lprc.core.running.numerics import Arrays
 from lprc.core.targets.emitter import Emit
@@ -43,17 +42,28 @@ class BuildInputs:
     build: dict[str, Any]
 
     @classmethod
-    def of(cls, path: Path, model: ir.Model, settings: Settings, emit: Emit) -> BuildInputs:
+    def of(
+        cls,
+        path: Path,
+        model: ir.Model,
+        *,
+        calibration: Sequence[Arrays],
+        verify: str,
+        seed: int,
+        emit: Emit,
+    ) -> BuildInputs:
         """Hash them all.
 
         Args:
             path: The model's file.
             model: As it was read from there.
-            settings: With the calibration data.
+            calibration: The samples.
+            verify: When graphs are compared.
+            seed: Of random inputs.
             emit: How far the build goes.
         """
-        build = {"emit": emit, "verify": settings.verify, "seed": settings.seed}
-        return cls(source_document(path, model), calibration_document(settings.calibration), build)
+        build = {"emit": emit, "verify": verify, "seed": seed}
+        return cls(source_document(path, model), calibration_document(calibration), build)
 
 
 def source_document(path: Path, model: ir.Model) -> dict[str, Any]:
@@ -61,7 +71,7 @@ def source_document(path: Path, model: ir.Model) -> dict[str, Any]:
     tensors = (
         value.const_value for graph in model.graphs() for value in graph.initializers.values()
     )
-    places = {str(each.location) for each in tensors if isinstance(each, ir.ExternalTensor)}
+    places = {str(tensor.location) for tensor in tensors if isinstance(tensor, ir.ExternalTensor)}
     document = {"name": path.name, **file_document(path)}
     if places:
         document["weights"] = {

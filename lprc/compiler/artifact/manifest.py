@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,8 @@ from lprc.core.targets.runtimes import RUNTIMES
 
 if TYPE_CHECKING:  # whether a folder is an artefact is asked where nothing heavy is imported
     from lprc.compiler.artifact.build_inputs import BuildInputs
-    from lprc.compiler.compile.optimize import Optimized
-    from lprc.compiler.measure.accuracy import Evaluation
     from lprc.core.passing.manager import PassRecord
+    from lprc.core.passing.pipeline import Pipeline
     from lprc.core.running.numerics import OutputDelta
     from lprc.core.targets.emitter import Emitted, TargetOptions
     from lprc.core.targets.target import Target
@@ -27,33 +26,37 @@ if TYPE_CHECKING:  # whether a folder is an artefact is asked where nothing heav
 __all__ = ["FILE", "SCHEMA", "is_artefact", "manifest", "read_manifest", "write_manifest"]
 
 _TOOLS = ("numpy", "onnx", "onnx-ir", "onnxruntime")
-_TOOLS_OF_PASSES = {"onnx-optimizer": "onnxoptimizer", "simplify": "onnxsim"}
 
 
 def manifest(
     inputs: BuildInputs,
     target: Target,
-    optimized: Optimized,
-    folder: Path,
-    deltas: list[OutputDelta],
     options: TargetOptions,
+    pipeline: Pipeline,
+    *,
+    passes: list[dict[str, Any]],
     emitted: Emitted,
+    deltas: list[OutputDelta],
+    warnings: list[str],
+    folder: Path,
 ) -> dict[str, Any]:
     """Describe an artefact. Without times and paths, so the same build gives the same bytes.
 
     Args:
         inputs: What it was made from.
         target: What for.
-        optimized: What the passes did.
-        folder: Where the artefact is, and nothing else.
-        deltas: How far the artefact's outputs are from the lowered graph's.
         options: The target's options.
+        pipeline: The passes that were run.
+        passes: What each of them did, as of `passes_document`.
         emitted: What the emitter says of it.
+        deltas: How far the artefact's outputs are from the lowered graph's.
+        warnings: What could not be verified, measured or run.
+        folder: Where the artefact is, and nothing else.
     """
     asked = {
         "target": target.name,
         "options": {key: list(texts) for key, texts in sorted(option_texts(options).items())},
-        "pipeline": optimized.pipeline,
+        "pipeline": str(pipeline),
         "build": inputs.build,
     }
     return {
@@ -68,13 +71,13 @@ def manifest(
         "calibration": inputs.calibration,
         "build": inputs.build,
         "config_sha256": document_sha256(asked),
-        "pipeline": optimized.pipeline,
-        "passes": passes_document(optimized),
+        "pipeline": asked["pipeline"],
+        "passes": passes,
         "artefact": [delta_document(delta) for delta in deltas],
         "metrics": {},
         "emitter": emitted.report,
-        "warnings": [*optimized.warnings, *emitted.warnings],
-        "tools": tool_versions(target.runtime, optimized.pipeline, str(inputs.build["emit"])),
+        "warnings": warnings,
+        "tools": tool_versions(target.runtime, pipeline, str(inputs.build["emit"])),
         "deployed": [path.name for path in emitted.files],
         "files": {path.name: file_document(path) for path in sorted(folder.iterdir())},
     }
@@ -86,49 +89,43 @@ def _platform(target: Target, emitted: Emitted) -> dict[str, Any]:
     return {
         "device": RUNTIMES[target.runtime].device,
         "triple": triple if isinstance(triple, str) else None,
-        "compute_capabilities": [str(each) for each in capabilities or ()],
+        "compute_capabilities": [str(capability) for capability in capabilities or ()],
     }
 
 
-def tool_versions(runtime: str, pipeline: str, emit: str) -> dict[str, str]:
+def tool_versions(runtime: str, pipeline: Pipeline, emit: str) -> dict[str, str]:
     """The versions of the packages that take part in a build, and of no other.
 
     Args:
         runtime: The target's.
-        pipeline: Its text.
+        pipeline: The passes, which name the packages that they need (`Pass.packages`).
         emit: How far the build goes.
     """
-    packages = [*_TOOLS, *(RUNTIMES[runtime].packages if emit == "engine" else ())]
-    packages += [
-        package
-        for name, package in _TOOLS_OF_PASSES.items()
-        if re.search(rf"(^|,){name}([,{{]|$)", pipeline)
-    ]
-    return {name: found for name in sorted(packages) if (found := _version(name)) is not None}
-
-
-def accuracy_document(found: Evaluation, data_sha256: str) -> dict[str, Any]:
-    """A measured accuracy as one of the manifest's metrics."""
+    packages = {*_TOOLS, *(RUNTIMES[runtime].packages if emit == "engine" else ())}
+    packages.update(package for item in pipeline.passes for package in item.packages)
     return {
-        "value": found.accuracy,
-        "correct": found.correct,
-        "total": found.total,
-        "plates": found.plates,
-        "data_sha256": data_sha256,
+        name: installed for name in sorted(packages) if (installed := _version(name)) is not None
     }
 
 
-def passes_document(optimized: Optimized) -> list[dict[str, Any]]:
-    """What each pass did, as JSON data."""
+def passes_document(
+    records: Sequence[PassRecord], deltas: Mapping[int, Sequence[OutputDelta]]
+) -> list[dict[str, Any]]:
+    """What each pass did, as JSON data.
+
+    Args:
+        records: One a pass.
+        deltas: How far outputs moved, by the position of the pass after which they were compared.
+    """
     return [
         {
             "pass": record.text,
             "contract": str(record.contract),
             "rewrites": len(record.rewrites),
             "skips": skip_counts(record),
-            "outputs": [delta_document(each) for each in optimized.deltas.get(record.position, [])],
+            "outputs": [delta_document(delta) for delta in deltas.get(record.position, ())],
         }
-        for record in optimized.records
+        for record in records
     ]
 
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lprc.compiler.artifact.manifest import write_manifest
+from lprc.compiler.compile.build import build_artefact
+from lprc.compiler.compile.demands import Demands
+from lprc.compiler.compile.emitters import read_options, require
+from lprc.compiler.compile.request import CompileRequest
+from lprc.compiler.compile.settings import Observation
 from lprc.compiler.measure.accuracy import evaluate
 from lprc.compiler.measure.bench import bench
-from lprc.models.plate_config import PlateConfig
-
-Report = Callable[[float, int], None]
+from lprc.core.errors import AccuracyError
+from lprc.core.options import option_texts
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.targets.target import target as find_target
 
 LATENCY_MARGIN = 0.02
 """An artefact that is slower by less than this is as fast: latencies are not known better."""
@@ -61,48 +68,74 @@ class Guarded:
         return f"ship {self.ship}: {self.target} has {', '.join(parts)} of {self.reference}{why}"
 
 
-def guard(
-    artefact: Path,
-    target: str,
-    reference: str,
-    compile_reference: Callable[[Path], object],
-    *,
-    data: Path | None = None,
-    config: PlateConfig | None = None,
-    max_drop: float | None = None,
-    progress: Report | None = None,
-) -> Guarded:
-    """Compare a compiled folder with what `compile_reference` writes.
+def guard(request: CompileRequest, artefact: Path) -> Guarded:
+    """Compare the artefact of `request` with its float32 counterpart, which is built for that.
 
     Args:
-        artefact: A folder of ``compile``.
-        target: Its target.
-        reference: The name of the float32 target.
-        compile_reference: Writes the reference into the folder that it is given.
-        data: Labelled plates to compare accuracies on.
-        config: Of the plates.
-        max_drop: The largest loss of accuracy; by default `DROP`.
-        progress: Called with the blocks measured and their number.
+        request: What was compiled; its target has a reference.
+        artefact: The folder of it, with its manifest.
+
+    Raises:
+        AccuracyError: The counterpart is the one to ship.
+        LprcError: It can't be built; as of `build_artefact`.
     """
+    demands, target = request.demands, request.target.name
     with tempfile.TemporaryDirectory(prefix="lprc-guard-") as scratch:
-        other = Path(scratch) / "reference"
-        compile_reference(other)
-        rows = bench([other, artefact], progress=progress)
-        found = [evaluate(each, data, config=config) for each in (other, artefact)] if data else []
-    ratio = rows[1].ratio_to_first
-    objections = []
-    if ratio > 1 + LATENCY_MARGIN:
-        objections.append(f"{target} is slower")
-    allowed = DROP if max_drop is None else max_drop
-    if found and found[0].accuracy - found[1].accuracy > allowed + 1e-9:
-        lost = found[0].accuracy - found[1].accuracy
-        objections.append(f"{target} loses {lost:.4f} of accuracy, and {allowed:.4f} is allowed")
-    return Guarded(
+        reference = Path(scratch) / "reference"
+        reference.mkdir()
+        built = build_artefact(float32_counterpart(request), reference)
+        write_manifest(built.manifest, reference)
+        places = [reference, artefact]
+        rows = bench(places, progress=request.observation.progress)
+        accuracies = [
+            evaluate(place, demands.data, config=demands.config).accuracy
+            for place in places
+            if demands.data is not None
+        ]
+    guarded = Guarded(
         target=target,
-        reference=reference,
-        latency_ratio=ratio,
-        accuracy=found[1].accuracy if found else None,
-        reference_accuracy=found[0].accuracy if found else None,
+        reference=request.target.reference,
+        latency_ratio=rows[1].ratio_to_first,
+        accuracy=accuracies[1] if accuracies else None,
+        reference_accuracy=accuracies[0] if accuracies else None,
         size_ratio=rows[1].size_bytes / rows[0].size_bytes,
-        objections=tuple(objections),
+        objections=tuple(_objections(target, rows[1].ratio_to_first, accuracies, demands)),
     )
+    if guarded.objections:
+        raise AccuracyError(
+            str(guarded), where="--guard", hint=f"compile with --target {guarded.reference}"
+        )
+    return guarded
+
+
+def float32_counterpart(request: CompileRequest) -> CompileRequest:
+    """The same model for the target's float32 reference, with nothing asked of it but to be there.
+
+    Raises:
+        UsageError: The reference does not have the options that the target is given.
+    """
+    goal = find_target(request.target.reference)
+    options = read_options(goal, option_texts(request.options))
+    require(goal, options, "engine")
+    return replace(
+        request,
+        target=goal,
+        options=options,
+        pipeline=Pipeline.parse(goal.pipeline),
+        emit="engine",
+        execution=replace(request.execution, verify="off", calibration=()),
+        observation=Observation(check_passes=request.observation.check_passes),
+        demands=Demands(),
+    )
+
+
+def _objections(
+    target: str, latency_ratio: float, accuracies: Sequence[float], demands: Demands
+) -> Iterator[str]:
+    """Why not to ship `target`; `accuracies` are the reference's and its own, or empty."""
+    if latency_ratio > 1 + LATENCY_MARGIN:
+        yield f"{target} is slower"
+    allowed = DROP if demands.max_drop is None else demands.max_drop
+    if accuracies and accuracies[0] - accuracies[1] > allowed + 1e-9:
+        lost = accuracies[0] - accuracies[1]
+        yield f"{target} loses {lost:.4f} of accuracy, and {allowed:.4f} is allowed"

@@ -12,9 +12,10 @@ from lprc.compiler.artifact.artifact import LOWERED
 from lprc.compiler.artifact.build_inputs import calibration_document, source_document
 from lprc.compiler.artifact.manifest_file import read_manifest
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Report, Settings
+from lprc.compiler.compile.request import CompileRequest, compile_request
+from lprc.compiler.compile.samples import Samples
+from lprc.compiler.compile.settings import Report
 from lprc.core.errors import DataError, InvalidModelError, PromiseBrokenError
-from lprc.core.onnx_io.model_io import load
 from lprc.core.running.numerics import Arrays
 
 
@@ -53,7 +54,7 @@ class Reproduction:
         return {
             "lowered_same": self.lowered_same,
             "files_same": self.files_same,
-            "tools": [vars(each) for each in self.tools],
+            "tools": [vars(tool) for tool in self.tools],
             "outputs_checked": self.outputs_checked,
         }
 
@@ -61,9 +62,10 @@ class Reproduction:
 def reproduce(
     folder: Path,
     source: Path,
-    calibration: Sequence[Arrays] = (),
+    calibration: Samples | None = None,
     *,
     inputs: Sequence[Arrays] | None = None,
+    plates: str | None = None,
     progress: Report | None = None,
 ) -> Reproduction:
     """Build again what the manifest in `folder` describes, elsewhere, and compare.
@@ -72,38 +74,38 @@ def reproduce(
         folder: The artefact's; only its manifest is looked at.
         source: The model that it was made from.
         calibration: The samples that it was made with.
-        inputs: To verify with; None makes random ones from the manifest's seed.
-        progress: As of `Settings`.
+        inputs: To verify with; None takes the first of `calibration`'s images, or random ones from
+            the manifest's seed.
+        plates: How images are preprocessed.
+        progress: Called with the steps done and their number.
 
     Raises:
         InvalidModelError: `source` is another model than the manifest's.
         DataError: `calibration` is not the manifest's.
-        LprcError: As of `compile_model`.
+        LprcError: As of `compile_request` and `compile_model`.
     """
     manifest = read_manifest(folder)
-    _check_source(manifest, source, folder)
-    _check_calibration(manifest, calibration, folder)
     build = manifest["build"]
-    options = {key: tuple(texts) for key, texts in manifest["options"].items()}
-    settings = Settings(
-        verify=build["verify"],
-        inputs=inputs,
-        calibration=calibration,
-        seed=build["seed"],
-        progress=progress,
-    )
     with tempfile.TemporaryDirectory(prefix="lprc-reproduce-") as scratch:
         again = Path(scratch) / "artefact"
-        compiled = compile_model(
+        request = compile_request(
             source,
             manifest["target"],
             again,
             passes=manifest["pipeline"],
             emit=build["emit"],
-            options=options,
-            settings=settings,
+            options={key: tuple(texts) for key, texts in manifest["options"].items()},
+            calibration=calibration,
+            inputs=inputs,
+            plates=plates,
+            verify=build["verify"],
+            seed=build["seed"],
             quantized="keep",  # the pipeline is the one that was run: what to leave out is out
+            progress=progress,
         )
+        _check_source(manifest, request, folder)
+        _check_calibration(manifest, request.execution.calibration, folder)
+        compiled = compile_model(request)
         new = read_manifest(again)
         same = {
             name: new["files"].get(name, {}).get("sha256") == listed["sha256"]
@@ -117,15 +119,15 @@ def reproduce(
         )
 
 
-def require_same(found: Reproduction, folder: Path) -> None:
+def require_same(reproduction: Reproduction, folder: Path) -> None:
     """Refuse a lowered graph that came out differently.
 
     Raises:
         PromiseBrokenError: It did; with the packages that have changed.
     """
-    if found.lowered_same:
+    if reproduction.lowered_same:
         return
-    changed = "; ".join(map(str, found.tools))
+    changed = "; ".join(map(str, reproduction.tools))
     raise PromiseBrokenError(
         f"building it again gives another {LOWERED}",
         where=str(folder),
@@ -134,10 +136,10 @@ def require_same(found: Reproduction, folder: Path) -> None:
     )
 
 
-def _check_source(manifest: Mapping[str, Any], source: Path, folder: Path) -> None:
-    found = source_document(source, load(source))
-    wanted = manifest["source"]
-    if any(found.get(key) != wanted.get(key) for key in ("sha256", "weights")):
+def _check_source(manifest: Mapping[str, Any], request: CompileRequest, folder: Path) -> None:
+    source = request.source
+    given, wanted = source_document(source, request.model), manifest["source"]
+    if any(given.get(key) != wanted.get(key) for key in ("sha256", "weights")):
         raise InvalidModelError(
             f"not the model that {folder} was made from",
             where=str(source),
@@ -149,14 +151,14 @@ def _check_source(manifest: Mapping[str, Any], source: Path, folder: Path) -> No
 def _check_calibration(
     manifest: Mapping[str, Any], calibration: Sequence[Arrays], folder: Path
 ) -> None:
-    wanted, found = manifest["calibration"], calibration_document(calibration)
-    if wanted == found:
+    wanted, given = manifest["calibration"], calibration_document(calibration)
+    if wanted == given:
         return
     told = "without calibration data" if wanted is None else f"with {wanted['samples']} samples"
     raise DataError(
         f"{folder} was made {told}"
         + (f" of SHA-256 {wanted['sha256'][:16]}…" if wanted else "")
-        + (f", and these have {found['sha256'][:16]}…" if wanted and found else ""),
+        + (f", and these have {given['sha256'][:16]}…" if wanted and given else ""),
         where="--calib",
         hint="leave it out" if wanted is None else "name the folder that it was compiled with",
         option="calib",
@@ -164,7 +166,7 @@ def _check_calibration(
 
 
 def _tool_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[ToolChange]:
-    then, now = ({"lprc": each["lprc"], **each["tools"]} for each in (old, new))
+    then, now = ({"lprc": build["lprc"], **build["tools"]} for build in (old, new))
     return [
         ToolChange(name, then.get(name), now.get(name))
         for name in sorted({*then, *now})

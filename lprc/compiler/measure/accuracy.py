@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lprc.compiler.artifact.artifact import open_artifact
+from lprc.compiler.artifact.artifact import Artifact, open_artifact
 from lprc.compiler.runners.open import Runner
 from lprc.core.errors import DataError
 from lprc.models.ctc import greedy_decode
@@ -51,12 +51,26 @@ class Evaluation:
             "accuracy": self.accuracy,
             "correct": self.correct,
             "total": self.total,
-            "wrong": [vars(each) for each in self.wrong],
+            "wrong": [vars(plate) for plate in self.wrong],
+        }
+
+    def metric(self, data_sha256: str) -> dict[str, Any]:
+        """As one of a manifest's metrics.
+
+        Args:
+            data_sha256: Of the plates and their labels.
+        """
+        return {
+            "value": self.accuracy,
+            "correct": self.correct,
+            "total": self.total,
+            "plates": self.plates,
+            "data_sha256": data_sha256,
         }
 
 
 def evaluate(
-    artefact: str | Path,
+    artefact: str | Path | Artifact,
     data: Path,
     *,
     config: PlateConfig | None = None,
@@ -67,7 +81,7 @@ def evaluate(
     """Read every plate of `data` and compare with its label.
 
     Args:
-        artefact: A folder of ``compile`` or a model file.
+        artefact: A folder of ``compile`` or a model file, opened or not.
         data: A folder of labelled plates.
         config: Alphabet and preprocessing; None chooses the built-in one with the model's number
             of classes.
@@ -78,17 +92,18 @@ def evaluate(
     Raises:
         DataError: Data or alphabet do not fit each other or the model.
     """
-    opened = open_artifact(artefact)
+    opened = artefact if isinstance(artefact, Artifact) else open_artifact(artefact)
+    where = str(artefact.path) if isinstance(artefact, Artifact) else str(artefact)
     runner = opened.runner(threads=threads)
-    name = image_input(runner.inputs, runner.outputs, str(artefact))
-    _check_type(runner.dtypes[name], name, str(artefact))
+    name = image_input(runner.inputs, runner.outputs, where)
+    _check_type(runner.dtypes[name], name, where)
     chosen = config or config_for(
         runner.inputs[name],
         lambda image: runner.run({name: image})[runner.outputs[0]],
-        str(artefact),
+        where,
     )
     size = _fixed_batch(runner.inputs[name]) or batch
-    _check_size(runner.inputs[name], chosen, str(artefact))
+    _check_size(runner.inputs[name], chosen, where)
     items = read_labelled(data, chosen)
     read: list[str] = []
     for start in range(0, len(items), size):
@@ -100,7 +115,7 @@ def evaluate(
         for item, text in zip(items, read, strict=True)
         if item.label != text
     )
-    return Evaluation(str(artefact), chosen.name, len(items) - len(wrong), len(items), wrong)
+    return Evaluation(where, chosen.name, len(items) - len(wrong), len(items), wrong)
 
 
 def _read(

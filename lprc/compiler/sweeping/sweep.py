@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
@@ -12,7 +12,8 @@ import numpy as np
 
 from lprc.compiler.artifact.artifact import LOWERED, open_artifact
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.compile.request import compile_request
+from lprc.compiler.compile.settings import Report
 from lprc.compiler.measure.accuracy import evaluate
 from lprc.compiler.measure.bench import bench
 from lprc.compiler.measure.fidelity import SignalToNoise, agreement
@@ -23,8 +24,6 @@ from lprc.core.onnx_io.model_io import load
 from lprc.core.running.numerics import Arrays
 from lprc.core.targets.emitter import Emit
 from lprc.models.plate_config import PlateConfig
-
-Report = Callable[[float, int], None]
 
 UNCHANGED = "unchanged"
 """What the row without the swept passes is called, and its folder."""
@@ -134,10 +133,19 @@ def sweep(
     rows: list[SweepRow] = []
     for value, pipeline in ({UNCHANGED: text.unchanged} | text.pipelines).items():
         row = SweepRow(value, str(pipeline))
-        settings = Settings(verify="off", calibration=fitted, progress=steps.inner())
         place = folder / folder_name(value)
         try:
-            compile_model(source, target, place, passes=row.pipeline, emit=emit, settings=settings)
+            request = compile_request(
+                source,
+                target,
+                place,
+                passes=row.pipeline,
+                emit=emit,
+                verify="off",
+                calibration=fitted,
+                progress=steps.inner(),
+            )
+            compile_model(request)
         except LprcError as error:
             if value == UNCHANGED:
                 raise

@@ -10,7 +10,8 @@ from typing import Any
 import onnx_ir as ir
 import torch
 
-from lprc.compiler.compile.optimize import Settings, optimize
+from lprc.compiler.compile.optimize import optimize
+from lprc.compiler.compile.settings import Execution
 from lprc.compiler.training.graph_module import GraphModule
 from lprc.compiler.training.hints import find_hints
 from lprc.compiler.training.initial_weights import randomise, rewind
@@ -178,7 +179,7 @@ def _with_free_batch(model: ir.Model) -> ir.Model:
     copy = model.clone()
     inputs = [value for value in copy.graph.inputs if not value.is_initializer()]
     if any(editing.dimension(value, 0) is not None for value in inputs):
-        optimize(copy, Pipeline.parse("set-batch{batch=dynamic}"), Settings(verify="off"))
+        optimize(copy, Pipeline.parse("set-batch{batch=dynamic}"), Execution(verify="off"))
     return copy
 
 

@@ -1,0 +1,198 @@
+"""All that one compile is asked for, assembled in one place from plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import onnx_ir as ir
+
+from lprc.compiler.compile.demands import Demands, check_demands
+from lprc.compiler.compile.emitters import read_options, require
+from lprc.compiler.compile.samples import Samples, execution_of
+from lprc.compiler.compile.settings import Execution, Memory, Observation, Report, VerifyMode
+from lprc.core.errors import UsageError
+from lprc.core.instruments.print_changes import check_names
+from lprc.core.instruments.snapshots import check_folder
+from lprc.core.onnx_io.model_io import load
+from lprc.core.passing.pass_order import quantizes, serves_quantization
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.quantization.already import Choice, refused
+from lprc.core.quantization.recognise import quantized_form
+from lprc.core.running.numerics import Arrays
+from lprc.core.targets.emitter import Emit, TargetOptions
+from lprc.core.targets.target import Target
+from lprc.core.targets.target import target as find_target
+from lprc.models.plate_config import PlateConfig
+
+
+@dataclass(frozen=True)
+class CompileRequest:
+    """One compile, checked as far as it can be before any work.
+
+    Attributes:
+        source: The ONNX file.
+        model: Its graph. It stays as it was read: passes run on copies, which share its weights.
+        target: What for.
+        options: The target's options.
+        pipeline: The passes to run.
+        out: The folder for the artefact.
+        emit: How far to go.
+        execution: What to run on.
+        observation: What to look at meanwhile.
+        memory: What to remember.
+        demands: What to ask of the artefact besides being right.
+    """
+
+    source: Path
+    model: ir.Model
+    target: Target
+    options: TargetOptions
+    pipeline: Pipeline
+    out: Path
+    emit: Emit = "engine"
+    execution: Execution = field(default_factory=Execution)
+    observation: Observation = field(default_factory=Observation)
+    memory: Memory = field(default_factory=Memory)
+    demands: Demands = field(default_factory=Demands)
+
+
+def compile_request(
+    source: Path,
+    target: str,
+    out: Path,
+    *,
+    passes: str | None = None,
+    then: str | None = None,
+    emit: Emit = "engine",
+    options: Mapping[str, tuple[str, ...]] | None = None,
+    calibration: Samples | None = None,
+    inputs: Iterable[Arrays] | None = None,
+    verify: VerifyMode = "final",
+    data: Path | None = None,
+    max_accuracy_drop: float | None = None,
+    min_accuracy: float | None = None,
+    guard: bool = False,
+    plates: str | None = None,
+    quantized: Choice = "refuse",
+    seed: int = 0,
+    progress: Report | None = None,
+    observation: Observation | None = None,
+    memory: Memory | None = None,
+) -> CompileRequest:
+    """What `lprc.compile` and ``lprc compile`` ask for; the source is loaded and checked here.
+
+    Args:
+        source: An ONNX file.
+        target: The target's name.
+        out: The folder for the artefact; an earlier artefact there is replaced.
+        passes: Pipeline text instead of the target's own.
+        then: Pipeline text to run behind it.
+        emit: ``onnx`` stops at the lowered ONNX and needs no SDK; ``kit`` writes what builds the
+            artefact on the device.
+        options: The target's options, as texts by name.
+        calibration: For data-driven passes: a folder of images, or arrays.
+        inputs: Real inputs to verify with; None takes the first of `calibration`'s images, or
+            random ones from `seed`.
+        verify: When graphs are run and compared.
+        data: Labelled plates that accuracy is measured on.
+        max_accuracy_drop: Leave layers in float until accuracy drops by no more, 0 to 1.
+        min_accuracy: The least plate accuracy on `data`, 0 to 1.
+        guard: Whether to refuse what is not worth shipping instead of the float32 artefact.
+        plates: Alphabet and preprocessing of the plates: a built-in name or a TOML file.
+        quantized: What to do with a quantised model where the pipeline would quantise: refuse
+            it, or keep its Q/DQ and leave those passes out.
+        seed: Of random inputs.
+        progress: Called with the steps done and their number.
+        observation: What else to look at; its `progress` is the one given here.
+        memory: What to remember.
+
+    Raises:
+        UsageError: An unknown target, option, pass or kind of plates, or demands that nothing
+            here can judge.
+        MissingDependencyError: The target's SDK is not installed.
+        InvalidModelError: A model that can't be read, or that is quantised already.
+        DataError: Samples that can't be used.
+    """
+    observation = replace(observation or Observation(), progress=progress)
+    check_folder(observation.dump_dir, out)
+    goal = find_target(target)
+    target_options = read_options(goal, options or {})
+    demands = Demands(
+        max_drop=_share(max_accuracy_drop, "--max-accuracy-drop"),
+        min_accuracy=_share(min_accuracy, "--min-accuracy"),
+        guard=guard,
+        data=data,
+        config=PlateConfig.named(plates) if plates else None,
+    )
+    check_demands(demands, goal, emit, target_options)
+    require(goal, target_options, emit)
+    pipeline = _pipeline(goal, passes, then)
+    if observation.printing is not None:
+        check_names(observation.printing, pipeline)
+    model = load(source)
+    where = str(source)
+    execution = execution_of(
+        model,
+        where,
+        calibration=calibration,
+        inputs=inputs,
+        plates=plates,
+        verify=verify,
+        seed=seed,
+    )
+    return CompileRequest(
+        source=source,
+        model=model,
+        target=goal,
+        options=target_options,
+        pipeline=_for_quantized(model, pipeline, quantized, where),
+        out=out,
+        emit=emit,
+        execution=execution,
+        observation=observation,
+        memory=memory or Memory(),
+        demands=demands,
+    )
+
+
+def _share(value: float | None, option: str) -> float | None:
+    """A share of plates as it was given.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if value is not None and not 0 <= value <= 1:
+        raise UsageError(
+            f"{value} is not in the range 0 to 1",
+            where=option,
+            hint="give a fraction",
+            option=option,
+        )
+    return value
+
+
+def _pipeline(goal: Target, passes: str | None, then: str | None) -> Pipeline:
+    pipeline = Pipeline.parse(goal.pipeline if passes is None else passes)
+    if then is None:
+        return pipeline
+    return Pipeline((*pipeline.passes, *Pipeline.parse(then).passes))
+
+
+def _for_quantized(model: ir.Model, pipeline: Pipeline, quantized: Choice, where: str) -> Pipeline:
+    """The pipeline without what quantises, where `model` is quantised already.
+
+    Raises:
+        InvalidModelError: It is, and that is to be refused.
+    """
+    if not any(quantizes(item.states()) for item in pipeline.passes):
+        return pipeline
+    form = quantized_form(model)
+    if form is None:
+        return pipeline
+    if quantized == "refuse":
+        raise refused(form, where)
+    return Pipeline(
+        tuple(item for item in pipeline.passes if not serves_quantization(item.states()))
+    )

@@ -1,0 +1,87 @@
+"""Samples as a caller gives them (a folder of images, or arrays), as what passes run on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias, Union, cast
+
+import numpy as np
+import onnx_ir as ir
+
+from lprc.compiler.compile.calibration import VERIFY_IMAGES, ImageSamples
+from lprc.compiler.compile.settings import Execution, VerifyMode
+from lprc.core.errors import DataError, UsageError
+from lprc.core.running.numerics import Arrays
+
+Samples: TypeAlias = Union[str, "os.PathLike[str]", Iterable[Arrays]]
+"""A folder of plate images, or sets of inputs: arrays by input name."""
+
+
+def execution_of(
+    model: ir.Model,
+    where: str,
+    *,
+    calibration: Samples | None = None,
+    inputs: Iterable[Arrays] | None = None,
+    plates: str | None = None,
+    verify: VerifyMode = "final",
+    seed: int = 0,
+) -> Execution:
+    """What to run passes on; without `inputs` the first calibration images verify.
+
+    Args:
+        model: The source graph, whose input takes the images.
+        where: What to call it in errors.
+        calibration: For data-driven passes. An iterator that can be read once is kept in memory.
+        inputs: Real inputs to verify with.
+        plates: How images are preprocessed: a built-in name or a TOML file; None takes the first
+            built-in one.
+        verify: When graphs are run and compared.
+        seed: Of random inputs.
+
+    Raises:
+        UsageError: An unknown way to verify, or one sample where several are wanted.
+        DataError: Samples of another kind, or images that do not fit the model.
+    """
+    if verify not in ("off", "final", "each"):
+        raise UsageError(f"'{verify}' is none of off, final and each", option="verify")
+    samples = samples_of(model, where, calibration, plates)
+    real = None if inputs is None else [_arrays(sample, "inputs") for sample in inputs]
+    if real is None and isinstance(samples, ImageSamples):
+        real = list(samples[:VERIFY_IMAGES])
+    return Execution(verify=verify, inputs=real, calibration=samples, seed=seed)
+
+
+def samples_of(
+    model: ir.Model, where: str, calibration: Samples | None, plates: str | None
+) -> Sequence[Arrays]:
+    """Calibration data as a sequence, arguments as of `execution_of`; empty for None.
+
+    Raises:
+        UsageError: One sample where several are wanted.
+        DataError: Samples of another kind, or images that do not fit the model.
+    """
+    if calibration is None:
+        return ()
+    if isinstance(calibration, (str, os.PathLike)):
+        return ImageSamples(Path(calibration), plates, model, where)
+    if isinstance(calibration, Mapping):
+        raise UsageError(
+            "one set of inputs, where several are wanted",
+            option="calibration",
+            hint="put it into a list",
+        )
+    if isinstance(calibration, Sequence):
+        # Not copied: it may be longer than memory is large.
+        return cast("Sequence[Arrays]", calibration)
+    return [_arrays(sample, "calibration") for sample in calibration]
+
+
+def _arrays(sample: object, option: str) -> Arrays:
+    if not isinstance(sample, Mapping):
+        raise DataError(
+            f"{option} holds {type(sample).__name__}, and not arrays by input name", option=option
+        )
+    return {str(name): np.asarray(array) for name, array in sample.items()}
