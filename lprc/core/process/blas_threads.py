@@ -6,44 +6,28 @@ machine, or one setting of OMP_NUM_THREADS, to the next: other bytes of the same
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-
-class _Limit:
-    """How many blocks of all threads want one thread, and what takes the limit away again."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._depth = 0
-        self._limits: Any = None
-
-    def begin(self) -> None:
-        from threadpoolctl import threadpool_limits
-
-        with self._lock:
-            if self._depth == 0:
-                self._limits = threadpool_limits(limits=1, user_api="blas")
-            self._depth += 1
-
-    def end(self) -> None:
-        with self._lock:
-            self._depth -= 1
-            if self._depth == 0:
-                self._limits.restore_original_limits()
-                self._limits = None
+from lprc.core.process.shared_block import SharedBlock
 
 
-_LIMIT = _Limit()
+def _limit() -> Any:
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1, user_api="blas")
+
+
+def _lift(limits: Any) -> None:
+    limits.restore_original_limits()
+
+
+_LIMIT = SharedBlock(_limit, _lift)
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Hold BLAS at one thread in the block, until the last of all threads leaves such a block."""
-    _LIMIT.begin()
-    try:
+    with _LIMIT:
         yield
-    finally:
-        _LIMIT.end()

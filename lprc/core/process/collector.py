@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import gc
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
-class _Pause:
-    """How many blocks of all threads want the collector paused, and whether it ran before."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._depth = 0
-        self._was_enabled = False
-
-    def begin(self) -> None:
-        with self._lock:
-            if self._depth == 0:
-                self._was_enabled = gc.isenabled()
-                gc.disable()
-            self._depth += 1
-
-    def end(self) -> None:
-        with self._lock:
-            self._depth -= 1
-            if self._depth == 0 and self._was_enabled:
-                gc.enable()
+from lprc.core.process.shared_block import SharedBlock
 
 
-_PAUSE = _Pause()
+def _pause() -> bool:
+    """Pause it; whether it ran before."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    return was_enabled
+
+
+def _resume(was_enabled: bool) -> None:
+    if was_enabled:
+        gc.enable()
+
+
+_PAUSE = SharedBlock(_pause, _resume)
 
 
 @contextmanager
@@ -41,8 +32,5 @@ def collector_paused() -> Iterator[None]:
     off full collections that walk all of them and find nothing: half the time of a pipeline on
     10,000 nodes, growing with the square.
     """
-    _PAUSE.begin()
-    try:
+    with _PAUSE:
         yield
-    finally:
-        _PAUSE.end()
