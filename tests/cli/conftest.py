@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import onnx
 import pytest
+from processes import run_lprc
 
 SMALL = """
 <ir_version: 9, opset_import: ["" : 18]>
@@ -24,8 +24,7 @@ g (float[N,3,8,8] x) => (float[N,4,6,6] y)
 @pytest.fixture
 def lprc():
     def run(*arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "lprc", *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = run_lprc(*arguments)
         if check:
             assert done.returncode == 0, done.stderr
         return done

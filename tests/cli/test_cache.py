@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import processes
 import pytest
 
 from lprc.cli import main
@@ -179,7 +180,7 @@ def test_a_cache_that_cannot_be_written_is_said(call, cache, small, tmp_path):
 
 def start(model: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "lprc", *map(str, arguments(model, out, "-q", *more))]
-    return subprocess.Popen(command, stderr=subprocess.PIPE)
+    return processes.start(command, stderr=subprocess.PIPE)
 
 
 def check_whole(cache: Path) -> None:

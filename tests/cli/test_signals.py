@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,9 +9,8 @@ import textwrap
 import time
 from pathlib import Path
 
+import processes
 import pytest
-
-ROOT = Path(__file__).parents[2]
 
 SLOW = """
 import os, sys, time
@@ -41,7 +39,7 @@ class Work(Pass):
     contract = exact
     def run(self, model, context):
         run_worker("T", ["sleeper"], where="m", time_limit=120, complaint=HERE / "complaint",
-                   environment={"PYTHONPATH": f"{HERE}{os.pathsep}{os.environ['PYTHONPATH']}"})
+                   environment={"PYTHONPATH": str(HERE)})
 
 builtin.PASSES["sleep"] = "slow:Sleep"
 builtin.PASSES["work"] = "slow:Work"
@@ -74,9 +72,8 @@ def start(tmp_path, small):
         (tools / "ready").unlink(missing_ok=True)
         command = [sys.executable, str(tools / "slow.py"), "compile", str(small)]
         command += ["--target", "onnx", "-o", str(tmp_path / "o" / "out"), "--passes", passes]
-        process = subprocess.Popen(
+        process = processes.start(
             ["bash", "-c", f'{before} exec "$@"', "bash", *command],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
             stderr=subprocess.PIPE,
             text=True,
         )

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
 import textwrap
 import time
 from pathlib import Path
 
 import pytest
+from processes import start
 
 from lprc.core.process.worker import WorkerError, run_worker
 
 
 def module(folder: Path, code: str) -> dict[str, str]:
     (folder / "theirs.py").write_text(textwrap.dedent(code))
-    return {"PYTHONPATH": f"{folder}{os.pathsep}{Path(__file__).parents[2]}"}
+    return {"PYTHONPATH": str(folder)}
 
 
 def run(folder: Path, code: str, **more) -> bool:
@@ -76,12 +75,11 @@ def test_it_ends_with_the_process_that_started_it(tmp_path):
     pathlib.Path({str(pid)!r}).write_text(str(os.getpid()))
     time.sleep(60)
     """
-    environment = {**os.environ, **module(tmp_path, code)}
     program = (
         "from pathlib import Path; from lprc.core.process.worker import run_worker;"
         f"run_worker('T', ['theirs'], where='m', time_limit=60, complaint=Path({str(tmp_path)!r})/'c')"
     )
-    parent = subprocess.Popen([sys.executable, "-c", program], env=environment)
+    parent = start([sys.executable, "-c", program], environment=module(tmp_path, code))
     wait_until(lambda: pid.is_file() and pid.read_text())
     parent.send_signal(signal.SIGKILL)
     parent.wait()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 pytest.importorskip("tvm.s_tir", reason="apache-tvm is not installed")
 pytest.importorskip("tornado", reason="TVM's tracker needs tornado, which is not installed")
 
+from processes import start
 from tvm_kernels import calling, conv_function, module_of, relu_function, this_machine
 
 from lprc.targets.tvm_backend import rpc, tuning
@@ -32,12 +32,12 @@ KEY, HOST = "lprc-test", "127.0.0.1"
 def process(*arguments: str, log: Path) -> Iterator[None]:
     """A process of TVM, ended with all that it has started."""
     with log.open("wb") as file:
-        started = subprocess.Popen(
+        started = start(
             [sys.executable, "-m", *arguments],
             stdout=file,
             stderr=file,
             start_new_session=True,
-            env={**os.environ, "TVM_NUM_THREADS": "1"},
+            environment={"TVM_NUM_THREADS": "1"},
         )
         try:
             yield
