@@ -1,22 +1,45 @@
-"""The process that converts a lowered ONNX file to OpenVINO IR; its request comes as JSON."""
+"""The process that converts a lowered ONNX file to OpenVINO IR.
+
+python -m lprc.targets.openvino_convert lowered.onnx model.xml --failure FILE [--compress]
+"""
 
 from __future__ import annotations
 
-import json
+import argparse
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
+from lprc.core.process.worker import end_with_parent
 
-def main() -> None:
-    """Convert as the JSON on standard input says."""
+
+def main() -> int:
+    """Convert as the command line says; 1 where OpenVINO refuses, with its reason in a file."""
+    parser = argparse.ArgumentParser(description="Convert an ONNX file to OpenVINO IR.")
+    parser.add_argument("lowered")
+    parser.add_argument("xml")
+    parser.add_argument("--failure", type=Path, required=True)
+    parser.add_argument("--compress", action="store_true", help="weights as float16")
+    arguments = parser.parse_args()
+    end_with_parent()
     import openvino as ov
 
-    request = json.loads(sys.stdin.read())
-    model = ov.convert_model(request["lowered"])
-    _share_constants(model)
-    xml = Path(request["folder"]) / "model.xml"
-    ov.save_model(model, str(xml), compress_to_fp16=request["compress"])
+    try:
+        model = ov.convert_model(arguments.lowered)
+        _share_constants(model)
+        ov.save_model(model, arguments.xml, compress_to_fp16=arguments.compress)
+    except Exception as error:  # noqa: BLE001 - OpenVINO raises what it likes
+        arguments.failure.write_text(_reason(error), encoding="utf-8", errors="replace")
+        return 1
+    return 0
+
+
+def _reason(error: Exception) -> str:
+    """The line of an error that tells the most."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if re.search(r"Error|error|Unsupported|not supported", line)]
+    return (telling or lines or [type(error).__name__])[-1][:300]
 
 
 def _share_constants(model: Any) -> None:
@@ -42,4 +65,4 @@ _LARGEST = 1024
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

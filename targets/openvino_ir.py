@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import re
-import subprocess
-import sys
+import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
-from lprc.core.errors import LprcError
+from lprc.core.process.worker import WorkerError, run_worker
 from lprc.core.targets.emitter import EmitJob, Emitted
 from lprc.core.targets.target import Target
 
@@ -18,19 +15,15 @@ OPENVINO_FP16 = Target.from_resource("lprc.targets", "openvino-fp16.toml")
 OPENVINO_INT8 = Target.from_resource("lprc.targets", "openvino-int8.toml")
 OPENVINO_INT8_FP16 = Target.from_resource("lprc.targets", "openvino-int8-fp16.toml")
 
+_MODULE = "lprc.targets.openvino_convert"
+
 TIME_LIMIT = 600
 """Seconds that a conversion may take."""
 
 
-class EmitError(LprcError):
-    """A conversion that failed, crashed or took too long."""
-
-    exit_code = 4
-
-
 def emit_fp32(job: EmitJob) -> Emitted:
     """Write ``model.xml`` and ``model.bin`` with float32 weights."""
-    return Emitted(_emit(job.lowered, job.folder, compress=False))
+    return Emitted(_emit(job, compress=False))
 
 
 def emit_fp16(job: EmitJob) -> Emitted:
@@ -39,44 +32,34 @@ def emit_fp16(job: EmitJob) -> Emitted:
     That is the IR's own storage format (``compress_to_fp16``): the graph computes in the
     precision of the lowered ONNX, and the weights are rounded to float16 once.
     """
-    return Emitted(_emit(job.lowered, job.folder, compress=True))
+    return Emitted(_emit(job, compress=True))
 
 
-def _emit(lowered: Path, folder: Path, *, compress: bool) -> list[Path]:
+def _emit(job: EmitJob, *, compress: bool) -> list[Path]:
     """Convert in a process of its own: a crash in vendor code must not be ours.
 
     Raises:
-        EmitError: The conversion failed.
+        WorkerError: The conversion failed, crashed or took too long.
     """
-    request = {"lowered": str(lowered), "folder": str(folder), "compress": compress}
-    command = [sys.executable, "-m", "lprc.targets.openvino_convert"]
-    try:
-        done = subprocess.run(  # noqa: S603 - our own module
-            command,
-            input=json.dumps(request),
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",  # vendor code may write what it likes
-            timeout=TIME_LIMIT,
-            check=False,
+    files = [job.folder / "model.xml", job.folder / "model.bin"]
+    with tempfile.TemporaryDirectory(prefix="lprc-") as scratch:
+        failure = Path(scratch) / "failure.txt"
+        command = [_MODULE, str(job.lowered), str(files[0]), "--failure", str(failure)]
+        done = run_worker(
+            "OpenVINO",
+            [*command, "--compress"] if compress else command,
+            where=job.source,
+            time_limit=TIME_LIMIT,
+            complaint=failure,
+            more_time="--emit onnx leaves the conversion to you",
         )
-    except subprocess.TimeoutExpired as error:
-        raise EmitError(f"OpenVINO took more than {TIME_LIMIT} s", where=lowered.name) from error
-    if done.returncode != 0:
-        raise EmitError(f"OpenVINO can't convert it: {_reason(done)}", where=lowered.name)
-    files = [folder / "model.xml", folder / "model.bin"]
+        if not done:
+            reason = failure.read_text(encoding="utf-8")
+            raise WorkerError(f"OpenVINO can't convert it: {reason}", where=job.source)
     if not all(file.is_file() for file in files):
-        raise EmitError("OpenVINO wrote no IR", where=lowered.name)
+        raise WorkerError("OpenVINO wrote no IR", where=job.source)
     _shorten(files[0])
     return files
-
-
-def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    if done.returncode < 0:
-        return f"it crashed with signal {-done.returncode}"
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"Error|error|Unsupported|not supported", line)]
-    return (telling or lines or ["no message"])[-1][:300]
 
 
 def _shorten(xml: Path) -> None:

@@ -6,11 +6,11 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from typing import Any
 
+from lprc.core.process.python_process import module_command, module_environment
 from lprc.targets.tvm_backend.frames import NoAnswerError, read_frame_within, write_frame_within
 
 _MODULE = "lprc.targets.tvm_backend.measuring_worker"
@@ -32,8 +32,8 @@ class MeasuringProcess:
     def __init__(
         self, arguments: Sequence[str], environment: dict[str, str], start_seconds: float
     ) -> None:
-        self._command = [sys.executable, "-m", _MODULE, *arguments]
-        self._environment = {**os.environ, **environment}
+        self._command = module_command(_MODULE, *arguments)
+        self._environment = module_environment(environment)
         self._start_seconds = start_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
+from vendors import put_in_front
 
 from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.optimize import optimize_file
@@ -20,6 +20,7 @@ from lprc.core.errors import LprcError, OutputError, PromiseBrokenError
 from lprc.core.graph import editing
 from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.process.worker import WorkerError
 from lprc.targets import openvino_ir
 
 TEXT = """<ir_version: 9, opset_import: ["" : 18]>
@@ -82,22 +83,23 @@ def test_unverified_is_not_caught(source, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("program", "message"),
+    ("code", "message"),
     [
-        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "crashed with signal 11"),
-        ("raise RuntimeError('Unsupported: the operator Foo')", "Unsupported: the operator Foo"),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
+            "OpenVINO was ended by SIGSEGV",
+        ),
+        (
+            "def convert_model(path): raise RuntimeError('at 7:\\nUnsupported: operator Foo\\n')",
+            "OpenVINO can't convert it: Unsupported: operator Foo",
+        ),
     ],
 )
-def test_a_vendor_crash_is_an_error(source, tmp_path, monkeypatch, program, message):
-    real = subprocess.run
-
-    def run(command, **options):
-        return real([command[0], "-c", program], **options)
-
-    monkeypatch.setattr(openvino_ir.subprocess, "run", run)
-    with pytest.raises(LprcError, match=message):
+def test_a_vendor_crash_is_an_error(source, tmp_path, monkeypatch, code, message):
+    put_in_front(monkeypatch, tmp_path / "vendor", openvino=code)
+    with pytest.raises(WorkerError, match=message):
         compile_model(compile_request(source, "ov-fp32", tmp_path / "out"))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.onnx", "vendor"]
 
 
 def test_a_slow_vendor_is_stopped(source, tmp_path, monkeypatch):

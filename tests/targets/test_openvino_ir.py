@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import onnx
 import pytest
+from vendors import put_in_front
 
 from lprc.compiler.runners.open import make_runner
 from lprc.core.onnx_io.model_io import load
+from lprc.core.process.worker import WorkerError
 from lprc.core.targets.emitter import EmitJob, TargetOptions
-from lprc.targets import openvino_ir
-from lprc.targets.openvino_ir import EmitError, emit_fp16, emit_fp32
+from lprc.targets.openvino_ir import emit_fp16, emit_fp32
 
 pytest.importorskip("openvino")
 
@@ -75,29 +75,44 @@ def test_float16_halves_the_weights_and_runs(lowered, tmp_path):
 
 def test_a_graph_that_openvino_refuses(tmp_path):
     refused = written(tmp_path / "a", REFUSED)
-    with pytest.raises(EmitError, match=r"lowered\.onnx: OpenVINO can't convert it: ") as caught:
+    with pytest.raises(WorkerError, match=r"m\.onnx: OpenVINO can't convert it: ") as caught:
         emit_fp32(job(refused))
     assert "NoSuchOperator" in caught.value.message
     assert "\n" not in caught.value.message
 
 
+WRITES_NOTHING = """
+class Model:
+    def get_ordered_ops(self):
+        return []
+
+def convert_model(path):
+    return Model()
+
+def save_model(model, path, compress_to_fp16):
+    pass
+"""
+
+
 @pytest.mark.parametrize(
-    ("program", "message"),
+    ("code", "message"),
     [
-        ("raise SystemExit(3)", "OpenVINO can't convert it: no message"),
+        ("raise SystemExit(3)", "OpenVINO failed: no message"),
         (
             "import sys; sys.stderr.buffer.write(b'Error: \\xff'); sys.exit(1)",
-            "can't convert it: Error: \ufffd",
+            "OpenVINO failed: Error: \ufffd",
         ),
-        ("", "OpenVINO wrote no IR"),
+        ("def convert_model(path): raise ValueError", "OpenVINO can't convert it: ValueError"),
+        (WRITES_NOTHING, "OpenVINO wrote no IR"),
     ],
 )
-def test_odd_ends_of_the_conversion(lowered, monkeypatch, program, message):
-    real = subprocess.run
-    monkeypatch.setattr(
-        openvino_ir.subprocess,
-        "run",
-        lambda command, **options: real([command[0], "-c", program], **options),
-    )
-    with pytest.raises(EmitError, match=message):
+def test_odd_ends_of_the_conversion(lowered, tmp_path, monkeypatch, code, message):
+    put_in_front(monkeypatch, tmp_path / "vendor", openvino=code)
+    with pytest.raises(WorkerError, match=f"m.onnx: {message}"):
         emit_fp32(job(lowered))
+
+
+def test_relative_paths(lowered, monkeypatch):
+    monkeypatch.chdir(lowered.parents[1])
+    files = emit_fp32(job(lowered.relative_to(lowered.parents[1]))).files
+    assert files == [lowered.with_name("model.xml"), lowered.with_name("model.bin")]

@@ -7,13 +7,12 @@ that we ask for nothing that is not there; not that those versions do what they 
 
 from __future__ import annotations
 
-import os
-
 import enterprise
 import numpy as np
 import onnx
 import pytest
 from engines import QUANTIZED, SMALL, emitted, layers, saved
+from vendors import lead_path
 
 from lprc.core.errors import IllegalForTargetError, UsageError
 from lprc.core.graph.weight_sparsity import weights
@@ -26,8 +25,7 @@ pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed")
 def _tensorrt(tmp_path_factory, monkeypatch):
     folder = enterprise.install(tmp_path_factory.mktemp("vendor") / "site")
     monkeypatch.syspath_prepend(folder)
-    before = os.environ.get("PYTHONPATH")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(folder), before])))
+    lead_path(monkeypatch, folder)
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ import time
 
 import pytest
 from engines import SMALL, emitted, saved
+from processes import start
+from vendors import put_in_front
 
 from lprc.core.errors import LprcError, MissingDependencyError
 from lprc.core.process.worker import WorkerError
@@ -25,12 +27,8 @@ def vendor(tmp_path, monkeypatch):
     """Put a module `tensorrt_rtx` in front, here and in processes."""
 
     def install(code):
-        folder = tmp_path / "vendor"
-        folder.mkdir()
-        (folder / "tensorrt_rtx.py").write_text(code)
-        before = os.environ.get("PYTHONPATH")
-        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(folder), before])))
-        monkeypatch.syspath_prepend(folder)
+        put_in_front(monkeypatch, tmp_path / "vendor", tensorrt_rtx=code)
+        monkeypatch.syspath_prepend(tmp_path / "vendor")
 
     return install
 
@@ -158,13 +156,7 @@ def test_interrupting_it_ends_the_build_too(vendor, tmp_path):
         "-o", tmp_path / "work" / "out",
     ]  # fmt: skip
     # A session of its own: the signal reaches lprc only, not what it has started.
-    process = subprocess.Popen(
-        command,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        # Whoever runs tests in the background has them ignore it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    process = start(command, stderr=subprocess.PIPE, start_new_session=True)
     try:
         deadline = time.monotonic() + 60
         while not pid.exists():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -14,6 +13,7 @@ from typing import Any
 
 from lprc.compiler.project.plan import Build
 from lprc.compiler.project.state import States
+from lprc.core.process.python_process import module_command, module_environment
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,6 @@ class Runner:
         root: The project's folder.
         states: Of its builds.
         around: What compiles depend on besides their inputs.
-        environment: Of the processes; None for ours.
     """
 
     def __init__(
@@ -59,12 +58,10 @@ class Runner:
         root: Path,
         states: States,
         around: Mapping[str, Any],
-        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._root = root
         self._states = states
         self._around = around
-        self._environment = environment
         self._running: set[subprocess.Popen[str]] = set()
 
     def run(self, stale: Sequence[tuple[Build, str]], jobs: int) -> Iterator[Done]:
@@ -91,9 +88,9 @@ class Runner:
         before = self._states.statuses(build)
         begun = time.perf_counter()
         with subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "lprc", *build.arguments, "--json"],
+            module_command("lprc", *build.arguments, "--json"),
             cwd=self._root,
-            env=None if self._environment is None else dict(self._environment),
+            env=module_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

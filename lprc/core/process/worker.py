@@ -6,13 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lprc.core.errors import LprcError
+from lprc.core.process.python_process import module_command, module_environment
 
 Progress = Callable[[float, int], None]
 
@@ -30,21 +30,24 @@ def run_worker(
     where: str,
     time_limit: float,
     complaint: Path,
+    more_time: str = "-O time-limit=SECONDS allows more",
     progress: Progress | None = None,
     show_messages: bool = False,
     environment: Mapping[str, str] | None = None,
 ) -> bool:
-    """Run ``python -m`` with `arguments` until it ends, or we do.
+    """Run a module with `arguments` until it ends, or we do, as of `python_process`.
 
     Lines of JSON with ``step`` and ``steps`` on its standard output are its progress. Its standard
     input ends when our process does, however that ends; see `end_with_parent`.
 
     Args:
         vendor: Whose code it is, for errors.
-        arguments: The module and what it is told, with absolute paths.
+        arguments: The module and what it is told, with absolute paths: it runs in the folder of
+            `complaint`.
         where: What it works on, for errors.
         time_limit: Seconds.
         complaint: A file that it writes where it knows itself what is wrong.
+        more_time: What to do where the time is too short.
         progress: Called with steps done and their number.
         show_messages: Whether its standard error is ours; else it is told of only if it fails.
         environment: Variables besides our own.
@@ -57,13 +60,12 @@ def run_worker(
     """
     with tempfile.TemporaryFile() as messages:
         process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", *arguments],
+            module_command(*arguments),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if show_messages else messages,
-            # -m imports from the current folder first, where anything may lie.
-            cwd=complaint.parent,
-            env={**os.environ, "PYTHONPATH": _path(), **(environment or {})},
+            cwd=complaint.parent,  # whatever vendor code drops there goes with it
+            env=module_environment(environment),
         )
         try:
             expired = _follow(process, time_limit, progress)
@@ -77,7 +79,7 @@ def run_worker(
             raise WorkerError(
                 f"{vendor} took more than {time_limit:g} s",
                 where=where,
-                hint="-O time-limit=SECONDS allows more",
+                hint=more_time,
             )
         if process.returncode == 0 or complaint.is_file():
             return process.returncode == 0
@@ -94,13 +96,6 @@ def end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _path() -> str:
-    """Where this lprc is, installed or not, then where else our own process was told to look."""
-    root = Path(__file__).parents[2]
-    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    return os.pathsep.join([str(root), *(str(Path(each).absolute()) for each in inherited if each)])
 
 
 def _follow(process: subprocess.Popen[bytes], limit: float, progress: Progress | None) -> bool:

@@ -42,10 +42,12 @@ class TargetOptions:
 class EmitJob:
     """A lowered graph to translate.
 
+    Paths become absolute: an emitter may hand them to a process that runs in another folder.
+
     Attributes:
         model: The lowered graph.
-        lowered: Its file.
-        folder: Where to write.
+        lowered: Its file, absolute.
+        folder: Where to write, absolute.
         target: The target's name.
         source: The model that it was made from, for errors.
         options: The target's options.
@@ -66,6 +68,11 @@ class EmitJob:
     tolerance: float = 1e-3
     skips: Mapping[str, str] = field(default_factory=dict)
     progress: Callable[[float, int], None] | None = None
+
+    def __post_init__(self) -> None:
+        """Make the paths absolute, whatever they were given as."""
+        for name in ("lowered", "folder"):
+            object.__setattr__(self, name, getattr(self, name).absolute())
 
 
 @dataclass(frozen=True)

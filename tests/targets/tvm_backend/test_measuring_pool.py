@@ -111,3 +111,11 @@ def test_frames_tell_that_the_other_side_is_gone() -> None:
     os.close(theirs)
     with os.fdopen(ours, "rb", buffering=0) as read, pytest.raises(EOFError):
         read_frame_within(read, 1.0)
+
+
+def test_a_worker_imports_nothing_from_the_current_folder(tmp_path, monkeypatch):
+    for name in ("numpy", "tvm", "tempfile"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('planted')")
+    monkeypatch.chdir(tmp_path)
+    with MeasuringPool(1, 1, limits=Limits(start=120)) as pool:
+        assert len(pool.pids) == 1
