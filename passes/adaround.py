@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import Grid, grid_of, set_grid
 from lprc.core.graph.node_names import check_names
+from lprc.core.graph.operators import LINEAR
 from lprc.core.graph.provenance import origins
 from lprc.core.options import option
 from lprc.core.passing.contract import lossy
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.core.passing.pass_order import State, reasons
 from lprc.core.quantization.affine import Scheme, expand, floored, weight_scale
-from lprc.core.quantization.placement import LINEAR
 from lprc.core.running.observe import no_samples
 from lprc.passes._fitting.moments import Moments
 from lprc.passes._fitting.shadow import Shadow, observed

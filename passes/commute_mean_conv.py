@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import AVERAGES
 from lprc.core.graph.reduction import reduce_mean, reduced_axes
 from lprc.core.options import option
 from lprc.core.passing.contract import exact
@@ -72,7 +73,7 @@ class CommuteMeanConv(Pass):
 
 
 def _conv_before(mean: ir.Node) -> ir.Node | None:
-    if not editing.is_op(mean, "ReduceMean", "GlobalAveragePool", "AveragePool"):
+    if not editing.is_op(mean, *AVERAGES):
         return None
     source = mean.inputs[0]
     conv = None if source is None else source.producer()

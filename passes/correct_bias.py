@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import grid_of
+from lprc.core.graph.operators import LINEAR
 from lprc.core.options import option
 from lprc.core.passing.contract import lossy
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.core.passing.pass_order import State, reasons
 from lprc.core.quantization.affine import Scheme, expand, quantize_weight, weight_scale
-from lprc.core.quantization.placement import LINEAR
 from lprc.core.running.numerics import Arrays
 from lprc.core.running.observe import no_samples
 from lprc.passes._fitting.bias import add_to_bias

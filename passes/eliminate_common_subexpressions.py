@@ -9,21 +9,10 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import RANDOM
 from lprc.core.graph.provenance import inherit
 from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
-
-_NOT_DETERMINISTIC = frozenset(
-    [
-        "RandomNormal",
-        "RandomNormalLike",
-        "RandomUniform",
-        "RandomUniformLike",
-        "Bernoulli",
-        "Multinomial",
-        "Dropout",
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -57,7 +46,7 @@ class EliminateCommonSubexpressions(Pass):
 
 
 def _key(node: ir.Node) -> Hashable | None:
-    if node.domain not in editing.ONNX_DOMAIN or node.op_type in _NOT_DETERMINISTIC:
+    if node.domain not in editing.ONNX_DOMAIN or node.op_type in RANDOM:
         return None
     attributes = []
     for name, attribute in sorted(node.attributes.items()):

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import RANGE
+from lprc.core.graph.operators import LINEAR
 from lprc.core.options import option
 from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.core.passing.pass_order import State, reasons
 from lprc.passes._scaling.linear_inputs import (
     LARGEST_SCALE,
-    LINEAR,
     NOTHING,
     axes_behind_channels,
     magnitudes,

@@ -9,11 +9,10 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import AFFINE, LINEAR
 from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.passes._scaling import linear_layers as linear
-
-_OPS = ("Add", "Sub", "Mul", "Div")
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class FoldAffine(Pass):
         """Fold each one that can be; skip those beside a linear operator that can't."""
         for graph in editing.graphs(model):
             for node in list(graph):
-                if editing.is_op(node, *_OPS) and node.graph is graph:
+                if editing.is_op(node, *AFFINE) and node.graph is graph:
                     _fold(node, context)
 
 
@@ -44,7 +43,7 @@ def _fold(node: ir.Node, context: PassContext) -> None:
         return
     activation, constant = split
     producer, user = activation.producer(), editing.sole_user(node.outputs[0])
-    if editing.is_op(producer, "Conv", "ConvTranspose", "Gemm", "MatMul"):
+    if editing.is_op(producer, *LINEAR):
         assert producer is not None
         if producer.op_type == "MatMul" and node.op_type in ("Add", "Sub"):
             return

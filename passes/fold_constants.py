@@ -10,6 +10,7 @@ import onnx
 import onnx_ir as ir
 
 from lprc.core.graph import constants, editing
+from lprc.core.graph.operators import QDQ, RANDOM
 from lprc.core.options import option
 from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
@@ -17,9 +18,8 @@ from lprc.core.running.numerics import RunError
 from lprc.passes._constants.node_values import evaluate, output_types, type_bytes
 from lprc.passes._constants.shape_values import Element, ShapeValues, dimensions
 
-_RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli")
-_NEVER = frozenset((*_RANDOM, "Multinomial", "Dropout", "Constant"))
-_QUANTISED = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"))
+_NEVER = RANDOM | {"Constant"}
+_QUANTISED = QDQ | {"DynamicQuantizeLinear"}
 _SHRINKING = frozenset(("Compress", "NonZero", "Unique"))
 """Their results depend on values, but are never much larger than their inputs."""
 

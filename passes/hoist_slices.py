@@ -8,9 +8,10 @@ import numpy as np
 import onnx_ir as ir
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import BROADCAST, UNARY
 from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
-from lprc.passes._channels.axes import BINARY, POOLS, UNARY, aligned_axis, slice_bounds
+from lprc.passes._channels.axes import POOLS, aligned_axis, slice_bounds
 
 Bounds = dict[int, slice]
 
@@ -63,7 +64,7 @@ def _hoist(node: ir.Node, context: PassContext) -> ir.Node | None:
 
 
 def _is_candidate(producer: ir.Node) -> bool:
-    return editing.is_op(producer, *UNARY, *BINARY, *POOLS, "BatchNormalization", "Clip", "Conv")
+    return editing.is_op(producer, *UNARY, *BROADCAST, *POOLS, "BatchNormalization", "Conv")
 
 
 def _why_not(node: ir.Node, producer: ir.Node, bounds: Bounds) -> str | None:
@@ -74,7 +75,7 @@ def _why_not(node: ir.Node, producer: ir.Node, bounds: Bounds) -> str | None:
         return "sliced in a subgraph"
     if any(extra.uses() or extra.is_graph_output() for extra in producer.outputs[1:]):
         return f"{producer.op_type} has another output in use"
-    if editing.is_op(producer, *BINARY):
+    if editing.is_op(producer, *BROADCAST):
         return _why_not_binary(producer, bounds)
     if editing.is_op(producer, "Conv"):
         return _why_not_conv(producer, bounds)
@@ -167,7 +168,7 @@ def _drop_filters(node: ir.Node, conv: ir.Node, bounds: Bounds) -> ir.Value:
 
 
 def _commute(node: ir.Node, producer: ir.Node, bounds: Bounds) -> tuple[ir.Value, ir.Node]:
-    full = _full_input(producer, bounds) if editing.is_op(producer, *BINARY) else 0
+    full = _full_input(producer, bounds) if editing.is_op(producer, *BROADCAST) else 0
     assert full is not None
     inputs = list(producer.inputs)
     source = inputs[full]
@@ -187,7 +188,7 @@ def _commute(node: ir.Node, producer: ir.Node, bounds: Bounds) -> tuple[ir.Value
     for index, value in enumerate(inputs):
         if index == full or value is None:
             continue
-        if editing.is_op(producer, *BINARY):
+        if editing.is_op(producer, *BROADCAST):
             assert rank is not None
             aligned = {aligned_axis(value, rank, axis): taken for axis, taken in bounds.items()}
             own = {

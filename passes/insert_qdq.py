@@ -13,6 +13,7 @@ from lprc.core.errors import UsageError
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import range_of
 from lprc.core.graph.node_names import check_names
+from lprc.core.graph.operators import LINEAR
 from lprc.core.options import option
 from lprc.core.passing.contract import lossy
 from lprc.core.passing.pass_base import Pass, PassContext
@@ -21,7 +22,6 @@ from lprc.core.quantization.affine import QuantParams, Scheme, activation_params
 from lprc.core.quantization.already import is_quantized
 from lprc.core.quantization.placement import (
     CARRIERS,
-    LINEAR,
     Plan,
     Residual,
     Rules,
@@ -55,8 +55,12 @@ class InsertQDQ(Pass):
     contract = lossy("accuracy")
     leaves = (State.QDQ,)
     scheme: Scheme = option("symmetric", "number type and zero-point of activations")
-    operators: tuple[str, ...] = option(LINEAR, "operators that take quantised inputs")
-    carriers: tuple[str, ...] = option(CARRIERS, "operators that pass quantised values on")
+    operators: tuple[str, ...] = option(
+        tuple(sorted(LINEAR)), "operators that take quantised inputs"
+    )
+    carriers: tuple[str, ...] = option(
+        tuple(sorted(CARRIERS)), "operators that pass quantised values on"
+    )
     rescalers: tuple[str, ...] = option(
         (), "carriers whose inputs and outputs each keep a scale of their own"
     )

@@ -8,10 +8,11 @@ import numpy as np
 import onnx_ir as ir
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import READS_SEQUENCE
 from lprc.core.options import option
 from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
-from lprc.passes._forms.sequences import READERS, SEQUENCES, Element, Sequences
+from lprc.passes._forms.sequences import SEQUENCES, Element, Sequences
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class LowerSequences(Pass):
             node
             for graph in editing.graphs(model)
             for node in graph
-            if editing.is_op(node, *SEQUENCES, *READERS)
+            if editing.is_op(node, *SEQUENCES, *READS_SEQUENCE)
         ]
         if editing.opset_version(model) < 13:
             for node in nodes:

@@ -7,26 +7,14 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import BROADCAST, RANDOM, UNARY
 from lprc.core.graph.reduction import reduce_mean, reduced_axes
 from lprc.core.options import option
 from lprc.core.passing.contract import exact_at_batch
 from lprc.core.passing.pass_base import Pass, PassContext
 
-_CARRIES = [
-    "Abs",
-    "Cast",
-    "Exp",
-    "Identity",
-    "Log",
-    "Neg",
-    "Reciprocal",
-    "Relu",
-    "Sigmoid",
-    "Softplus",
-    "Sqrt",
-    "Tanh",
-]
-_BINARY = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow")
+# A Clip must have constant bounds; what is random maps no element by itself.
+_CARRIES = UNARY - RANDOM - {"Clip"}
 
 
 @dataclass(frozen=True)
@@ -132,7 +120,7 @@ class _Mean:
 
     @staticmethod
     def _is_sink(user: ir.Node, index: int, like: ir.Shape, batch_axis: int) -> bool:
-        if not editing.is_op(user, *_BINARY) or len(user.inputs) != 2:
+        if not editing.is_op(user, *BROADCAST) or len(user.inputs) != 2:
             return False
         other = user.inputs[1 - index]
         if other is None or other.shape is None or len(other.shape) != len(like):
@@ -160,7 +148,7 @@ def _carries(user: ir.Node, value: ir.Value, rank: int) -> bool:
         editing.scalar(other) is not None and (editing.rank(other) or 0) <= rank for other in others
     ):
         return False
-    return editing.is_op(user, *_BINARY, "Clip")
+    return editing.is_op(user, *BROADCAST, "Clip")
 
 
 def _rewrite(node: ir.Node, found: _Mean, opset: int) -> None:

@@ -10,12 +10,13 @@ import onnx_ir as ir
 from lprc.core.errors import UsageError
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import grid_of
+from lprc.core.graph.operators import LINEAR
 from lprc.core.options import option
 from lprc.core.passing.contract import lossy
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.core.passing.pass_order import State
 from lprc.core.quantization.already import is_quantized
-from lprc.core.quantization.placement import LINEAR, weight_index
+from lprc.core.quantization.placement import weight_index
 from lprc.passes._rounding.weight_grid import (
     QuantizedWeight,
     channel_axis,
@@ -42,7 +43,9 @@ class QuantizeWeights(Pass):
     block: int = option(
         0, "weights along the inputs that share a scale, the last ones maybe fewer; 0: a channel's"
     )
-    operators: tuple[str, ...] = option(LINEAR, "operators whose weights to quantise")
+    operators: tuple[str, ...] = option(
+        tuple(sorted(LINEAR)), "operators whose weights to quantise"
+    )
     min_elements: int = option(256, "leave smaller weights alone: their scales would outweigh them")
 
     quantized: Literal["refuse", "keep"] = option(

@@ -9,12 +9,13 @@ import numpy as np
 import onnx_ir as ir
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import BROADCAST, UNARY
 from lprc.core.graph.weight_sparsity import is_sparse
 from lprc.core.options import option
 from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.core.passing.pass_order import State, reasons
-from lprc.passes._channels.axes import BINARY, POOLS, UNARY, channel_slice, make_contiguous
+from lprc.passes._channels.axes import POOLS, channel_slice, make_contiguous
 from lprc.passes._channels.coupled_values import BlockedError, ChannelGroup, apply
 
 
@@ -80,14 +81,14 @@ def _alike(node: ir.Node) -> dict[ir.Node, np.ndarray]:
             taken = channel_slice(user) if editing.is_op(user, "Slice") else None
             if taken is not None and user.inputs[0] is current:
                 slices[user] = taken.indices
-            elif editing.is_op(user, *UNARY, *POOLS, *BINARY, "Clip", "BatchNormalization"):
+            elif editing.is_op(user, *UNARY, *POOLS, *BROADCAST, "BatchNormalization"):
                 neighbours.append(user.outputs[0])
         producer = current.producer()
         if producer is not None and editing.is_op(
-            producer, *UNARY, *POOLS, *BINARY, "Clip", "BatchNormalization"
+            producer, *UNARY, *POOLS, *BROADCAST, "BatchNormalization"
         ):
             neighbours.extend(
-                producer.inputs if editing.is_op(producer, *BINARY) else producer.inputs[:1]
+                producer.inputs if editing.is_op(producer, *BROADCAST) else producer.inputs[:1]
             )
         for other in neighbours:
             if other is not None and other not in seen and editing.dimension(other, 1) == count:

@@ -9,11 +9,13 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import MOVES
 from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
 
 _NEVER_NEGATIVE = ("Relu", "Sigmoid", "Softmax", "Abs", "Exp", "HardSigmoid", "Softplus")
-_CARRIERS = ("MaxPool", "GlobalMaxPool", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten")
+# A Concat has several inputs; a maximum is one of its elements.
+_CARRIERS = MOVES - {"Concat"} | {"MaxPool", "GlobalMaxPool"}
 
 
 @dataclass(frozen=True)

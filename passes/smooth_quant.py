@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import Range, range_of, set_range
+from lprc.core.graph.operators import LINEAR, PRODUCTS
 from lprc.core.options import option
 from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
@@ -19,7 +20,6 @@ from lprc.core.running.observe import no_samples, observe
 from lprc.passes._scaling.homogeneous import Step
 from lprc.passes._scaling.linear_inputs import (
     LARGEST_SCALE,
-    LINEAR,
     NOTHING,
     axes_behind_channels,
     magnitudes,
@@ -91,7 +91,7 @@ class SmoothQuant(Pass):
             _smooth(each, seen, self.alpha, context)
 
     def _inputs(self, model: ir.Model, context: PassContext) -> list[_Input]:
-        operators = LINEAR if self.conv else ("Gemm", "MatMul")
+        operators = LINEAR if self.conv else LINEAR & PRODUCTS
         read: dict[ir.Value, list[ir.Node]] = {}
         for node in model.graph:
             value = node.inputs[0] if editing.is_op(node, *operators) else None

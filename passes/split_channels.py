@@ -9,9 +9,10 @@ import numpy as np
 import onnx_ir as ir
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import UNARY
 from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
-from lprc.passes._channels.axes import POOLS, UNARY, channel_slice
+from lprc.passes._channels.axes import POOLS, channel_slice
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def _chain_up(value: ir.Value) -> tuple[list[ir.Node], ir.Node | None]:
     node = value.producer()
     while (
         node is not None
-        and editing.is_op(node, *UNARY, "Clip")
+        and editing.is_op(node, *UNARY)
         and node.inputs[0] is not None
         and editing.is_private(node.inputs[0])
     ):

@@ -7,50 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from lprc.core.graph import editing
+from lprc.core.graph import editing, operators
 
-UNARY = frozenset(
-    [
-        "Abs",
-        "Cast",
-        "Ceil",
-        "Celu",
-        "Cos",
-        "Dropout",
-        "Elu",
-        "Erf",
-        "Exp",
-        "Floor",
-        "Gelu",
-        "HardSigmoid",
-        "HardSwish",
-        "Identity",
-        "LeakyRelu",
-        "Log",
-        "Mish",
-        "Neg",
-        "Not",
-        "Reciprocal",
-        "Relu",
-        "Round",
-        "Selu",
-        "Sigmoid",
-        "Sign",
-        "Sin",
-        "Softplus",
-        "Softsign",
-        "Sqrt",
-        "Tanh",
-        "ThresholdedRelu",
-    ]
-)
-"""Operators with one tensor input that map each element by itself."""
-
-BINARY = frozenset(["Add", "Div", "Max", "Min", "Mul", "Pow", "PRelu", "Sub"])
-"""Operators that map each pair of elements by itself, after broadcasting."""
-
-POOLS = frozenset(["AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LpPool", "MaxPool"])
-"""Operators that pool each channel by itself over space."""
+POOLS = operators.POOLS | operators.GLOBAL_POOLS
 
 
 @dataclass(frozen=True)

@@ -9,33 +9,12 @@ import numpy as np
 import onnx_ir as ir
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import BROADCAST, QDQ, REDUCTIONS, UNARY
 from lprc.core.graph.reduction import reduced_axes
-from lprc.passes._channels.axes import (
-    BINARY,
-    POOLS,
-    UNARY,
-    aligned_axis,
-    channel_slice,
-    slice_bounds,
-)
+from lprc.passes._channels.axes import POOLS, aligned_axis, channel_slice, slice_bounds
 
 _LIMIT = 2000
 """Values in one group; it bounds the time for graphs in which everything is coupled."""
-
-_REDUCES = frozenset(
-    [
-        "ReduceL1",
-        "ReduceL2",
-        "ReduceLogSum",
-        "ReduceLogSumExp",
-        "ReduceMax",
-        "ReduceMean",
-        "ReduceMin",
-        "ReduceProd",
-        "ReduceSum",
-        "ReduceSumSquare",
-    ]
-)
 
 
 class BlockedError(Exception):
@@ -178,7 +157,7 @@ class ChannelGroup:
     def _absorbs(self, node: ir.Node, index: int, value: ir.Value) -> bool:
         """Whether the order of channels makes no difference behind `node`."""
         rank = editing.rank(value)
-        if rank is None or index != 0 or not editing.is_op(node, *_REDUCES):
+        if rank is None or index != 0 or not editing.is_op(node, *REDUCTIONS):
             return False
         absorbs = 1 in (reduced_axes(node, rank) or ())
         if absorbs:
@@ -191,7 +170,7 @@ class ChannelGroup:
         if rank is None or count is None or not _keeps_channels(node, rank, count):
             return False
         others = range(1, len(node.inputs))
-        if editing.is_op(node, *BINARY):
+        if editing.is_op(node, *BROADCAST):
             others = range(len(node.inputs))
         else:
             self._assign(node.inputs[0], order)
@@ -209,7 +188,7 @@ class ChannelGroup:
         if editing.is_op(node, "BatchNormalization"):
             self._permute_weight(node, index, 0, order, count)
             return
-        if not editing.is_op(node, *BINARY):
+        if not editing.is_op(node, *BROADCAST):
             return
         if editing.rank(other) is None:
             raise BlockedError("shapes are unknown")
@@ -329,14 +308,14 @@ def _keeps_channels(node: ir.Node, rank: int, count: int) -> bool:
         return False
     if editing.dimension(output, 1) != count:
         return False
-    if editing.is_op(node, *_REDUCES):
+    if editing.is_op(node, *REDUCTIONS):
         return _reduces_behind_channels(node)
     if editing.rank(output) != rank:
         return False
-    if editing.is_op(node, *UNARY, *POOLS, *BINARY):
-        return True
-    if editing.is_op(node, "Clip", "QuantizeLinear", "DequantizeLinear"):
+    if editing.is_op(node, "Clip", *QDQ):
         return all(editing.rank(value) == 0 for value in node.inputs[1:] if value is not None)
+    if editing.is_op(node, *UNARY, *POOLS, *BROADCAST):
+        return True
     if editing.is_op(node, "BatchNormalization"):
         return not editing.attribute(node, "training_mode", 0)
     if editing.is_op(node, "Slice"):

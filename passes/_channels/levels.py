@@ -10,6 +10,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import AFFINE, GLOBAL_POOLS
 from lprc.core.graph.reduction import reduced_axes
 from lprc.passes._channels.axes import POOLS, aligned_axis, channel_slice, slice_bounds
 
@@ -102,7 +103,7 @@ def _levels(node: ir.Node, known: Known) -> Levels | None:
     if editing.is_op(node, "Concat"):
         return _concat(node, known)
     first = known.get(node.inputs[0]) if node.inputs and node.inputs[0] is not None else None
-    if editing.is_op(node, "Add", "Sub", "Mul", "Div"):
+    if editing.is_op(node, *AFFINE):
         return _binary(node, known)
     if first is None:
         return None
@@ -184,11 +185,15 @@ def _slice(node: ir.Node, first: Levels) -> Levels | None:
     return None if taken is None else first.take(taken.indices)
 
 
+# A p-norm of equal numbers is another number.
+_KEEPS_LEVEL = GLOBAL_POOLS - {"GlobalLpPool"} | {"MaxPool"}
+
+
 def _pool(node: ir.Node, first: Levels) -> Levels | None:
     if pads(node) and any(size > 1 for size in editing.attribute(node, "dilations", ())):
         # A window may have nothing but padding in it.
         return None
-    if editing.is_op(node, "MaxPool", "GlobalAveragePool", "GlobalMaxPool"):
+    if editing.is_op(node, *_KEEPS_LEVEL):
         return first
     if not editing.is_op(node, "AveragePool"):
         return None

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import range_of
+from lprc.core.graph.operators import AVERAGES
 from lprc.passes._fitting.unfold import Unfolded, unfolded
 
 Float = NDArray[np.float64]
@@ -103,7 +104,8 @@ def _of_node(node: ir.Node, found: dict[ir.Value, ChannelStatistics]) -> Channel
     return _linear(layer, inputs[0]) if isinstance(layer, Unfolded) else None
 
 
-_KEPT = ("Identity", "Dropout", "GlobalAveragePool", "AveragePool")
+# A ReduceMean may be one over the channels.
+_KEPT = AVERAGES - {"ReduceMean"} | {"Identity", "Dropout"}
 """Operators that keep channels' means; averages keep deviations too, as if neighbours agreed."""
 
 

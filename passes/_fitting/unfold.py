@@ -12,7 +12,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core.graph import editing
-from lprc.core.quantization.placement import LINEAR
+from lprc.core.graph.operators import LINEAR
 
 CHUNK = 1 << 22
 """The most elements of im2col that are in memory at once: 16 MiB of float32."""

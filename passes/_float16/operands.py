@@ -9,9 +9,9 @@ import onnx_ir as ir
 
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import range_of
+from lprc.core.graph.operators import SOFTMAX
 from lprc.core.graph.reduction import reduced_axes
 from lprc.passes._float16.fits import SMALLEST_NORMAL
-from lprc.passes._float16.operators import SOFTMAX
 
 _EXACT_INTEGERS = 2048.0
 """Up to here float16 holds every integer."""

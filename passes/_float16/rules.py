@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import range_of
+from lprc.core.graph.operators import QDQ, SOFTMAX
 from lprc.core.graph.provenance import origins
 from lprc.passes._float16.fits import range_misfit, weight_misfit
 from lprc.passes._float16.operands import (
@@ -18,7 +19,7 @@ from lprc.passes._float16.operands import (
     is_unsafe_cast,
     summed_elements,
 )
-from lprc.passes._float16.operators import KNOWN, NEVER, QUANTIZES, SOFTMAX, STEEP, SUMS
+from lprc.passes._float16.operators import KNOWN, NEVER, STEEP, SUMS
 from lprc.passes._float16.ports import half_inputs, half_outputs, has_unknown_types, is_float
 from lprc.passes._float16.scales import scale_misfit
 
@@ -77,7 +78,7 @@ class Rules:
     def _by_option(self, node: ir.Node) -> str | None:
         if node.op_type in self.kept.ops:
             return "kept by keep-ops"
-        if node.op_type in QUANTIZES and not self.kept.half_scales:
+        if node.op_type in QDQ and not self.kept.half_scales:
             return "kept by scales=float32"
         names = {node.name, *origins(node)}
         return None if self.kept.nodes.isdisjoint(names) else "kept by keep-nodes"
@@ -162,7 +163,7 @@ class Rules:
         )
 
     def _by_weight(self, node: ir.Node) -> str | None:
-        if node.op_type in QUANTIZES:
+        if node.op_type in QDQ:
             return scale_misfit(node)
         for index, value in half_inputs(node, self.opset):
             # A bound of Clip may become Inf: it then bounds nothing, and did so before.

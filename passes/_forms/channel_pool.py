@@ -8,35 +8,15 @@ from typing import Literal
 import onnx_ir as ir
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import GLOBAL_POOLS, NORMALIZATIONS, POOLS, SOFTMAX, UNARY
 
 Form = Literal["volume", "flat", "transposed"]
 
-_KEEPS_RANK = [
-    "Relu",
-    "LeakyRelu",
-    "PRelu",
-    "Clip",
-    "Sigmoid",
-    "Tanh",
-    "Elu",
-    "Selu",
-    "HardSwish",
-    "HardSigmoid",
-    "Softplus",
-    "Identity",
-    "BatchNormalization",
-    "InstanceNormalization",
-    "LRN",
-    "AveragePool",
-    "MaxPool",
-    "GlobalAveragePool",
-    "GlobalMaxPool",
-    "Dropout",
-    "Slice",
-    "Concat",
-    "Pad",
-    "Cast",
-]
+_KEEPS_RANK = (
+    UNARY | POOLS | GLOBAL_POOLS | NORMALIZATIONS | SOFTMAX
+    | {"BatchNormalization", "Concat", "PRelu", "Pad", "Slice", "Transpose"}
+)  # fmt: skip
+"""Operators whose result has the rank of their first input."""
 
 
 @dataclass(frozen=True)

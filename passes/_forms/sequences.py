@@ -10,25 +10,18 @@ import numpy as np
 import onnx_ir as ir
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import MAKES_SEQUENCE, READS_SEQUENCE
 from lprc.core.graph.provenance import inherit
 
 Element = Callable[[], ir.Value]
 """Finds or makes one tensor of a sequence; asked late, because rewrites replace values."""
 
-SEQUENCES = (
-    "Identity",
-    "SequenceConstruct",
-    "SequenceEmpty",
-    "SequenceErase",
-    "SequenceInsert",
-    "SplitToSequence",
-)
+# What a SequenceMap puts in is the business of its graph.
+SEQUENCES = MAKES_SEQUENCE - {"SequenceMap"} | {"Identity"}
 """Operators that put out a sequence."""
 
-READERS = ("ConcatFromSequence", "SequenceAt", "SequenceLength")
-"""Operators that read a sequence and put out a tensor."""
-
-_FROM_SEQUENCE = ("Identity", "SequenceErase", "SequenceInsert")
+_FROM_SEQUENCE = SEQUENCES - {"SequenceConstruct", "SequenceEmpty", "SplitToSequence"}
+"""Those that read one, too."""
 
 
 class _UnknownError(Exception):
@@ -39,7 +32,7 @@ class Sequences:
     """The sequences that some nodes make and read.
 
     Args:
-        nodes: The SEQUENCES and READERS of a model, each behind those it depends on.
+        nodes: The SEQUENCES and READS_SEQUENCE of a model, each behind those it depends on.
         max_parts: How many parts a SplitToSequence may have.
 
     Attributes:
@@ -66,7 +59,7 @@ class Sequences:
 
     def read_by(self, node: ir.Node) -> list[Element] | None:
         """The elements of the sequence that the reader `node` reads, if it can do without it."""
-        sequence = node.inputs[0] if editing.is_op(node, *READERS) else None
+        sequence = node.inputs[0] if editing.is_op(node, *READS_SEQUENCE) else None
         if sequence is None or sequence in self._blocked:
             return None
         return self._elements.get(sequence)
@@ -79,7 +72,7 @@ class Sequences:
             free = False
         for use in sequence.uses():
             output = use.node.outputs[0]
-            if use.idx == 0 and editing.is_op(use.node, *READERS, *_FROM_SEQUENCE):
+            if use.idx == 0 and editing.is_op(use.node, *READS_SEQUENCE, *_FROM_SEQUENCE):
                 free &= output not in self._unknown and output not in self._blocked
             else:
                 self.reasons[use.node] = f"{use.node.op_type} reads the sequence"

@@ -9,29 +9,6 @@ from lprc.passes._pruning.cuts import Cut
 from lprc.passes._pruning.trace import Axes, Trace
 from lprc.passes._pruning.union import Ids
 
-UNARY = frozenset(
-    [
-        "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cast", "Ceil", "Celu", "Clip",
-        "Cos", "Cosh", "Dropout", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish",
-        "Identity", "IsInf", "IsNaN", "LeakyRelu", "Log", "Mish", "Neg", "Not", "Reciprocal",
-        "Relu", "Round", "Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh", "Softplus", "Softsign",
-        "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu",
-    ]
-)  # fmt: skip
-"""Operators that map each element of their first input by itself; other inputs are scalars."""
-
-BROADCAST = frozenset(
-    [
-        "Add", "And", "BitShift", "Div", "Equal", "Greater", "GreaterOrEqual", "Less",
-        "LessOrEqual", "Max", "Mean", "Min", "Mod", "Mul", "Or", "PRelu", "Pow", "Sub", "Sum",
-        "Where", "Xor",
-    ]
-)  # fmt: skip
-"""Operators on elements at the same place, after broadcasting."""
-
-POOLS = frozenset(["AveragePool", "LpPool", "MaxPool"])
-GLOBAL_POOLS = frozenset(["GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool"])
-
 
 def unary(trace: Trace, node: ir.Node) -> None:
     """The first output has the axes of the first input."""

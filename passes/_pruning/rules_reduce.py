@@ -11,10 +11,6 @@ from lprc.passes._pruning.trace import Axes, Trace
 SUMS = frozenset(["ReduceL1", "ReduceL2", "ReduceSum", "ReduceSumSquare"])
 """What does not change when channels that are zero are left out."""
 
-REDUCES = SUMS | {
-    "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
-}  # fmt: skip
-
 
 def reduce(trace: Trace, node: ir.Node) -> None:
     """A reduction over labelled axes counts what is gone as zero; if it can't, it blocks."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
-from lprc.core.graph import editing
+from lprc.core.graph import editing, operators
 from lprc.passes._pruning import (
     rules_elementwise,
     rules_linear,
@@ -80,10 +80,9 @@ def _tile(trace: Trace, node: ir.Node) -> None:
 
 
 _RULES: dict[str, Rule] = {
-    **dict.fromkeys(rules_elementwise.UNARY, rules_elementwise.unary),
-    **dict.fromkeys(rules_elementwise.BROADCAST, rules_elementwise.broadcast),
-    **dict.fromkeys(rules_elementwise.POOLS, rules_elementwise.pool),
-    **dict.fromkeys(rules_elementwise.GLOBAL_POOLS, rules_elementwise.pool),
+    **dict.fromkeys(operators.UNARY, rules_elementwise.unary),
+    **dict.fromkeys(operators.BROADCAST, rules_elementwise.broadcast),
+    **dict.fromkeys(operators.POOLS | operators.GLOBAL_POOLS, rules_elementwise.pool),
     **dict.fromkeys(
         ["BatchNormalization", "InstanceNormalization"], rules_elementwise.per_channel
     ),
@@ -91,7 +90,7 @@ _RULES: dict[str, Rule] = {
         ["Hardmax", "LayerNormalization", "LogSoftmax", "LpNormalization", "RMSNormalization",
          "Softmax"], rules_elementwise.over_axes,
     ),
-    **dict.fromkeys(rules_reduce.REDUCES, rules_reduce.reduce),
+    **dict.fromkeys(operators.REDUCTIONS, rules_reduce.reduce),
     **dict.fromkeys(["ArgMax", "ArgMin"], rules_reduce.arg),
     **dict.fromkeys(["Conv", "ConvTranspose"], rules_linear.conv),
     **dict.fromkeys(["Reshape", "Flatten"], rules_reshape.reshape),

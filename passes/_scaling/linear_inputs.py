@@ -13,8 +13,6 @@ from lprc.core.graph.annotations import GRID
 
 Float = NDArray[np.float64]
 
-LINEAR = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-
 LARGEST_SCALE = 2.0**20
 """No channel should be scaled by more, or by less than its reciprocal: so that a weight scaled on
 both sides keeps float32's precision."""

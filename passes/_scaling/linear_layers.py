@@ -11,6 +11,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import LINEAR
 from lprc.core.graph.provenance import inherit
 
 Float = NDArray[np.float64]
@@ -81,7 +82,7 @@ def of_output(value: ir.Value | None, channels: int) -> Linear | str:
         return NOT_LINEAR
     if editing.is_op(node, "Add"):
         return _matmul_add(node, value, channels)
-    if not editing.is_op(node, "Conv", "ConvTranspose", "Gemm", "MatMul"):
+    if not editing.is_op(node, *LINEAR):
         return NOT_LINEAR
     if not editing.is_private(value):
         return SHARED_OUTPUT

@@ -11,10 +11,10 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import LINEAR
 from lprc.passes._scaling import linear_layers as linear
 from lprc.passes._scaling.homogeneous import Step, before
 from lprc.passes._scaling.linear_inputs import (
-    LINEAR,
     axes_behind_channels,
     magnitudes,
     why_not_scalable,

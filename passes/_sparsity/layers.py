@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import grid_of
+from lprc.core.graph.operators import LINEAR
 from lprc.core.graph.provenance import origins
 from lprc.core.graph.weight_sparsity import Pattern, Weight, why_not
 from lprc.core.passing.pass_base import PassContext
-from lprc.core.quantization.placement import LINEAR
 from lprc.passes._fitting.bias import bias_of
 from lprc.passes._fitting.unfold import Unfolded, unfolded
 

@@ -7,7 +7,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from lprc.core.graph import editing, provenance
+from lprc.core.graph import editing, operators, provenance
 from lprc.core.graph.annotations import RANGE, Range, set_range
 from lprc.core.onnx_io import model_io
 from lprc.core.quantization.placement import SHARE_LIMIT, Plan, Rules, plan
@@ -22,10 +22,12 @@ CONSTANTS = (
 )
 
 
-def network(body: str, outputs: str = "y", **ranges: tuple[float, float]) -> ir.Model:
+def network(
+    body: str, outputs: str = "y", opset: int = 20, **ranges: tuple[float, float]
+) -> ir.Model:
     """A graph with the range [-1, 1] on every activation that `ranges` does not name."""
     declared = ", ".join(f"float[] {name}" for name in outputs.split(", "))
-    text = f"""<ir_version: 9, opset_import: ["" : 20]>
+    text = f"""<ir_version: 9, opset_import: ["" : {opset}]>
     g (float[1,4,4,4] x, float[1,4,4,4] x2, float[1,4] m, bool flag) => ({declared})
     <{CONSTANTS}> {{ {body} }}"""
     proto = onnx.parser.parse_model(text)
@@ -220,6 +222,19 @@ def test_outputs():
     assert inputs(found) == ["a<-x", "i<-r"]
     assert [value.name for value in found.outputs] == ["r", "j"]
     assert set(ranges(found)) == {"x", "r", "j"}
+
+
+ACTIVATED = {op: f"{op}(a)" for op in operators.ACTIVATIONS} | {"PRelu": "PRelu(a, d)"}
+
+
+@pytest.mark.parametrize("op", sorted(ACTIVATED))
+def test_what_a_linear_operator_puts_out_is_quantised_behind_its_activation(op):
+    body = f"a = Conv(x, w) r = {ACTIVATED[op]} i = GlobalAveragePool(r) y = Conv(i, w)"
+    found = plan(network(body, opset=24), Rules(outputs=True))
+    assert [value.name for value in found.outputs] == ["r"]
+    body = f"a = Conv(x, w) r = {ACTIVATED[op]} i = Conv(a, w) y = Add(r, i)"
+    shared = plan(network(body, opset=24), Rules(share=True)).shared
+    assert [value.name for value in shared] == ["x"]
 
 
 def test_an_output_that_leaves_through_a_carrier():

@@ -10,11 +10,13 @@ from applying import apply_pass
 from fake_quantisation import snr
 from hypothesis import given, settings
 from onnx import numpy_helper
+from quantised_graphs import found as violations
 from random_dead_channels import dead_networks
 
 from lprc.core.errors import UsageError
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import Grid, Range, range_of, set_grid, set_range
+from lprc.core.graph.operators import ACTIVATIONS
 from lprc.core.onnx_io import model_io
 from lprc.core.quantization.affine import activation_params, fake_quantize, weight_scale
 from lprc.core.running.numerics import run
@@ -25,6 +27,7 @@ from lprc.passes.insert_qdq import InsertQDQ
 WEIGHTS = {
     "w": (4, 3, 3, 3), "b": (4,), "v": (5, 4, 1, 1), "t": (4, 3, 2, 2), "t_bias": (6,),
     "g": (8, 6), "gt": (6, 8), "left": (7, 5), "row": (1, 8), "eight": (8,), "one_value": (1,),
+    "slope": (4, 1, 1),
 }  # fmt: skip
 
 
@@ -94,6 +97,20 @@ def test_eight_bits_come_near_the_float_model(name, options):
     if "its output leaves the graph in float" not in reasons:
         assert "QuantizeLinear" in [node.op_type for node in after.graph]
         assert noise(before, after) > 28
+
+
+ACTIVATED = {op: f"{op}(a)" for op in ACTIVATIONS} | {"PRelu": "PRelu(a, slope)"}
+
+
+@pytest.mark.parametrize("options", ["OpenVINO", "ONNX Runtime"])
+@pytest.mark.parametrize("op", sorted(ACTIVATED))
+def test_no_pair_comes_between_a_conv_and_its_activation(op, options):
+    body = f"a = Conv(x, w, b) r = {ACTIVATED[op]} p = GlobalAveragePool(r) y = Conv(p, v)"
+    before = network(body, opset=24)
+    after, _ = quantised(before, **OPTIONS[options])
+    assert not violations(after, "qdq-dangling")
+    assert [node.op_type for node in after.graph if node.inputs[0].name == "a"] == [op]
+    assert noise(before, after) > 28
 
 
 @pytest.mark.parametrize("options", OPTIONS)

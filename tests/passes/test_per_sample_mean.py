@@ -32,6 +32,8 @@ FORMS = {
     ),
     "twice the mean": "m = ReduceMean<keepdims=0>(s) d = Add(m, m) y = Div(x, d)",
     "mean first": "m = ReduceMean<keepdims=0>(s) y = Sub(m, x)",
+    "sum of any number": "m = ReduceMean<keepdims=0>(s) y = Sum(m, x)",
+    "any function of an element": "m = ReduceMean<keepdims=0>(s) e = Softsign(m) y = Mul(x, e)",
 }
 
 
@@ -64,7 +66,7 @@ def test_axes_are_an_attribute_in_older_opsets(rewrite):
             "m = ReduceMean<keepdims=0>(s) c = Softmax<axis=0>(s) k = Expand(m, all) y = Mul(c, c)",
             "mean feeds Expand",
         ),
-        ("m = ReduceMean<keepdims=0>(s) q = Sum(m, x) y = Neg(q)", "mean feeds Sum"),
+        ("m = ReduceMean(s) q = Softmax<axis=1>(m) y = Mul(x, q)", "mean feeds Softmax"),
     ],
 )
 def test_means_that_stay(rewrite, middle, reason):

@@ -28,11 +28,11 @@ WEIGHTS |= {"g": (8, 4, 1, 1), "q": (5, 2, 1, 1), "w3": (3, 3, 1, 1)}
 SLICE = "t = Slice(r, zero, end, one, two) z = Conv(t, h)"
 
 
-def network(body: str, outputs: str = "y, z") -> onnx.ModelProto:
+def network(body: str, outputs: str = "y, z", opset: int = 17) -> onnx.ModelProto:
     declared = ", ".join(
         f"float[{n}] {o}" for o, n in ((o.strip(), "A,B,C,D") for o in outputs.split(","))
     )
-    text = f"""<ir_version: 8, opset_import: ["" : 17]>
+    text = f"""<ir_version: 8, opset_import: ["" : {opset}]>
     agraph (float[N,3,6,6] x, bool[1] flag) => ({declared}) <{BOUNDS}> {{ {body} }}"""
     model = onnx.parser.parse_model(text)
     used = {name for node in model.graph.node for name in node.input}
@@ -45,8 +45,8 @@ def network(body: str, outputs: str = "y, z") -> onnx.ModelProto:
     return model
 
 
-def check(rewrite, body, outputs="y, z"):
-    return rewrite(model_io.from_proto(network(body, outputs)), ReorderChannels())
+def check(rewrite, body, outputs="y, z", opset=17):
+    return rewrite(model_io.from_proto(network(body, outputs, opset)), ReorderChannels())
 
 
 def slices_are_contiguous(found) -> bool:
@@ -85,6 +85,22 @@ def test_the_slice_becomes_contiguous(rewrite, form):
     assert not found.reasons
     assert slices_are_contiguous(found)
     assert "Slice" in found.ops
+
+
+ELEMENTWISE = {
+    **{op: f"r = {op}(a)" for op in ("Acos", "Atan", "Gelu", "Shrink", "Swish", "Tan")},
+    "Clip": "r = Clip(a)",
+    "Mean": "r = Mean(c, a)",
+    "Sum": "r = Sum(a, c, s)",
+    "Where": "o = Greater(a, c) r = Where(o, a, s)",
+}
+
+
+@pytest.mark.parametrize("op", ELEMENTWISE)
+def test_every_elementwise_operator_keeps_channels_apart(rewrite, op):
+    found = check(rewrite, f"a = Conv(x, w, b) {ELEMENTWISE[op]} y = Conv(r, v) {SLICE}", opset=24)
+    assert not found.reasons
+    assert slices_are_contiguous(found)
 
 
 BLOCKED = {

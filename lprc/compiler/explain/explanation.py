@@ -17,12 +17,12 @@ from lprc.compiler.explain.inspection import model_file
 from lprc.compiler.explain.name_lookup import Match, find_name
 from lprc.core.errors import UsageError
 from lprc.core.graph import editing
+from lprc.core.graph.operators import LINEAR
 from lprc.core.graph.provenance import origins
 from lprc.core.onnx_io.model_io import load
 from lprc.core.passing.pass_order import quantizes
 from lprc.core.passing.registry import pass_class
 from lprc.core.quantization.around import Quantization, around
-from lprc.core.quantization.placement import LINEAR
 from lprc.core.quantization.qdq import is_integer_operator, qdq, uses
 from lprc.core.quantization.requested import is_quantized
 

@@ -13,12 +13,13 @@ from lprc.compiler.report.findings import Findings
 from lprc.compiler.report.graphs import Strings
 from lprc.core.costs.statistics import LayerRow, layer_rows
 from lprc.core.graph import editing
+from lprc.core.graph.operators import QDQ
 from lprc.core.graph.printer import type_text
 from lprc.core.graph.provenance import origins
 from lprc.core.passing.pass_order import State
 from lprc.core.quantization.qdq import is_constant, qdq, roots
 
-_PLUMBING = ("QuantizeLinear", "DequantizeLinear", "Constant")
+_PLUMBING = QDQ | {"Constant"}
 
 _COLUMNS = (
     "layer", "operator", "output", "precision", "in float because", "parameters", "MACs",

@@ -12,19 +12,8 @@ from collections.abc import Callable
 import onnx_ir as ir
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import CONVOLUTIONS, PRODUCTS, RECURRENT, WEIGHT_INPUT
 from lprc.core.graph.sizes import Sizes
-
-CONVOLUTIONS = {"Conv": 1, "ConvInteger": 1, "ConvTranspose": 1, "DeformConv": 1, "QLinearConv": 3}
-"""The operators that slide a kernel, and the input that is the kernel."""
-
-PRODUCTS = {"Gemm": 1, "MatMul": 1, "MatMulInteger": 1, "QLinearMatMul": 3}
-"""The operators that multiply matrices, and the input that is the second one."""
-
-RECURRENT = ("GRU", "LSTM", "RNN")
-"""The operators with the matrices W at input 1 and R at input 2."""
-
-UNCOUNTED = ("Attention", "Einsum")
-"""ONNX operators that multiply and accumulate too, and are not counted."""
 
 Counts = Callable[[ir.Value | None], list[int]]
 """The dimensions of a value, with 1 for those that are not known."""
@@ -33,7 +22,7 @@ Counts = Callable[[ir.Value | None], list[int]]
 def node_macs(node: ir.Node, sizes: Sizes) -> int:
     """The multiply-accumulates of `node` by itself, without those in its subgraphs."""
     if editing.is_op(node, *CONVOLUTIONS):
-        index = CONVOLUTIONS[node.op_type]
+        index = WEIGHT_INPUT[node.op_type]
         weight = sizes.counts(editing.input_at(node, index))
         # The weight's first axis has all output channels (input channels, of a ConvTranspose);
         # its second axis those that one of them meets: with groups no more than a group's.
@@ -53,7 +42,7 @@ def applications(node: ir.Node, index: int, counts: Counts) -> int:
         dims = counts(moved)
         return math.prod(dims[:1]) * math.prod(dims[2:])
     dims = counts(node.outputs[0])
-    first = index < PRODUCTS[node.op_type]
+    first = index < WEIGHT_INPUT[node.op_type]
     own = len(dims) - 2 if first and len(dims) > 1 else len(dims) - 1
     return math.prod(dim for axis, dim in enumerate(dims) if axis != own)
 
@@ -61,7 +50,7 @@ def applications(node: ir.Node, index: int, counts: Counts) -> int:
 def _inner(node: ir.Node, sizes: Sizes) -> int:
     """The length of the dot products of a matrix product."""
     left = sizes.shape(node.inputs[0])
-    right = sizes.shape(node.inputs[PRODUCTS[node.op_type]])
+    right = sizes.shape(node.inputs[WEIGHT_INPUT[node.op_type]])
     gemm = node.op_type == "Gemm"
     turned = gemm and editing.attribute(node, "transA", 0)
     known = None if not left else left[0 if turned else -1]

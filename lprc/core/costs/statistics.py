@@ -11,12 +11,20 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core.costs.activation_memory import peak_bytes
-from lprc.core.costs.macs import CONVOLUTIONS, PRODUCTS, RECURRENT, UNCOUNTED, node_macs
+from lprc.core.costs.macs import node_macs
 from lprc.core.graph import editing
 from lprc.core.graph.constants import constant_tensor, tensor_bytes
+from lprc.core.graph.operators import (
+    BIAS_INPUTS,
+    CONTRACTIONS,
+    CONVOLUTIONS,
+    PRODUCTS,
+    RECURRENT,
+    WEIGHT_INPUT,
+)
 from lprc.core.graph.provenance import origins
 from lprc.core.graph.sizes import Sizes
-from lprc.core.graph.weight_sparsity import Pattern, weight_of, why_not
+from lprc.core.graph.weight_sparsity import SPARSE, Pattern, weight_of, why_not
 
 
 @dataclass(frozen=True)
@@ -112,18 +120,11 @@ def layer_rows(model: ir.Model) -> list[LayerRow]:
 _NO_PARAMETERS = (ir.DataType.INT64, ir.DataType.BOOL, ir.DataType.STRING)
 
 _PARAMETERS: dict[str, tuple[int, ...]] = {
-    **{name: (index,) for name, index in CONVOLUTIONS.items()},
-    **dict.fromkeys(PRODUCTS, (0, 1)),
+    **{name: (WEIGHT_INPUT[name],) for name in CONVOLUTIONS},
+    **{name: (0, WEIGHT_INPUT[name]) for name in PRODUCTS},
     **dict.fromkeys(RECURRENT, (1, 2)),
-    "QLinearMatMul": (0, 3),
 }
 """Which inputs may be weights."""
-
-_BIASES = {
-    "Conv": (2,), "ConvTranspose": (2,), "DeformConv": (3,), "Gemm": (2,), "QLinearConv": (8,),
-    "GRU": (3,), "LSTM": (3, 7), "RNN": (3,),
-}  # fmt: skip
-"""Which inputs are added: biases, and the peepholes of an LSTM."""
 
 
 def _inlined(model: ir.Model) -> ir.Model:
@@ -153,13 +154,13 @@ def _nonzero(array: NDArray[Any]) -> int:
 
 
 def _is_uncounted(node: ir.Node) -> bool:
-    return node.domain not in editing.ONNX_DOMAIN or node.op_type in UNCOUNTED
+    return node.domain not in editing.ONNX_DOMAIN or node.op_type in CONTRACTIONS
 
 
 def _row(node: ir.Node, sizes: Sizes) -> LayerRow:
     weights = [_constant(node, index) for index in _PARAMETERS[node.op_type]]
     arrays = [array for array in weights if array is not None and array.size]
-    biases = [_constant(node, index) for index in _BIASES.get(node.op_type, ())]
+    biases = [_constant(node, index) for index in BIAS_INPUTS.get(node.op_type, ())]
     count = sum(array.size for array in arrays)
     shape, dtype = sizes.shape(node.outputs[0]), sizes.dtype(node.outputs[0])
     return LayerRow(
@@ -185,12 +186,12 @@ def _constant(node: ir.Node, index: int) -> NDArray[Any] | None:
 
 
 def _patterns(node: ir.Node) -> tuple[str, ...]:
-    weight = weight_of(node) if editing.is_op(node, "Conv", "Gemm", "MatMul") else None
+    weight = weight_of(node) if editing.is_op(node, *SPARSE) else None
     return () if weight is None else tuple(map(str, weight.patterns))
 
 
 def _not_sparse(node: ir.Node) -> str | None:
-    if not editing.is_op(node, "Conv", "Gemm", "MatMul"):
+    if not editing.is_op(node, *SPARSE):
         return f"no sparse kernels for {node.op_type}"
     weight = weight_of(node)
     if weight is None:

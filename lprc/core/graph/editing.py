@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from lprc.core.graph.operators import WITH_SUBGRAPHS
 from lprc.core.graph.provenance import inherit
 
 ONNX_DOMAIN = ("", "ai.onnx")
@@ -20,15 +21,12 @@ def graphs(model: ir.Model) -> Iterator[ir.Graph]:
     yield from subgraphs(model.graph)
 
 
-_WITH_SUBGRAPHS = frozenset(["If", "Loop", "Scan", "SequenceMap"])
-
-
 def subgraphs(graph: ir.Graph) -> Iterator[ir.Graph]:
     """Every graph inside `graph`, at any depth; much faster than onnx-ir's general traversal."""
     pending = [graph]
     while pending:
         for node in pending.pop():
-            if node.op_type not in _WITH_SUBGRAPHS and node.domain in ONNX_DOMAIN:
+            if node.op_type not in WITH_SUBGRAPHS and node.domain in ONNX_DOMAIN:
                 continue
             for attribute in node.attributes.values():
                 if attribute.type == ir.AttributeType.GRAPH:

@@ -15,6 +15,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import LINEAR
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def why_not(node: ir.Node, inputs: int, pattern: Pattern) -> str | None:
         inputs: Its input channels (of one group, for Conv).
         pattern: In groups of input channels.
     """
-    if not editing.is_op(node, *_SPARSE):
+    if not editing.is_op(node, *SPARSE):
         return f"no sparse kernels for {node.op_type}"
     if inputs == 1:
         return "a depthwise Conv has one input channel a group"
@@ -105,7 +106,9 @@ def why_not(node: ir.Node, inputs: int, pattern: Pattern) -> str | None:
     return None
 
 
-_SPARSE = ("Conv", "Gemm", "MatMul")
+# No runtime has a sparse kernel for ConvTranspose.
+SPARSE = LINEAR - {"ConvTranspose"}
+"""Operators whose weights runtimes multiply by sparsely."""
 
 COMMON = (Pattern(1, 4), Pattern(2, 4))
 """The patterns that are looked for."""
@@ -118,7 +121,7 @@ def weights(model: ir.Model) -> Iterator[Weight]:
     """
     for graph in editing.graphs(model):
         for node in graph:
-            found = weight_of(node) if editing.is_op(node, *_SPARSE) else None
+            found = weight_of(node) if editing.is_op(node, *SPARSE) else None
             if found is not None and found.array.shape[found.axis] != 1:
                 yield found
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import zip_longest
 
+from lprc.core.graph.operators import COMMUTATIVE
 from lprc.core.graph_diff.interface import output_pairs
 from lprc.core.graph_diff.matching import Matching
 from lprc.core.graph_diff.nodes import reference
 from lprc.core.graph_diff.outline import BodyOutline, NodeOutline, ValueOutline
 from lprc.core.graph_diff.result import Rewiring, Source
-
-_COMMUTATIVE = frozenset(["Add", "And", "BitwiseAnd", "BitwiseOr", "Equal", "Mul", "Or", "Xor"])
 
 
 def rewirings(
@@ -34,7 +33,7 @@ def _node(
     pairs = list(zip_longest(node.inputs, other.inputs))
     if all(matching.same(*pair) for pair in pairs):
         return
-    if node.operator in _COMMUTATIVE and len(pairs) == 2:
+    if node.operator in COMMUTATIVE and len(pairs) == 2:
         swapped = zip_longest(node.inputs, reversed(other.inputs))
         if all(matching.same(*pair) for pair in swapped):
             return

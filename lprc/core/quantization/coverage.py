@@ -7,15 +7,13 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from lprc.core.graph import editing
-from lprc.core.quantization.placement import LINEAR
-from lprc.core.quantization.qdq import INTEGER_OPERATORS, is_constant, qdq, roots
+from lprc.core.graph.operators import CONVOLUTIONS, INTEGER, LINEAR, PRODUCTS
+from lprc.core.quantization.qdq import is_constant, qdq, roots
 from lprc.core.quantization.requested import is_quantized
 
 _STANDS_FOR = {
-    "ConvInteger": "Conv",
-    "MatMulInteger": "MatMul",
-    "QLinearConv": "Conv",
-    "QLinearMatMul": "MatMul",
+    name: name.removeprefix("QLinear").removesuffix("Integer")
+    for name in INTEGER & (CONVOLUTIONS | PRODUCTS)
 }
 
 
@@ -42,7 +40,7 @@ def coverage(model: ir.Model) -> dict[str, Coverage]:
             if editing.is_op(node, *LINEAR) and not is_constant(node.outputs[0]):
                 both = is_quantized(node)
                 found.setdefault(node.op_type, []).append((both, not both and _is_half(node)))
-            elif editing.is_op(node, *INTEGER_OPERATORS) and node.op_type in _STANDS_FOR:
+            elif editing.is_op(node, *_STANDS_FOR):
                 found.setdefault(_STANDS_FOR[node.op_type], []).append((True, False))
     return {
         name: Coverage(len(each), sum(both for both, _ in each), sum(half for _, half in each))

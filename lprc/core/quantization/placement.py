@@ -10,15 +10,16 @@ import onnx_ir as ir
 
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import Range, range_of
+from lprc.core.graph.operators import ACTIVATIONS, LINEAR, MOVES
 from lprc.core.graph.provenance import origins
 
 Residual = Literal["float", "skip", "both"]
 
-LINEAR = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-CARRIERS = (
-    "Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "Reshape",
-    "Resize", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
-)  # fmt: skip
+# MaxPool chooses elements, and Resize does where it is to the nearest. What picks elements by
+# computed places stands around activations so rarely that no runtime was tried with it in int8.
+CARRIERS = (MOVES | {"MaxPool", "Resize"}) - {
+    "Compress", "GatherElements", "GatherND", "ReverseSequence",
+}  # fmt: skip
 """Operators that only choose or move elements: they commute with quantisation."""
 
 
@@ -41,8 +42,8 @@ class Rules:
             because the runtime's kernel changes scales on the way.
     """
 
-    operators: tuple[str, ...] = LINEAR
-    carriers: tuple[str, ...] = CARRIERS
+    operators: tuple[str, ...] = tuple(sorted(LINEAR))
+    carriers: tuple[str, ...] = tuple(sorted(CARRIERS))
     residual: Residual = "float"
     share: bool = False
     outputs: bool = False
@@ -109,9 +110,6 @@ def carried_inputs(node: ir.Node) -> Iterator[tuple[int, ir.Value]]:
     for index, value in enumerate(node.inputs if every else node.inputs[:1]):
         if value is not None:
             yield index, value
-
-
-ACTIVATIONS = ("Clip", "LeakyRelu", "PRelu", "Relu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish")
 
 
 def behind_activation(node: ir.Node) -> ir.Value:

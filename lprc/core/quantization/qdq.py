@@ -12,14 +12,10 @@ from typing import Literal
 import onnx_ir as ir
 
 from lprc.core.graph import editing
-from lprc.core.quantization.placement import CARRIERS, LINEAR, carried_inputs
+from lprc.core.graph.operators import BIAS_INPUTS, INTEGER, LINEAR, QDQ
+from lprc.core.quantization.placement import CARRIERS, carried_inputs
 
 Role = Literal["activation", "weight", "bias"]
-
-INTEGER_OPERATORS = (
-    "ConvInteger", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul",
-)  # fmt: skip
-"""ONNX operators that compute on quantised values; other domains' names begin with QLinear."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +164,7 @@ def is_constant(value: ir.Value | None) -> bool:
         for root in roots(pending.pop()):
             producer = root.producer()
             data = editing.input_at(producer, 0) if producer is not None else None
-            if data is not None and editing.is_op(producer, "QuantizeLinear", "DequantizeLinear"):
+            if data is not None and editing.is_op(producer, *QDQ):
                 pending.append(data)
             elif editing.constant(root) is None:
                 return False
@@ -187,7 +183,7 @@ def role(node: Qdq) -> Role:
 
 def is_bias(node: ir.Node, index: int) -> bool:
     """Whether the input `index` of `node` is its bias."""
-    return index == 2 and editing.is_op(node, "Conv", "ConvTranspose", "Gemm")
+    return editing.is_op(node, *LINEAR) and index in BIAS_INPUTS.get(node.op_type, ())
 
 
 def weight_axis(node: ir.Node, index: int, rank: int) -> int | None:
@@ -212,4 +208,4 @@ def is_integer_operator(node: ir.Node | None) -> bool:
     """Whether `node` computes on quantised values by itself."""
     if node is None:
         return False
-    return editing.is_op(node, *INTEGER_OPERATORS) or node.op_type.startswith("QLinear")
+    return editing.is_op(node, *INTEGER) or node.op_type.startswith("QLinear")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from lprc.core.graph import editing
+from lprc.core.graph import editing, operators
 from lprc.core.graph.provenance import describe
-from lprc.core.quantization.qdq import INTEGER_OPERATORS, is_constant
+from lprc.core.quantization.qdq import is_constant
 
 QDQ = "QDQ"
 INTEGER = "integer operators"
@@ -86,9 +86,9 @@ def _nodes(model: ir.Model) -> Iterator[ir.Node]:
 def _kind(node: ir.Node) -> str | None:
     name = node.op_type
     if node.domain in editing.ONNX_DOMAIN:
-        if name in ("QuantizeLinear", "DequantizeLinear"):
+        if name in operators.QDQ:
             return _OF_CONSTANT if is_constant(node.inputs[0]) else QDQ
-        return INTEGER if name in INTEGER_OPERATORS else None
+        return INTEGER if name in operators.INTEGER else None
     if name in _MICROSOFT_WEIGHTS:
         return WEIGHT_ONLY
     if _MICROSOFT_INTEGER.match(name):

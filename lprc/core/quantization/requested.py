@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from lprc.core.graph import editing
-from lprc.core.quantization.placement import LINEAR
+from lprc.core.graph.operators import LINEAR
 from lprc.core.quantization.qdq import is_constant, qdq, roots
 
 _WATCHED = (*LINEAR, "MaxPool")

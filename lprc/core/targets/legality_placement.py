@@ -9,16 +9,10 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import ACTIVATIONS, LINEAR
 from lprc.core.graph.provenance import describe
-from lprc.core.quantization.placement import LINEAR
-from lprc.core.quantization.qdq import Qdq, carried, is_integer_operator, qdq, roots, uses
+from lprc.core.quantization.qdq import Qdq, carried, is_bias, is_integer_operator, qdq, roots, uses
 from lprc.core.targets.legality_kinds import Finding, Kind, Parameter, choice, nodes
-
-ACTIVATIONS = (
-    "Clip", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Relu",
-    "Selu", "Sigmoid", "Softplus", "Swish", "Tanh", "ThresholdedRelu",
-)  # fmt: skip
-"""Operators that runtimes fuse into the linear operator before them."""
 
 _TOLERANCE = 1e-4
 """How far a bias's scale may be from the product of the others: float32 and float16 differ."""
@@ -27,7 +21,7 @@ _TOLERANCE = 1e-4
 def _bias(model: ir.Model, allowed: str) -> Iterator[Finding]:
     for node in nodes(model):
         bias = editing.input_at(node, 2)
-        if bias is None or not editing.is_op(node, "Conv", "ConvTranspose", "Gemm"):
+        if bias is None or not is_bias(node, 2):
             continue
         detail = _bias_detail(node, bias, allowed)
         if detail:

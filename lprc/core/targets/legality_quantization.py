@@ -10,6 +10,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import SINCE
 from lprc.core.graph.provenance import describe
 from lprc.core.quantization.qdq import (
     Qdq,
@@ -235,7 +236,7 @@ _SCALE_SINCE = {"FLOAT16": 19, "BFLOAT16": 19, "FLOAT8E8M0": 24}
 
 def _needs(node: Qdq) -> Iterator[tuple[str, int]]:
     """What `node` uses, with the operator set that brought it."""
-    yield node.node.op_type, 10
+    yield node.node.op_type, SINCE[node.node.op_type]
     if node.dtype is not None and node.dtype.name in _SINCE:
         yield node.dtype.name, _SINCE[node.dtype.name]
     scale = element_type(node.scale)
