@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from lprc.core.targets.legality import check, rule_from_table
+from lprc.core.targets.legality import check
+from lprc.core.targets.rules import rule_from_table
 
 CONV = """
 g (float[1,2,3,3] x) => (float[1,2,3,3] y)

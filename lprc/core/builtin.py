@@ -82,3 +82,17 @@ TARGET_ALIASES: dict[str, str] = {
     "trt-sparse-int8": "tensorrt-sparse-int8",
 }
 """Short names."""
+
+SHARED_PARTS = "lprc.targets"
+"""The package whose ``shared.toml`` holds what targets' files share."""
+
+RUNTIMES: dict[str, str] = {
+    "onnxruntime": "lprc.compiler.runners.builtin:ONNXRUNTIME",
+    "openvino": "lprc.compiler.runners.builtin:OPENVINO",
+    "tensorrt": "lprc.compiler.runners.builtin:TENSORRT",
+    "tvm": "lprc.compiler.runners.builtin:TVM",
+}
+"""Runtime name to ``module:ATTRIBUTE``."""
+
+RUNTIME_ALIASES: dict[str, str] = {"ort": "onnxruntime"}
+"""Short names, by which the command line calls them: ``model.onnx@ort``."""

@@ -16,6 +16,11 @@ def names(table: Mapping[str, str], group: str) -> list[str]:
     return sorted({*table, *_plugins(group)})
 
 
+def is_known(name: str, table: Mapping[str, str], group: str) -> bool:
+    """Whether `load` would find something of that name; nothing is imported."""
+    return name in table or name in _plugins(group)
+
+
 def load(kind: str, name: str, table: Mapping[str, str], group: str) -> Any:
     """Load what `name` stands for in the built-in `table` or in the entry point `group`.
 

@@ -7,7 +7,8 @@ import pytest
 
 from lprc.core.errors import UsageError
 from lprc.core.graph.provenance import set_origins
-from lprc.core.targets.legality import check, rule_from_table
+from lprc.core.targets.legality import check
+from lprc.core.targets.rules import rule_from_table
 
 TEXTS = {"message": "what is wrong", "remedy": "what to do"}
 
@@ -95,5 +96,5 @@ def test_unknown_rule():
 
 
 def test_rule_without_a_remedy():
-    with pytest.raises(UsageError, match="needs a message and a remedy"):
+    with pytest.raises(UsageError, match="rule 'no-functions': key 'remedy' is missing"):
         rule_from_table({"rule": "no-functions", "message": "x"}, "test.toml")

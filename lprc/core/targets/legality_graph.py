@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from lprc.core.graph import editing
 from lprc.core.graph.provenance import describe
-from lprc.core.targets.legality_kinds import Finding, Kind, Parameter, names, nodes, whole_number
+from lprc.core.targets.legality_finding import Check, Finding, nodes
 
 
 def _opset_range(model: ir.Model, minimum: int, maximum: int) -> Iterator[Finding]:
@@ -55,15 +55,13 @@ def _no_functions(model: ir.Model) -> Iterator[Finding]:
         yield f"function '{domain}.{name}'", ""
 
 
-KINDS: dict[str, Kind] = {
-    "opset-range": Kind(
-        _opset_range, {"minimum": Parameter(whole_number), "maximum": Parameter(whole_number)}
-    ),
-    "domains": Kind(_domains, {"allowed": Parameter(names)}),
-    "refused-operators": Kind(_operators, {"refused": Parameter(names)}),
-    "element-types": Kind(_element_types, {"allowed": Parameter(names)}),
-    "kernel-rank": Kind(_kernel_rank),
-    "no-functions": Kind(_no_functions),
-    "static-shapes": Kind(_static_shapes),
+CHECKS: dict[str, Check] = {
+    "opset-range": _opset_range,
+    "domains": _domains,
+    "refused-operators": _operators,
+    "element-types": _element_types,
+    "kernel-rank": _kernel_rank,
+    "no-functions": _no_functions,
+    "static-shapes": _static_shapes,
 }
-"""By the name that a target's TOML uses."""
+"""By the rule that they check."""

@@ -12,7 +12,7 @@ from lprc.core.graph import editing
 from lprc.core.graph.operators import ACTIVATIONS, LINEAR
 from lprc.core.graph.provenance import describe
 from lprc.core.quantization.qdq import Qdq, carried, is_bias, is_integer_operator, qdq, roots, uses
-from lprc.core.targets.legality_kinds import Finding, Kind, Parameter, choice, nodes
+from lprc.core.targets.legality_finding import Check, Finding, nodes
 
 _TOLERANCE = 1e-4
 """How far a bias's scale may be from the product of the others: float32 and float16 differ."""
@@ -178,14 +178,8 @@ def _parted(quantize: Qdq) -> Iterator[str]:
         yield f"it stands between {describe(linear)} and {describe(reader)}"
 
 
-KINDS: dict[str, Kind] = {
-    "qdq-bias": Kind(_bias, {"allowed": Parameter(choice("float", "int32", "any"))}),
-    "qdq-dangling": Kind(
-        _dangling,
-        {
-            "pairs": Parameter(choice("equal", "any"), default="equal"),
-            "activations": Parameter(choice("allowed", "refused"), default="allowed"),
-        },
-    ),
+CHECKS: dict[str, Check] = {
+    "qdq-bias": _bias,
+    "qdq-dangling": _dangling,
 }
-"""By the name that a target's TOML uses."""
+"""By the rule that they check."""

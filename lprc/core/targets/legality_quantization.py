@@ -20,15 +20,7 @@ from lprc.core.quantization.qdq import (
     role,
     weight_axis,
 )
-from lprc.core.targets.legality_kinds import (
-    Finding,
-    Kind,
-    Parameter,
-    choice,
-    element_types,
-    flag,
-    nodes,
-)
+from lprc.core.targets.legality_finding import Check, Finding, nodes
 
 
 def _each(model: ir.Model, details: Callable[[Qdq], Iterator[str]]) -> Iterator[Finding]:
@@ -252,19 +244,11 @@ def _needs(node: Qdq) -> Iterator[tuple[str, int]]:
             yield name, version
 
 
-KINDS: dict[str, Kind] = {
-    "qdq-zero-point": Kind(_zero_point, {"allowed": Parameter(choice("zero", "any"))}),
-    "qdq-types": Kind(
-        _types, {"activations": Parameter(element_types), "weights": Parameter(element_types)}
-    ),
-    "qdq-scale": Kind(_scale, {"float16": Parameter(flag, default=False)}),
-    "qdq-axis": Kind(
-        _axis,
-        {
-            "axes": Parameter(choice("none", "weights", "any")),
-            "blocks": Parameter(choice("none", "weights", "any"), default="none"),
-        },
-    ),
-    "qdq-opset": Kind(_opset),
+CHECKS: dict[str, Check] = {
+    "qdq-zero-point": _zero_point,
+    "qdq-types": _types,
+    "qdq-scale": _scale,
+    "qdq-axis": _axis,
+    "qdq-opset": _opset,
 }
-"""By the name that a target's TOML uses."""
+"""By the rule that they check."""

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
-from lprc.core.errors import UsageError
 from lprc.core.graph.weight_sparsity import weights
-from lprc.core.targets.legality_kinds import Finding, Kind, Parameter
+from lprc.core.targets.legality_finding import Check, Finding
 
 
 def _sparse_weights(model: ir.Model, share: float) -> Iterator[Finding]:
@@ -21,11 +20,7 @@ def _sparse_weights(model: ir.Model, share: float) -> Iterator[Finding]:
         yield "model", f" ({detail}; {share:.0%} is wanted)"
 
 
-def _share(value: object, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise UsageError("must be a number from 0 to 1", where=where)
-    return float(value)
-
-
-KINDS: dict[str, Kind] = {"sparse-weights": Kind(_sparse_weights, {"share": Parameter(_share)})}
-"""By the name that a target's TOML uses."""
+CHECKS: dict[str, Check] = {
+    "sparse-weights": _sparse_weights,
+}
+"""By the rule that they check."""
