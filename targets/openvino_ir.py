@@ -21,13 +21,13 @@ TIME_LIMIT = 600
 """Seconds that a conversion may take."""
 
 
-def emit_fp32(job: EmitJob) -> Emitted:
-    """Write ``model.xml`` and ``model.bin`` with float32 weights."""
+def emit_ir(job: EmitJob) -> Emitted:
+    """Write ``model.xml`` and ``model.bin``; weights have the types of the lowered graph."""
     return Emitted(_emit(job, compress=False))
 
 
-def emit_fp16(job: EmitJob) -> Emitted:
-    """Write ``model.xml`` and ``model.bin`` with float32 weights stored as float16.
+def emit_ir_with_float16_weights(job: EmitJob) -> Emitted:
+    """The same, with float32 weights stored as float16.
 
     That is the IR's own storage format (``compress_to_fp16``): the graph computes in the
     precision of the lowered ONNX, and the weights are rounded to float16 once.

@@ -13,7 +13,7 @@ from lprc.compiler.runners.open import make_runner
 from lprc.core.onnx_io.model_io import load
 from lprc.core.process.worker import WorkerError
 from lprc.core.targets.emitter import EmitJob, TargetOptions
-from lprc.targets.openvino_ir import emit_fp16, emit_fp32
+from lprc.targets.openvino_ir import emit_ir_with_float16_weights, emit_ir
 
 pytest.importorskip("openvino")
 
@@ -42,9 +42,9 @@ def lowered(tmp_path):
 
 
 def test_the_same_bytes_from_anywhere(lowered, tmp_path):
-    first = emit_fp32(job(lowered)).files
+    first = emit_ir(job(lowered)).files
     other = written(tmp_path / "b")
-    second = emit_fp32(job(other)).files
+    second = emit_ir(job(other)).files
     assert [path.name for path in first] == ["model.xml", "model.bin"]
     for one, two in zip(first, second, strict=True):
         assert one.read_bytes() == two.read_bytes()
@@ -52,7 +52,7 @@ def test_the_same_bytes_from_anywhere(lowered, tmp_path):
 
 
 def test_nothing_but_the_record_of_the_conversion_is_dropped(lowered):
-    xml, _ = emit_fp32(job(lowered)).files
+    xml, _ = emit_ir(job(lowered)).files
     net = ElementTree.parse(xml).getroot()
     assert [child.tag for child in net] == ["layers", "edges"]
     assert [layer.get("type") for layer in net.iter("layer")] == [
@@ -61,11 +61,11 @@ def test_nothing_but_the_record_of_the_conversion_is_dropped(lowered):
 
 
 def test_float16_halves_the_weights_and_runs(lowered, tmp_path):
-    _, full = emit_fp32(job(lowered)).files
+    _, full = emit_ir(job(lowered)).files
     size = full.stat().st_size
     x = np.random.default_rng(1).standard_normal((3, 64)).astype(np.float32)
     expected = make_runner(lowered, "ort", threads=1).run({"x": x})["y"]
-    xml, half = emit_fp16(job(lowered)).files
+    xml, half = emit_ir_with_float16_weights(job(lowered)).files
     found = make_runner(xml, "openvino", threads=1).run({"x": x})["y"]
     assert size == 64 * 64 * 4
     assert half.stat().st_size < 0.6 * size
@@ -76,7 +76,7 @@ def test_float16_halves_the_weights_and_runs(lowered, tmp_path):
 def test_a_graph_that_openvino_refuses(tmp_path):
     refused = written(tmp_path / "a", REFUSED)
     with pytest.raises(WorkerError, match=r"m\.onnx: OpenVINO can't convert it: ") as caught:
-        emit_fp32(job(refused))
+        emit_ir(job(refused))
     assert "NoSuchOperator" in caught.value.message
     assert "\n" not in caught.value.message
 
@@ -109,10 +109,10 @@ def save_model(model, path, compress_to_fp16):
 def test_odd_ends_of_the_conversion(lowered, tmp_path, monkeypatch, code, message):
     put_in_front(monkeypatch, tmp_path / "vendor", openvino=code)
     with pytest.raises(WorkerError, match=f"m.onnx: {message}"):
-        emit_fp32(job(lowered))
+        emit_ir(job(lowered))
 
 
 def test_relative_paths(lowered, monkeypatch):
     monkeypatch.chdir(lowered.parents[1])
-    files = emit_fp32(job(lowered.relative_to(lowered.parents[1]))).files
+    files = emit_ir(job(lowered.relative_to(lowered.parents[1]))).files
     assert files == [lowered.with_name("model.xml"), lowered.with_name("model.bin")]
