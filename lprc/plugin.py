@@ -1,8 +1,8 @@
 """What plug-ins are written with: the one module whose names third parties may rely on.
 
-A pass derives from `Pass`, a target is a `Target` read from a TOML file beside its emitter;
-docs/adding-a-pass.md and docs/adding-a-target.md show one of each. A name is imported when it is
-used.
+A pass derives from `Pass`, a target is a `Target` read from a TOML file beside its emitter, a
+runtime is a `Runtime` whose opener gives a `Runner`; docs/adding-a-pass.md, adding-a-target.md and
+adding-a-runtime.md show one of each. A name is imported when it is used.
 """
 
 from __future__ import annotations
@@ -19,15 +19,22 @@ if TYPE_CHECKING:
     from lprc.core.passing.contract import Contract, approximate, exact, lossy
     from lprc.core.passing.pass_base import Pass, PassContext
     from lprc.core.passing.pass_order import State, reasons
+    from lprc.core.running.numerics import RunError
+    from lprc.core.running.runner import OpenJob, Runner
     from lprc.core.targets.emitter import EmitJob, Emitted, TargetOptions
+    from lprc.core.targets.runtimes import Runtime
     from lprc.core.targets.target import Target
 
 __all__ = [
     "Contract",
     "EmitJob",
     "Emitted",
+    "OpenJob",
     "Pass",
     "PassContext",
+    "RunError",
+    "Runner",
+    "Runtime",
     "State",
     "Target",
     "TargetOptions",
@@ -52,7 +59,10 @@ __getattr__ = lazy_names(
         "lprc.core.passing.contract": ("Contract", "approximate", "exact", "lossy"),
         "lprc.core.passing.pass_base": ("Pass", "PassContext"),
         "lprc.core.passing.pass_order": ("State", "reasons"),
+        "lprc.core.running.numerics": ("RunError",),
+        "lprc.core.running.runner": ("OpenJob", "Runner"),
         "lprc.core.targets.emitter": ("EmitJob", "Emitted", "TargetOptions"),
+        "lprc.core.targets.runtimes": ("Runtime",),
         "lprc.core.targets.target": ("Target",),
     },
 )

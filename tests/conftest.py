@@ -22,9 +22,9 @@ os.environ["LPRC_NO_CACHE"] = "1"
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Tests marked gpu run where TensorRT engines do."""
     if item.get_closest_marker("gpu") is not None:
-        from lprc.compiler.runners.open import unavailable
+        from lprc.core.targets.runtimes import runtime
 
-        obstacle = unavailable("tensorrt")
+        obstacle = runtime("tensorrt").obstacle()
         if obstacle is not None:
             pytest.skip(obstacle)
 

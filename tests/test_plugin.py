@@ -1,4 +1,4 @@
-"""examples/plugin, installed as a user would, adds its pass and its target."""
+"""examples/plugin, installed as a user would, adds its pass, its targets and its runtime."""
 
 from __future__ import annotations
 
@@ -56,6 +56,43 @@ def test_the_target_compiles_and_runs(run, bundled, tmp_path, options):
     model = onnx.load(out / "model.onnx")
     assert any(node.name for node in model.graph.node) == bool(options)
     run("lprc", "verify", out, "--numerics")
+
+
+@pytest.fixture
+def small(tmp_path):
+    import onnx
+
+    text = """<ir_version: 9, opset_import: ["" : 18]>
+    g (float[N,2] x) => (float[N,2] y) { a = Relu(x) b = Relu(a) y = Neg(b) }"""
+    path = tmp_path / "small.onnx"
+    onnx.save(onnx.parser.parse_model(text), path)
+    return path
+
+
+def test_the_runtime_runs_an_artefact_and_files(run, small, tmp_path):
+    out = tmp_path / "out"
+    assert "onnx-reference" in run("lprc", "runtimes")
+    run("lprc", "compile", small, "--target", "stripped-onnx-reference", "-o", out, "-q")
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["runtime"] == "onnx-reference"
+    assert [(each["output"], each["max_abs"]) for each in manifest["artefact"]] == [("y", 0.0)]
+    run("lprc", "verify", out, "--numerics")
+    measured = run("lprc", "bench", out, f"{small}@ort", f"{small}@onnx-reference", "--json",
+                   "--rounds", "3")  # fmt: skip
+    backends = [row["backend"] for row in json.loads(measured)]
+    assert backends == ["onnx-reference", "ort", "onnx-reference"]
+
+
+def test_the_runtime_reads_plates(run, bundled, plates, tmp_path):
+    few = tmp_path / "plates"
+    few.mkdir()
+    for path in [*sorted(plates.glob("*.jpg"))[:3], plates / "labels.csv"]:
+        shutil.copy(path, few)
+    scores = [
+        json.loads(run("lprc", "eval", f"{bundled}@{name}", "--data", few, "--json"))["accuracy"]
+        for name in ("onnx-reference", "ort")
+    ]
+    assert scores[0] == scores[1]
 
 
 def test_its_own_tests_pass(run):

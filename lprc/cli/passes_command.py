@@ -9,6 +9,7 @@ import click
 
 from lprc.cli import console
 from lprc.cli.common import debug_option, json_option
+from lprc.cli.listing import Document, show_listing
 
 
 @click.command("passes")
@@ -19,15 +20,17 @@ def command(name: str | None, as_json: bool) -> None:
     """List the passes, or document the pass NAME."""
     from lprc.core.passing.registry import pass_names
 
-    names = [name] if name else pass_names()
-    documents = [_describe(each) for each in names]
-    if as_json:
-        console.print_json(documents[0] if name else documents)
-    elif name:
-        _print_one(documents[0])
-    else:
-        rows = [(item["name"], item["contract"], item["summary"]) for item in documents]
-        console.stdout().print(console.table(["pass", "contract", "what it does"], rows))
+    show_listing(
+        [_describe(item) for item in ([name] if name else pass_names())],
+        one=bool(name),
+        as_json=as_json,
+        print_one=_print_one,
+        columns={
+            "pass": lambda item: item["name"],
+            "contract": lambda item: item["contract"],
+            "what it does": lambda item: item["summary"],
+        },
+    )
 
 
 def _describe(name: str) -> dict[str, Any]:
@@ -45,7 +48,7 @@ def _describe(name: str) -> dict[str, Any]:
     }
 
 
-def _print_one(document: dict[str, Any]) -> None:
+def _print_one(document: Document) -> None:
     out = console.stdout()
     click.echo(f"{document['name']} — contract: {document['contract']}\n")
     click.echo(document["documentation"])

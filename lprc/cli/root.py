@@ -27,6 +27,7 @@ COMMANDS = {
     "bisect": "Find the pass and the rewrite that break a model.",
     "passes": "List the passes, or document one.",
     "targets": "List the targets, or document one.",
+    "runtimes": "List the runtimes, or document one.",
     "diff": "Show what differs between two models.",
     "inspect": "Show what a model is, and which targets take it.",
     "explain": "Show where a node comes from and what passes did to it.",

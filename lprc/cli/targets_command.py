@@ -8,6 +8,7 @@ import click
 
 from lprc.cli import console
 from lprc.cli.common import debug_option, json_option
+from lprc.cli.listing import Document, show_listing
 
 
 @click.command("targets")
@@ -18,30 +19,25 @@ def command(name: str | None, as_json: bool) -> None:
     """List the targets, or document the target NAME."""
     from lprc.core.targets.target import target_names
 
-    documents = [_describe(each) for each in ([name] if name else target_names())]
-    if as_json:
-        console.print_json(documents[0] if name else documents)
-    elif name:
-        _print_one(documents[0])
-    else:
-        rows = [
-            (
-                item["name"],
-                ", ".join(item["aliases"]),
-                item["precision"],
-                item["installed"],
-                item["description"],
-            )
-            for item in documents
-        ]
-        columns = ["target", "alias", "precision", "installed", "description"]
-        console.stdout().print(console.table(columns, rows))
+    show_listing(
+        [_describe(item) for item in ([name] if name else target_names())],
+        one=bool(name),
+        as_json=as_json,
+        print_one=_print_one,
+        columns={
+            "target": lambda item: item["name"],
+            "alias": lambda item: ", ".join(item["aliases"]),
+            "precision": lambda item: item["precision"],
+            "installed": lambda item: item["installed"],
+            "description": lambda item: item["description"],
+        },
+    )
 
 
 def _describe(name: str) -> dict[str, Any]:
-    from lprc.compiler.compile.emitters import is_any_installed, option_class
     from lprc.core.builtin import TARGET_ALIASES
     from lprc.core.options import option_infos
+    from lprc.core.process.installed import is_any_installed
     from lprc.core.targets.target import target
 
     found = target(name)
@@ -56,7 +52,7 @@ def _describe(name: str) -> dict[str, Any]:
         "install": found.install,
         "pipeline": found.pipeline,
         "kit": bool(found.kit),
-        "options": [vars(info) for info in option_infos(option_class(found))],
+        "options": [vars(info) for info in option_infos(found.option_class())],
         "rules": [
             {
                 "rule": rule.rule,
@@ -75,7 +71,7 @@ def _installed(emitter: str, missing: list[str]) -> str:
     return "no" if missing else "yes"
 
 
-def _print_one(document: dict[str, Any]) -> None:
+def _print_one(document: Document) -> None:
     click.echo(f"{document['name']} — {document['description']}\n")
     for key in ("precision", "runtime", "installed", "install"):
         click.echo(f"{key}: {document[key]}")

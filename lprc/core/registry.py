@@ -39,6 +39,19 @@ def load(kind: str, name: str, table: Mapping[str, str], group: str) -> Any:
     raise UsageError(f"unknown {kind} '{name}'", hint=hint)
 
 
+def load_place(place: str, where: str) -> Any:
+    """What ``module:name`` stands for.
+
+    Raises:
+        UsageError: There is none.
+    """
+    module, _, name = place.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"can't load '{place}': {error}", where=where) from error
+
+
 def _plugins(group: str) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=group)}
 

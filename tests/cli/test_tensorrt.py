@@ -12,14 +12,14 @@ import onnx
 import pytest
 from engines import QUANTIZED, saved
 
-from lprc.compiler.runners.open import unavailable
+from lprc.core.targets.runtimes import runtime
 
 CALIB = Path(__file__).parents[2] / "models" / "synthetic_plates" / "calib"
 
 
 @pytest.fixture
 def _no_gpu():
-    if unavailable("tensorrt") is None:
+    if runtime("tensorrt").obstacle() is None:
         pytest.skip("this machine runs TensorRT engines")
 
 

@@ -14,9 +14,10 @@ from lprc.compiler.compile.request import compile_request
 PROBE = """
 import sys
 from pathlib import Path
-from lprc.compiler.runners.open import make_runner
+from lprc.core.running.runner import OpenJob
+from lprc.core.targets.runtimes import runtime
 from lprc.core.running.numerics import Session
-make_runner(Path(sys.argv[1]), "ort")
+runtime("ort").open(OpenJob(Path(sys.argv[1])))
 Session(Path(sys.argv[1]).read_bytes(), optimize=True)
 """
 

@@ -9,7 +9,8 @@ import pytest
 from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request
 from lprc.compiler.compile.settings import Observation
-from lprc.compiler.runners.open import make_runner
+from lprc.core.running.runner import OpenJob
+from lprc.core.targets.runtimes import runtime
 
 STRICT = {"verify": "each", "observation": Observation(check_passes=True)}
 HEAD = '<ir_version: 9, opset_import: ["" : 18]>\n'
@@ -74,7 +75,7 @@ def test_outputs_stay_at_other_batches_too(tmp_path, text, inputs, target):
         else generator.standard_normal(what).astype(np.float32)
         for name, what in inputs
     }
-    before = make_runner(source, "ort", threads=1).run(fed)
+    before = runtime("ort").open(OpenJob(source, threads=1)).run(fed)
     after = compiled.artifact.runner(threads=1).run(fed)
     assert list(after) == list(before)
     for name, array in before.items():

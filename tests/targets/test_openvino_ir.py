@@ -9,11 +9,12 @@ import onnx
 import pytest
 from vendors import put_in_front
 
-from lprc.compiler.runners.open import make_runner
 from lprc.core.onnx_io.model_io import load
 from lprc.core.process.worker import WorkerError
+from lprc.core.running.runner import OpenJob
 from lprc.core.targets.emitter import EmitJob, TargetOptions
-from lprc.targets.openvino_ir import emit_ir_with_float16_weights, emit_ir
+from lprc.core.targets.runtimes import runtime
+from lprc.targets.openvino_ir import emit_ir, emit_ir_with_float16_weights
 
 pytest.importorskip("openvino")
 
@@ -64,9 +65,9 @@ def test_float16_halves_the_weights_and_runs(lowered, tmp_path):
     _, full = emit_ir(job(lowered)).files
     size = full.stat().st_size
     x = np.random.default_rng(1).standard_normal((3, 64)).astype(np.float32)
-    expected = make_runner(lowered, "ort", threads=1).run({"x": x})["y"]
+    expected = runtime("ort").open(OpenJob(lowered, threads=1)).run({"x": x})["y"]
     xml, half = emit_ir_with_float16_weights(job(lowered)).files
-    found = make_runner(xml, "openvino", threads=1).run({"x": x})["y"]
+    found = runtime("openvino").open(OpenJob(xml, threads=1)).run({"x": x})["y"]
     assert size == 64 * 64 * 4
     assert half.stat().st_size < 0.6 * size
     assert found.dtype == np.float32

@@ -15,9 +15,10 @@ from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request
 from lprc.compiler.measure.accuracy import evaluate
 from lprc.compiler.measure.bench import bench
-from lprc.compiler.runners.open import make_runner
 from lprc.core.onnx_io.model_io import load
 from lprc.core.running.numerics import RunError, rounding
+from lprc.core.running.runner import OpenJob
+from lprc.core.targets.runtimes import runtime
 from lprc.core.targets.target import target
 from lprc.models.images import load_batch
 from lprc.models.labels import read_labelled
@@ -67,8 +68,8 @@ def difference(wanted, found):
 def test_outputs_are_those_of_the_lowered_graph(built, plates):
     out, name = built
     found, wanted = (
-        make_runner(out / "model.engine", "tensorrt"),
-        make_runner(out / "lowered.onnx", "ort"),
+        runtime("tensorrt").open(OpenJob(out / "model.engine")),
+        runtime("ort").open(OpenJob(out / "lowered.onnx")),
     )
     (image,) = found.inputs
     assert found.inputs[image][0] is None
@@ -136,7 +137,7 @@ def test_bench_and_eval_take_the_folder(built, lprnet_data):
 
 def test_the_script_compares_and_measures(built, plates, tmp_path, capsys):
     out, name = built
-    reference = make_runner(out / "lowered.onnx", "ort")
+    reference = runtime("ort").open(OpenJob(out / "lowered.onnx"))
     (image,) = reference.inputs
     inputs = {image: plates[:4].astype(reference.dtypes[image])}
     arrays = {f"input:{image}": inputs[image]}

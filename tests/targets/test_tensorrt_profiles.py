@@ -7,7 +7,8 @@ import onnx_ir as ir
 import pytest
 from engines import SMALL, emitted, saved
 
-from lprc.compiler.compile.model import compile_model, emit
+from lprc.compiler.compile import emit
+from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request
 from lprc.core.errors import UsageError
 from lprc.core.options import from_texts
@@ -170,8 +171,14 @@ def test_an_engine_is_verified_on_sizes_that_it_takes(tmp_path, monkeypatch):
             ran.append(inputs["x"].shape)
             return Session(source.read_bytes()).run(inputs)
 
-    monkeypatch.setattr(emit, "unavailable", lambda backend: None)
-    monkeypatch.setattr(emit, "make_runner", lambda *arguments, **options: Runner())
+    class HereAndNow:
+        def obstacle(self):
+            return None
+
+        def open(self, job):
+            return Runner()
+
+    monkeypatch.setattr(emit, "runtime", lambda name: HereAndNow())
     options = {"batch": ("3/4/8",)}
     compiled = compile_model(compile_request(source, "trt-fp32", out, passes="", options=options))
     assert ran == [(3, 4, 8, 8)]

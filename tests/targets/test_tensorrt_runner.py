@@ -11,9 +11,10 @@ from fake_tensorrt import Cuda
 from lprc.cli.root import main
 from lprc.compiler.artifact.artifact import open_artifact
 from lprc.compiler.measure.bench import bench
-from lprc.compiler.runners.open import make_runner, unavailable
 from lprc.core.errors import InvalidModelError, MissingDependencyError
 from lprc.core.running.numerics import RunError
+from lprc.core.running.runner import OpenJob
+from lprc.core.targets.runtimes import runtime
 from lprc.targets.tensorrt_scripts import cuda_device
 
 
@@ -29,8 +30,8 @@ def test_without_a_gpu(install, path):
     assert "the lowered.onnx that it was built from" in caught.value.hint
     (path.parent / "lowered.onnx").touch()
     with pytest.raises(MissingDependencyError, match=r"'.*/lowered\.onnx' gives the same outputs"):
-        make_runner(path, "tensorrt")
-    assert unavailable("tensorrt") == caught.value.message
+        runtime("tensorrt").open(OpenJob(path))
+    assert runtime("tensorrt").obstacle() == caught.value.message
 
 
 @pytest.mark.parametrize("command", ["bench", "eval"])
@@ -46,22 +47,22 @@ def test_the_command_line_ends_with_7(install, capsys, path, plates, command):
 def test_without_modules(monkeypatch, path):
     monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
     with pytest.raises(MissingDependencyError, match="CUDA bindings") as caught:
-        make_runner(path, "tensorrt")
+        runtime("tensorrt").open(OpenJob(path))
     assert caught.value.hint == 'pip install "lprc[tensorrt]"'
     monkeypatch.setattr(cuda_device, "cuda_runtime", Cuda)
     for name in ("tensorrt_rtx", "tensorrt"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingDependencyError, match="TensorRT can't be imported") as caught:
-        make_runner(path, "tensorrt")
+        runtime("tensorrt").open(OpenJob(path))
     assert caught.value.hint == 'pip install "lprc[tensorrt]"'
-    assert unavailable("tensorrt") == caught.value.message
+    assert runtime("tensorrt").obstacle() == caught.value.message
 
 
 def test_an_engine_of_another_version(install, path):
     install()
     path.write_bytes(b"other")
     with pytest.raises(InvalidModelError, match="expecting library version") as caught:
-        make_runner(path, "tensorrt")
+        runtime("tensorrt").open(OpenJob(path))
     assert caught.value.where == str(path)
 
 
@@ -81,10 +82,10 @@ def test_an_engine_is_run_and_measured_like_any_artefact(install, path):
 
 def test_engines_run_where_everything_is_there(install):
     install()
-    assert unavailable("tensorrt") is None
-    assert unavailable("ort") is None
+    assert runtime("tensorrt").obstacle() is None
+    assert runtime("ort").obstacle() is None
 
 
 def test_openvino_that_is_not_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
-    assert unavailable("openvino") == "OpenVINO is not installed"
+    assert runtime("openvino").obstacle() == "OpenVINO is not installed"

@@ -13,14 +13,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from lprc.compiler.artifact.manifest_file import FILE, read_manifest
-from lprc.compiler.runners.open import Runner, make_runner
-from lprc.core.errors import DataError, InvalidModelError
+from lprc.core.errors import DataError, InvalidModelError, UsageError
 from lprc.core.running.numerics import Arrays
-from lprc.core.targets.runtimes import RUNTIMES
+from lprc.core.running.runner import OpenJob, Runner
+from lprc.core.targets.runtimes import DEFAULT, Runtime, runtime, runtime_of_file
 
 LOWERED = "lowered.onnx"
-
-_BY_SUFFIX = {Path(runtime.file).suffix: runtime.backend for runtime in RUNTIMES.values()}
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Artifact:
     Attributes:
         path: The folder or file that the user named.
         model: The file that the runtime loads.
-        backend: One of `lprc.compiler.runners.open.BACKENDS`.
+        backend: The runtime, by its short name: ``ort``, ``openvino`` and so on.
         files: The files that are deployed; the manifest and the lowered ONNX are not.
         manifest: Of a folder; None for a bare file. Its JSON Schema is in docs/manifest.md.
     """
@@ -47,10 +45,13 @@ class Artifact:
         return sum(file.stat().st_size for file in self.files)
 
     def runner(self, *, threads: int | None = None) -> Runner:
-        """Load it; errors as of `make_runner`."""
-        emitter = (self.manifest or {}).get("emitter")
-        module = emitter.get("runtime") if isinstance(emitter, dict) else None
-        return make_runner(self.model, self.backend, threads=threads, module=module)
+        """Load it.
+
+        Raises:
+            LprcError: As of `lprc.core.targets.runtimes.Runtime.open`.
+        """
+        report: dict[str, Any] = (self.manifest or {}).get("emitter", {})
+        return runtime(self.backend).open(OpenJob(self.model, threads, report))
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Run it once in its runtime, which is loaded at the first call; outputs by name.
@@ -99,52 +100,55 @@ def open_artifact(name: str | os.PathLike[str]) -> Artifact:
 
     Raises:
         InvalidModelError: No such file, not an artefact, or a file of it is missing.
+        UsageError: No such runtime.
     """
-    text, _, backend = str(name).rpartition("@")
+    text, _, named = str(name).rpartition("@")
     if not text or Path(str(name)).exists():
-        text, backend = str(name), ""
+        text, named = str(name), ""
     path = Path(text)
+    asked = runtime(named) if named else None
     if path.is_dir():
-        return _from_folder(path, backend)
+        return _from_folder(path, asked)
     if not path.is_file():
         raise InvalidModelError("no such file or folder", where=str(path))
-    backend = backend or _BY_SUFFIX.get(path.suffix, "ort")
-    if path.suffix == ".xml":
-        pair = (path, path.with_suffix(".bin"))
-        return Artifact(path, path, backend, _existing(pair, path), None)
-    files = tuple(each for each in (path, path.with_name(f"{path.name}.data")) if each.is_file())
-    return Artifact(path, path, backend, files, None)
+    own = runtime_of_file(path)
+    needed = (path, *(path.with_suffix(suffix) for suffix in own.companions.get(path.suffix, ())))
+    weights = path.with_name(f"{path.name}.data")
+    files = (*_existing(needed, path), *((weights,) if weights.is_file() else ()))
+    return Artifact(path, path, (asked or own).short_name, files, None)
 
 
-def _from_folder(folder: Path, backend: str) -> Artifact:
-    return artifact_in(folder, read_manifest(folder), backend)
+def _from_folder(folder: Path, asked: Runtime | None) -> Artifact:
+    return artifact_in(folder, read_manifest(folder), asked)
 
 
-def artifact_in(folder: Path, manifest: dict[str, Any], backend: str = "") -> Artifact:
+def artifact_in(
+    folder: Path, manifest: dict[str, Any], asked: Runtime | None = None
+) -> Artifact:
     """The artefact in `folder`, whose manifest need not be written yet.
 
     Args:
         folder: With all its files.
         manifest: What stands in its manifest, or will.
-        backend: The runtime; by default the manifest's.
+        asked: The runtime; None for the manifest's.
 
     Raises:
         InvalidModelError: An unknown runtime, or a file is missing.
     """
     names: list[str] = manifest["deployed"]
-    deployed = [folder / name for name in names]
-    name = manifest.get("runtime")
-    if not deployed:
-        lowered = folder / LOWERED
-        return Artifact(folder, lowered, backend or "ort", _existing((lowered,), folder), manifest)
-    runtime = RUNTIMES.get(name) if isinstance(name, str) else None
-    if runtime is None:
-        raise InvalidModelError(f"unknown runtime '{name}'", where=str(folder / FILE))
-    files = _existing(tuple(deployed), folder)
-    model = folder / runtime.file
+    if not names:
+        lowered, default = folder / LOWERED, runtime(DEFAULT)
+        files = _existing((lowered,), folder)
+        return Artifact(folder, lowered, (asked or default).short_name, files, manifest)
+    try:
+        own = runtime(manifest["runtime"])
+    except UsageError as error:
+        raise InvalidModelError(error.message, where=str(folder / FILE), hint=error.hint) from error
+    files = _existing(tuple(folder / name for name in names), folder)
+    model = folder / own.file
     if model not in files:  # for another machine; what runs it says so
         model = files[0]
-    return Artifact(folder, model, backend or runtime.backend, files, manifest)
+    return Artifact(folder, model, (asked or own).short_name, files, manifest)
 
 
 def _existing(files: tuple[Path, ...], where: Path) -> tuple[Path, ...]:

@@ -13,7 +13,7 @@ from lprc._version import __version__
 from lprc.compiler.artifact.manifest_file import FILE, SCHEMA, is_artefact, read_manifest
 from lprc.core.files.digest import document_sha256, file_document
 from lprc.core.options import option_texts
-from lprc.core.targets.runtimes import RUNTIMES
+from lprc.core.targets.runtimes import runtime as runtime_called
 
 if TYPE_CHECKING:  # whether a folder is an artefact is asked where nothing heavy is imported
     from lprc.compiler.artifact.build_inputs import BuildInputs
@@ -87,7 +87,7 @@ def _platform(target: Target, emitted: Emitted) -> dict[str, Any]:
     """What the artefact was compiled for, as far as its emitter says."""
     triple, capabilities = (emitted.report.get(key) for key in ("target", "compute_capabilities"))
     return {
-        "device": RUNTIMES[target.runtime].device,
+        "device": runtime_called(target.runtime).device,
         "triple": triple if isinstance(triple, str) else None,
         "compute_capabilities": [str(capability) for capability in capabilities or ()],
     }
@@ -101,7 +101,7 @@ def tool_versions(runtime: str, pipeline: Pipeline, emit: str) -> dict[str, str]
         pipeline: The passes, which name the packages that they need (`Pass.packages`).
         emit: How far the build goes.
     """
-    packages = {*_TOOLS, *(RUNTIMES[runtime].packages if emit == "engine" else ())}
+    packages = {*_TOOLS, *(runtime_called(runtime).packages if emit == "engine" else ())}
     packages.update(package for item in pipeline.passes for package in item.packages)
     return {
         name: installed for name in sorted(packages) if (installed := _version(name)) is not None

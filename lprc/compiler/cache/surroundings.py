@@ -16,6 +16,7 @@ from typing import Any
 import lprc._version
 from lprc.compiler.cache.store import SCHEMA, Store
 from lprc.core.files.digest import document_sha256
+from lprc.core.targets.runtimes import usable_runtimes
 
 LIBRARIES = (
     "numpy",
@@ -30,8 +31,8 @@ LIBRARIES = (
 )
 """What passes compute with, and what reads the images they are given."""
 
-SDKS = ("openvino", "tensorrt-rtx", "tensorrt", "apache-tvm", "apache-tvm-ffi", "cuda-bindings")
-"""What emitters translate with, and what runs the result."""
+DRIVERS = ("cuda-bindings",)
+"""What runtimes compute with besides their own packages."""
 
 _SOURCES = frozenset({".py", ".toml", ".cpp", ".h", ".cu"})
 
@@ -51,8 +52,14 @@ def surroundings(store: Store | None, *, sdks: bool) -> dict[str, Any]:
         "plugins": plugins(),
     }
     if sdks:
-        found |= {"sdks": versions(SDKS), "gpus": gpus(), "cores": os.cpu_count()}
+        found |= {"sdks": versions(_sdks()), "gpus": gpus(), "cores": os.cpu_count()}
     return found
+
+
+def _sdks() -> list[str]:
+    """The packages that emitters translate with and that run the result."""
+    packages = [name for runtime in usable_runtimes() for name in runtime.packages]
+    return [*packages, *DRIVERS]
 
 
 def sources_digest(store: Store | None) -> str:
@@ -75,11 +82,12 @@ def sources_digest(store: Store | None) -> str:
 
 
 def plugins() -> list[list[Any]]:
-    """Other people's passes and targets: where each is, its version, and its files as they are.
+    """Other people's passes, targets and runtimes: where each is, its version, its files.
 
     A version alone does not change while a plug-in is written, or installed as editable.
     """
-    points = [*entry_points(group="lprc.passes"), *entry_points(group="lprc.targets")]
+    groups = ("lprc.passes", "lprc.targets", "lprc.runtimes")
+    points = [point for group in groups for point in entry_points(group=group)]
     found = []
     for point in points:
         top = point.module.partition(".")[0]

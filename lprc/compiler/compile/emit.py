@@ -12,12 +12,12 @@ from lprc.compiler.cache.emitted_files import emit_once
 from lprc.compiler.compile.emitters import emitter_place, load_emitter, obstacle
 from lprc.compiler.compile.optimize import Optimized
 from lprc.compiler.compile.request import CompileRequest
-from lprc.compiler.runners.open import Runner, make_runner
 from lprc.core.errors import PromiseBrokenError
 from lprc.core.running.numerics import Arrays, OutputDelta, Session, compare, rounding
 from lprc.core.running.random_inputs import random_inputs
+from lprc.core.running.runner import OpenJob, Runner
 from lprc.core.targets.emitter import EmitJob, Emitted
-from lprc.core.targets.runtimes import RUNTIMES
+from lprc.core.targets.runtimes import runtime
 
 
 def emit_artefact(
@@ -60,8 +60,7 @@ def emit_artefact(
     why = obstacle(goal, request.options)
     if why is not None:
         return replace(emitted, warnings=[*emitted.warnings, f"not run: {why}"]), []
-    backend = RUNTIMES[goal.runtime].backend
-    runner = make_runner(emitted.files[0], backend, module=emitted.report.get("runtime"))
+    runner = runtime(goal.runtime).open(OpenJob(emitted.files[0], report=emitted.report))
     return emitted, _compare(job, runner, emitted.inputs or job.inputs)
 
 

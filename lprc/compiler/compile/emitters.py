@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
-from typing import Any
 
-from lprc.compiler.runners.open import unavailable
+from lprc.core import registry
 from lprc.core.errors import MissingDependencyError, UsageError
 from lprc.core.options import from_texts
-from lprc.core.process.installed import is_installed
+from lprc.core.process.installed import is_any_installed
 from lprc.core.targets.emitter import Emit, Emitter, TargetOptions
-from lprc.core.targets.runtimes import RUNTIMES
+from lprc.core.targets.runtimes import runtime
 from lprc.core.targets.target import Target
 
 
@@ -21,19 +19,7 @@ def read_options(goal: Target, texts: Mapping[str, tuple[str, ...]]) -> TargetOp
     Raises:
         UsageError: An option that the target does not have, or not with this value.
     """
-    return from_texts(option_class(goal), texts, f"target '{goal.name}'")
-
-
-def option_class(goal: Target) -> type[TargetOptions]:
-    """The class of the target's options.
-
-    Raises:
-        UsageError: It can't be loaded.
-    """
-    if not goal.options:
-        return TargetOptions
-    options: type[TargetOptions] = _load(goal.options, f"target '{goal.name}'")
-    return options
+    return from_texts(goal.option_class(), texts, f"target '{goal.name}'")
 
 
 def require(goal: Target, options: TargetOptions, emit: Emit) -> None:
@@ -57,7 +43,7 @@ def require(goal: Target, options: TargetOptions, emit: Emit) -> None:
 
 def obstacle(goal: Target, options: TargetOptions) -> str | None:
     """Why this machine can't run the artefact, in one line; None where it can."""
-    return options.obstacle() or unavailable(RUNTIMES[goal.runtime].backend)
+    return options.obstacle() or runtime(goal.runtime).obstacle()
 
 
 def emitter_place(goal: Target, emit: Emit) -> str:
@@ -71,7 +57,9 @@ def load_emitter(goal: Target, emit: Emit) -> Emitter:
     Raises:
         UsageError: It can't be loaded.
     """
-    emitter: Emitter = _load(emitter_place(goal, emit), f"target '{goal.name}'")
+    emitter: Emitter = registry.load_place(
+        emitter_place(goal, emit), f"target '{goal.name}'"
+    )
     return emitter
 
 
@@ -81,16 +69,3 @@ def _refuse_missing(goal: Target, module: str) -> None:
         f"target '{goal.name}' needs {module.replace('|', ' or ')}",
         hint=f"{install}--emit onnx needs no SDK",
     )
-
-
-def is_any_installed(modules: str) -> bool:
-    """Whether one of ``a|b``, as of `Target.requires`, is installed."""
-    return any(map(is_installed, modules.split("|")))
-
-
-def _load(place: str, where: str) -> Any:
-    module, _, name = place.partition(":")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"can't load '{place}': {error}", where=where) from error

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lprc.compiler.artifact.artifact import Artifact, open_artifact
-from lprc.compiler.runners.open import Runner
 from lprc.core.errors import DataError
+from lprc.core.running.runner import Runner
 from lprc.models.ctc import greedy_decode
 from lprc.models.images import load_batch
 from lprc.models.labels import LabelledImage, read_labelled

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lprc.compiler.artifact.artifact import Artifact, open_artifact
-from lprc.compiler.runners.open import Runner
 from lprc.core.errors import DataError
 from lprc.core.running.numerics import RunError
+from lprc.core.running.runner import Runner
 
 BLOCK = 10
 """Measured runs of one artefact before the next one has its turn."""

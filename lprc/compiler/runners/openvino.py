@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lprc.compiler.runners.errors import first_line, load_error
-from lprc.core.errors import MissingDependencyError
 from lprc.core.running.numerics import Arrays, RunError
+from lprc.core.running.runner import OpenJob
 
 
 class OpenVinoRunner:
-    """An .xml or .onnx file, on the CPU; an `lprc.compiler.runners.open.Runner`."""
+    """An .xml or .onnx file, on the CPU; an `lprc.core.running.runner.Runner`."""
 
-    def __init__(self, path: Path, threads: int | None) -> None:
-        try:
-            import openvino as ov
-        except ImportError as error:
-            raise MissingDependencyError(
-                "OpenVINO is not installed", where=str(path), hint='pip install "lprc[openvino]"'
-            ) from error
+    def __init__(self, job: OpenJob) -> None:
+        import openvino as ov
+
         self._tensor = ov.Tensor
         # Some CPUs compute in bfloat16 by default; the IR says float32.
         # And by default activations of weight-only graphs are quantised, which the IR does not say.
@@ -32,13 +27,13 @@ class OpenVinoRunner:
             "INFERENCE_PRECISION_HINT": "f32",
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
         }
-        if threads is not None:
-            config["INFERENCE_NUM_THREADS"] = threads
+        if job.threads is not None:
+            config["INFERENCE_NUM_THREADS"] = job.threads
         try:
-            model = ov.Core().read_model(path)
+            model = ov.Core().read_model(job.path)
             self._compiled = ov.Core().compile_model(model, "CPU", config)
         except Exception as error:  # pybind11 raises RuntimeError and kin
-            raise load_error("OpenVINO", path, error) from error
+            raise load_error("OpenVINO", job.path, error) from error
         self._request = self._compiled.create_infer_request()
         self.inputs = {
             port.any_name: tuple(

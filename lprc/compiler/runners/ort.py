@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,16 @@ from lprc.core.onnx_io.gzip_files import is_packed
 from lprc.core.onnx_io.model_io import load, to_bytes
 from lprc.core.running.numerics import Arrays, RunError
 from lprc.core.running.ort_limits import disabled_optimizers, rounded
+from lprc.core.running.runner import OpenJob
 
 
 class OrtRunner:
-    """An .onnx file, on the CPU; an `lprc.compiler.runners.open.Runner`."""
+    """An .onnx file, on the CPU; an `lprc.core.running.runner.Runner`."""
 
-    def __init__(self, path: Path, threads: int | None) -> None:
+    def __init__(self, job: OpenJob) -> None:
         import onnxruntime as ort
+
+        path, threads = job.path, job.threads
 
         options = ort.SessionOptions()
         options.log_severity_level = 4

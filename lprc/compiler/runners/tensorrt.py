@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lprc.core.errors import InvalidModelError, LprcError, MissingDependencyError
 from lprc.core.running.numerics import Arrays, RunError
+from lprc.core.running.runner import OpenJob
 from lprc.targets.tensorrt_scripts import cuda_device as gpu
 from lprc.targets.tensorrt_scripts.engine import Engine
 
@@ -17,18 +18,19 @@ INSTALL = 'pip install "lprc[tensorrt]"'
 
 
 class TensorRtRunner:
-    """An engine, on the first GPU; an `lprc.compiler.runners.open.Runner`.
+    """An engine, on the first GPU; an `lprc.core.running.runner.Runner`.
 
     Args:
-        path: The engine.
-        module: ``tensorrt_rtx`` or ``tensorrt``, whichever built it; None for the first installed.
+        job: The engine; ``runtime`` in its report is the module that built it, ``tensorrt_rtx`` or
+            ``tensorrt``. Without one the first is taken that is installed.
 
     Raises:
         MissingDependencyError: No GPU, or TensorRT or CUDA's bindings are not installed.
         InvalidModelError: TensorRT can't load the file.
     """
 
-    def __init__(self, path: Path, module: str | None = None) -> None:
+    def __init__(self, job: OpenJob) -> None:
+        path, module = job.path, job.report.get("runtime")
         if module not in (None, *gpu.MODULES.values()):  # it comes from a file
             raise InvalidModelError(f"unknown TensorRT module '{module}'", where=str(path))
         try:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lprc.compiler.runners.errors import first_line, load_error
 from lprc.core.errors import InvalidModelError
 from lprc.core.running.numerics import Arrays, RunError
+from lprc.core.running.runner import OpenJob
 from lprc.targets.tvm_backend.versions import check_versions
 
 INTERFACE = "interface.json"
@@ -29,20 +30,20 @@ class TvmRunner:
     """A shared library that TVM wrote, with its ``interface.json`` beside it.
 
     Args:
-        path: The library.
-        threads: TVM's threads, which it counts once a process; None: those it was compiled for. By
-            itself TVM would take half of the CPUs that the system shows.
+        job: The library. TVM counts its threads once a process; None: those that it was compiled
+            for. By itself TVM would take half of the CPUs that the system shows.
 
     Raises:
         MissingDependencyError: TVM is not installed, or its versions crash.
         InvalidModelError: Not a library, or one for another machine.
     """
 
-    def __init__(self, path: Path, threads: int | None) -> None:
+    def __init__(self, job: OpenJob) -> None:
+        path = job.path
         check_versions()
         _check_machine(path)
         known = _read_interface(path.with_name(INTERFACE))
-        wanted = threads or min(known["threads"], os.cpu_count() or 1)
+        wanted = job.threads or min(known["threads"], os.cpu_count() or 1)
         os.environ["TVM_NUM_THREADS"] = str(wanted)
         import tvm
         from tvm import relax

@@ -15,3 +15,8 @@ def is_installed(module: str) -> bool:
     except ModuleNotFoundError:  # the package that `module` would be in
         return False
     return found is not None and found.origin is not None
+
+
+def is_any_installed(modules: str) -> bool:
+    """Whether one of ``a|b`` is installed."""
+    return any(map(is_installed, modules.split("|")))

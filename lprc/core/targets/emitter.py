@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import onnx_ir as ir
+if TYPE_CHECKING:  # a target's module says what there is without them
+    import onnx_ir as ir
 
-from lprc.core.running.numerics import Arrays
+    from lprc.core.running.numerics import Arrays
 
 Emit = Literal["onnx", "engine", "kit"]
 """How far to go: the lowered ONNX, the runtime's artefact, or what builds it on the device."""

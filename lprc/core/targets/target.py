@@ -8,6 +8,7 @@ from lprc.core import registry
 from lprc.core.builtin import TARGET_ALIASES, TARGETS
 from lprc.core.errors import UsageError
 from lprc.core.targets import target_file
+from lprc.core.targets.emitter import TargetOptions
 from lprc.core.targets.rules import Rule
 
 
@@ -70,6 +71,18 @@ class Target:
             UsageError: As of `from_toml`, or the file that it extends is none.
         """
         return cls(**target_file.from_resource(package, file))
+
+    def option_class(self) -> type[TargetOptions]:
+        """The class of its options.
+
+        Raises:
+            UsageError: It can't be loaded.
+        """
+        if not self.options:
+            return TargetOptions
+        where = f"target '{self.name}'"
+        loaded: type[TargetOptions] = registry.load_place(self.options, where)
+        return loaded
 
 
 def target_names() -> list[str]:

@@ -1,1 +1,1 @@
-"""A pass and a target for lprc, found through entry points."""
+"""A pass, a target and a runtime for lprc, found through entry points."""

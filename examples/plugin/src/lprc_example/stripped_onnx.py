@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lprc.plugin import EmitJob, Emitted, Target, TargetOptions, option
 
 STRIPPED_ONNX = Target.from_resource("lprc_example", "stripped_onnx.toml")
+STRIPPED_ONNX_REFERENCE = Target.from_resource("lprc_example", "stripped_onnx_reference.toml")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,68 @@
+"""``lprc runtimes``: what runs artefacts and model files, and whether it does so here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from lprc.cli.common import debug_option, json_option
+from lprc.cli.listing import Document, show_listing
+
+
+@click.command("runtimes")
+@click.argument("name", required=False)
+@json_option
+@debug_option
+def command(name: str | None, as_json: bool) -> None:
+    """List the runtimes, or document the runtime NAME.
+
+    `model.onnx@NAME` runs a file, or an artefact's folder, in one of them.
+    """
+    from lprc.core.targets.runtimes import runtime_names
+
+    show_listing(
+        [_describe(item) for item in ([name] if name else runtime_names())],
+        one=bool(name),
+        as_json=as_json,
+        print_one=_print_one,
+        columns={
+            "runtime": lambda item: item["name"],
+            "alias": lambda item: ", ".join(item["aliases"]),
+            "loads": lambda item: item["file"],
+            "device": lambda item: item["device"],
+            "runs here": _runs_here,
+            "description": lambda item: item["description"],
+        },
+    )
+
+
+def _runs_here(document: Document) -> str:
+    return document["obstacle"] or "yes"
+
+
+def _print_one(document: Document) -> None:
+    click.echo(f"{document['name']} — {document['description']}\n")
+    click.echo(f"alias: {', '.join(document['aliases']) or 'none'}")
+    click.echo(f"loads: {document['file']} of an artefact")
+    click.echo(f"opens: files with {', '.join(document['suffixes'])} that name no runtime")
+    click.echo(f"device: {document['device']}")
+    click.echo(f"runs here: {_runs_here(document)}")
+    click.echo(f"install: {document['install']}")
+
+
+def _describe(name: str) -> dict[str, Any]:
+    from lprc.core.builtin import RUNTIME_ALIASES
+    from lprc.core.targets.runtimes import runtime
+
+    found = runtime(name)
+    return {
+        "name": found.name,
+        "aliases": sorted(alias for alias, full in RUNTIME_ALIASES.items() if full == found.name),
+        "description": found.title,
+        "file": found.file,
+        "suffixes": list(found.opened_suffixes),
+        "device": found.device,
+        "obstacle": found.obstacle(),
+        "install": found.install,
+    }

@@ -1,0 +1,46 @@
+"""The runtimes that lprc ships with, as data; none of them is imported here."""
+
+from __future__ import annotations
+
+from lprc.core.targets.runtimes import Runtime
+
+ONNXRUNTIME = Runtime(
+    name="onnxruntime",
+    title="ONNX Runtime",
+    file="model.onnx",
+    opener="lprc.compiler.runners.ort:OrtRunner",
+    requires=("onnxruntime",),
+    install="pip install onnxruntime",
+)
+
+OPENVINO = Runtime(
+    name="openvino",
+    title="OpenVINO",
+    file="model.xml",
+    companions={".xml": (".bin",)},
+    opener="lprc.compiler.runners.openvino:OpenVinoRunner",
+    requires=("openvino",),
+    install='pip install "lprc[openvino]"',
+    packages=("openvino",),
+)
+
+TENSORRT = Runtime(
+    name="tensorrt",
+    title="TensorRT",
+    file="model.engine",
+    opener="lprc.compiler.runners.tensorrt:TensorRtRunner",
+    device="cuda",
+    install='pip install "lprc[tensorrt]"',
+    check="lprc.compiler.runners.tensorrt:obstacle",
+    packages=("tensorrt-rtx", "tensorrt"),
+)
+
+TVM = Runtime(
+    name="tvm",
+    title="TVM",
+    file="model.so",
+    opener="lprc.compiler.runners.tvm:TvmRunner",
+    requires=("tvm",),
+    install='pip install "lprc[tvm]"',
+    packages=("apache-tvm", "apache-tvm-ffi"),
+)
