@@ -61,9 +61,7 @@ def test_symbolic_sizes_are_named(model):
 
 def test_an_unknown_runtime_and_the_known_ones(model):
     path = model("g (float x) => (float y) { y = Neg(x) }")
-    with pytest.raises(
-        UsageError, match=r"unknown runtime 'tvn' \(did you mean 'tvm'\?\)"
-    ):
+    with pytest.raises(UsageError, match=r"unknown runtime 'tvn' \(did you mean 'tvm'\?\)"):
         bench([f"{path}@tvn"], rounds=1)
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from lprc.core.errors import InvalidModelError
-from lprc.core.files.json_schema import problem
 
 SCHEMA = 3
 """The version of the format; it grows with every change that a reader can notice."""
@@ -18,18 +15,6 @@ FILE = "manifest.json"
 
 MAX_BYTES = 64 * 2**20
 """Bytes beyond which a file is no manifest; ours have some kilobytes."""
-
-
-@cache
-def schema() -> dict[str, Any]:
-    """The JSON Schema of the manifest."""
-    text = (
-        resources.files("lprc.compiler.artifact")
-        .joinpath("manifest.schema.json")
-        .read_text("utf-8")
-    )
-    document: dict[str, Any] = json.loads(text)
-    return document
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -49,13 +34,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             hint="compile it again with this version of lprc" if older else None,
             path=path,
         )
-    wrong = problem(document, schema())
-    if wrong is not None:
-        raise InvalidModelError(f"not a manifest: {wrong}", where=str(path), path=path)
+    # Whether a folder is an artefact is asked where pydantic would take half of the time.
+    from lprc.compiler.artifact.manifest_schema import Manifest
+    from lprc.core.files.checked import checked
+
+    checked(Manifest, document, where=str(path), error=InvalidModelError, path=path)
     for name in document["deployed"]:
         if name not in document["files"]:
             raise InvalidModelError(
-                f"not a manifest: '{name}' is deployed and not listed", where=str(path), path=path
+                f"'{name}' is deployed and not listed", where=f"{path}: deployed", path=path
             )
     return document
 

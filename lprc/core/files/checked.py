@@ -110,12 +110,15 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> Problem:
     if entry["type"] == "missing":
         return Problem(path[:-1], f"key '{path[-1]}' is missing")
     cause = entry.get("ctx", {}).get("error")
-    return Problem(path, _message(entry), cause.hint if isinstance(cause, WrongValue) else None)
+    noun = "a table" if issubclass(model, StrictTable) else "an object"
+    return Problem(
+        path, _message(entry, noun), cause.hint if isinstance(cause, WrongValue) else None
+    )
 
 
 _MESSAGES = {
     "bool_type": "must be true or false",
-    "dict_type": "must be a table",
+    "dict_type": "must be {noun}",
     "finite_number": "must be a finite number",
     "float_type": "must be a number",
     "greater_than": "must be above {gt:g}",
@@ -126,8 +129,8 @@ _MESSAGES = {
     "less_than_equal": "must be at most {le:g}",
     "list_type": "must be a list",
     "literal_error": "must be {expected}",
-    "mapping_type": "must be a table",
-    "model_type": "must be a table",
+    "mapping_type": "must be {noun}",
+    "model_type": "must be {noun}",
     "string_too_long": "is longer than {max_length} characters",
     "string_type": "must be a string",
     "too_long": "has more than {max_length} items",
@@ -138,12 +141,12 @@ _MESSAGES = {
 """By pydantic's name for an error; its own message serves where none is here."""
 
 
-def _message(entry: Mapping[str, Any]) -> str:
+def _message(entry: Mapping[str, Any], noun: str) -> str:
     message = _MESSAGES.get(entry["type"])
     if message is None:
         said = str(entry["msg"]).removeprefix("Input ")
         return said[:1].lower() + said[1:]
-    return message.format(**entry.get("ctx", {}))
+    return message.format(noun=noun, **entry.get("ctx", {}))
 
 
 def _followed(
@@ -158,10 +161,12 @@ def _followed(
     owner: type[BaseModel] | None = None
     places: list[Any] = [model]
     for part in location:
+        if part == "[key]":  # behind a key that is not as it must be
+            continue
         inner = [further for place in places for further in _inside(place, part)]
         models = [place for place in places if _is_model(place)]
         if not inner and not models:
-            continue  # a branch's name, or "[key]" behind a key that is not as it must be
+            continue  # a branch's name
         owner = models[0] if models else None
         path.append(str(part))
         places = inner
@@ -181,7 +186,7 @@ def _inside(place: Any, part: str | int) -> list[Any]:
     origin = typing.get_origin(place)
     if origin in (list, tuple) and isinstance(part, int) and arguments:
         return _branches(arguments[0])
-    if origin is dict and part != "[key]":
+    if origin is dict:
         return _branches(arguments[1])
     return []
 
