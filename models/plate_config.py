@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal
 
 from lprc.core.errors import DataError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from lprc.core.files.toml_text import toml_table
 
 ChannelOrder = Literal["BGR", "RGB"]
 
@@ -87,25 +82,11 @@ class PlateConfig:
     @classmethod
     def parse(cls, text: str, *, name: str, where: str) -> PlateConfig:
         """As `load`, from the file's text."""
-        try:
-            table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise DataError(f"not TOML: {error}", where=where) from error
-        unknown = sorted(set(table) - set(_READERS))
-        if unknown:
-            raise DataError(
-                f"unknown key '{unknown[0]}'", where=where, hint=f"known: {', '.join(_READERS)}"
-            )
-        missing = [key for key in _READERS if key not in table]
-        if missing:
-            raise DataError(f"key '{missing[0]}' is missing", where=where)
-        values: dict[str, Any] = {}
-        for key, read in _READERS.items():
-            try:
-                values[key] = read(table[key])
-            except ValueError as error:
-                raise DataError(str(error), where=f"{where}: {key}") from error
-        return cls(name=name, **values)
+        from lprc.core.files.checked import checked
+        from lprc.models.plate_table import PlateTable
+
+        table = toml_table(text, where=where, error=DataError)
+        return cls(name=name, **dict(checked(PlateTable, table, where=where, error=DataError)))
 
 
 @cache
@@ -113,47 +94,3 @@ def _builtin(name: str) -> PlateConfig:
     resource = resources.files("lprc.models").joinpath(f"{name}.toml")
     text = resource.read_text(encoding="utf-8")
     return PlateConfig.parse(text, name=name, where=f"{name}.toml")
-
-
-def _alphabet(value: Any) -> tuple[str, ...]:
-    characters = tuple(value) if isinstance(value, (str, list)) else ()
-    if not characters or any(not isinstance(each, str) or len(each) != 1 for each in characters):
-        raise ValueError("must be a string, or a list of one-character strings")
-    repeated = sorted({each for each in characters if characters.count(each) > 1})
-    if repeated:
-        raise ValueError(f"'{repeated[0]}' stands in it twice")
-    return characters
-
-
-def _size(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 10_000:
-        raise ValueError("must be a whole number of pixels from 1 to 10000")
-    return value
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e9:
-        raise ValueError("must be a number")
-    return float(value)
-
-
-def _scale(value: Any) -> float:
-    if _number(value) == 0:
-        raise ValueError("must not be 0: every image would be the same")
-    return float(value)
-
-
-def _channels(value: Any) -> str:
-    if value not in get_args(ChannelOrder):
-        raise ValueError("must be 'BGR' or 'RGB'")
-    return str(value)
-
-
-_READERS = {
-    "alphabet": _alphabet,
-    "width": _size,
-    "height": _size,
-    "channels": _channels,
-    "mean": _number,
-    "scale": _scale,
-}

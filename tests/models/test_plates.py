@@ -38,12 +38,15 @@ def test_config():
     [
         ("width = 6", "", "key 'width' is missing"),
         ("width = 6", "width = 6\ndepth = 3", "unknown key 'depth'"),
-        ("width = 6", "width = 0", "width: must be a whole number"),
+        ("width = 6", "width = 0", "width: must be at least 1"),
         ("width = 6", "width = true", "width: must be a whole number"),
         ('"ABC1京"', '"ABCA"', "alphabet: 'A' stands in it twice"),
-        ('"ABC1京"', '["A", "BC"]', "alphabet: must be a string"),
+        ('"ABC1京"', '["A", "BC"]', r"alphabet\.1: must be one character"),
         ('"BGR"', '"GRB"', "channels: must be 'BGR' or 'RGB'"),
+        ('"ABC1京"', "3", "alphabet: must be a list"),
+        ('"ABC1京"', '""', "alphabet: must not be empty"),
         ("mean = 127.5", "mean = 'x'", "mean: must be a number"),
+        ("mean = 127.5", "mean = inf", "mean: must be "),
         ("mean = 127.5", "mean = ", "not TOML"),
     ],
 )

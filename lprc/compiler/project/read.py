@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import difflib
 import re
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lprc.core.errors import UsageError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from lprc.core.files.toml_text import toml_table
 
 if TYPE_CHECKING:
     from lprc.compiler.project.schema import File
+    from lprc.core.files.checked import Problem
 
 FILE = "lprc.toml"
 
@@ -59,76 +55,49 @@ def parse(text: str, where: str) -> File:
     Raises:
         UsageError: Not TOML, or a key that is missing, unknown or ill-typed.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"not TOML: {error}", where=where) from error
+    table = toml_table(text, where=where, error=UsageError)
     from pydantic import ValidationError
 
     from lprc.compiler.project.schema import File
+    from lprc.core.files.checked import first_problem
 
     try:
-        return File.model_validate(table)
+        found = File.model_validate(table)
     except ValidationError as error:
-        raise _complaint(error.errors(include_url=False), text, where) from error
+        raise _complaint(first_problem(error, File), text, where) from error
+    _refuse_unknown_models(found, text, where)
+    return found
 
 
-def _complaint(errors: Sequence[Mapping[str, Any]], text: str, where: str) -> UsageError:
-    """The first thing that is wrong."""
-    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
-    path = [str(part) for part in first["loc"]]
-    if first["type"] == "extra_forbidden":
-        return _unknown_key(path, text, where)
-    if first["type"] == "value_error":
-        return _unknown_model(str(first["ctx"]["error"]), text, where)
-    if first["type"] == "missing":
-        return UsageError(
-            f"[{'.'.join(path[:-1])}] has no '{path[-1]}'", where=_place(path[:-1], text, where)
-        )
-    key = [part for part in path if part not in _BRANCHES]
-    message = first["msg"].removeprefix("Input ")
-    return UsageError(f"'{'.'.join(key)}': {message}", where=_place(key, text, where))
+def _complaint(problem: Problem, text: str, where: str) -> UsageError:
+    """The same with the line where it stands."""
+    table = f"[{'.'.join(problem.path)}]" if problem.path else "the file"
+    if problem.key is None:
+        message = f"'{'.'.join(problem.path)}': {problem.message}"
+        return UsageError(message, where=_place(problem.path, text, where), hint=problem.hint)
+    if problem.unknown_key:
+        message = f"{table} has an unknown key '{problem.key}'"
+        place = _place([*problem.path, problem.key], text, where)
+        return UsageError(message, where=place, hint=problem.hint, option=problem.key)
+    return UsageError(f"{table} has no '{problem.key}'", where=_place(problem.path, text, where))
 
 
-_BRANCHES = ("str", "int", "float", "bool", "[key]")
-"""How pydantic calls the alternatives of a union, and a table's key."""
+def _refuse_unknown_models(file: File, text: str, where: str) -> None:
+    """Refuse builds of a model that the file does not have.
 
-
-def _unknown_key(path: list[str], text: str, where: str) -> UsageError:
-    known_keys = _known_keys(path[:-1])
-    close = difflib.get_close_matches(path[-1], known_keys, n=1)
-    guess = f"did you mean '{close[0]}'? " if close else ""
-    table = f"[{'.'.join(path[:-1])}]" if path[:-1] else "the file"
-    return UsageError(
-        f"{table} has an unknown key '{path[-1]}'",
-        where=_place(path, text, where),
-        hint=f"{guess}known: {', '.join(known_keys)}",
-        option=path[-1],
-    )
-
-
-def _unknown_model(message: str, text: str, where: str) -> UsageError:
-    key, _, name = message.partition("\0")
-    known = list(tomllib.loads(text).get("model", {}))
-    close = difflib.get_close_matches(name, known, n=1)
-    guess = f"did you mean '{close[0]}'? " if close else ""
-    return UsageError(
-        f"'{key}': there is no [model.{name}]",
-        where=_place(key.split("."), text, where),
-        hint=f"{guess}known: {', '.join(known) or 'none'}",
-    )
-
-
-def _known_keys(path: list[str]) -> list[str]:
-    from lprc.compiler.project.schema import BuildTable, File, ModelTable, ProjectTable, Table
-
-    tables: dict[str, type[Table]] = {
-        "project": ProjectTable,
-        "model": ModelTable,
-        "build": BuildTable,
-    }
-    owner = tables[path[0]] if path else File
-    return [field.alias or name for name, field in owner.model_fields.items()]
+    Raises:
+        UsageError: Naming the first.
+    """
+    for name, table in file.build.items():
+        for model in [table.model] if isinstance(table.model, str) else table.model:
+            if model not in file.model:
+                close = difflib.get_close_matches(model, file.model, n=1)
+                guess = f"did you mean '{close[0]}'? " if close else ""
+                raise UsageError(
+                    f"'build.{name}.model': there is no [model.{model}]",
+                    where=_place(["build", name, "model"], text, where),
+                    hint=f"{guess}known: {', '.join(file.model) or 'none'}",
+                )
 
 
 _HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?\Z")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
+
+from lprc.core.files.checked import StrictTable
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 """Names of models and builds: they become names of folders."""
@@ -15,20 +17,7 @@ Scalar = str | int | float | bool
 Names = Annotated[list[str], Field(min_length=1)]
 
 
-class Table(BaseModel):
-    """A table that has the keys of its class and no others."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        alias_generator=lambda name: name.replace("_", "-"),
-        validate_by_alias=True,
-        validate_by_name=False,
-    )
-
-
-class Plates(Table):
+class Plates(StrictTable):
     """Images, and how they are read."""
 
     calib: str | None = Field(None, description="Folder of images to calibrate and verify with.")
@@ -80,20 +69,12 @@ class BuildTable(Plates):
     )
 
 
-class File(Table):
+class File(StrictTable):
     """The whole file."""
 
     project: ProjectTable = Field(default_factory=lambda: ProjectTable.model_validate({}))
     model: dict[Name, ModelTable] = Field(default_factory=dict)
     build: dict[Name, BuildTable] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _known_models(self) -> File:
-        for name, table in self.build.items():
-            for model in [table.model] if isinstance(table.model, str) else table.model:
-                if model not in self.model:
-                    raise ValueError(f"build.{name}.model\0{model}")
-        return self
 
 
 def json_schema() -> dict[str, Any]:

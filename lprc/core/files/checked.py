@@ -59,12 +59,14 @@ class Problem:
         path: The keys and indices that lead to it.
         message: What is wrong there.
         hint: What would be right; None where the message says it.
-        unknown_key: The last part of the path, where it is a key that nothing knows.
+        key: The key that is missing there, or unknown; None where the value itself is wrong.
+        unknown_key: Whether `key` is unknown.
     """
 
     path: tuple[str, ...]
     message: str
     hint: str | None = None
+    key: str | None = None
     unknown_key: bool = False
 
 
@@ -106,9 +108,10 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> Problem:
         close = difflib.get_close_matches(path[-1], known, n=1)
         guess = f"did you mean '{close[0]}'? " if close else ""
         listed = f"{guess}known: {', '.join(known)}" if known else "it takes none"
-        return Problem(path[:-1], f"unknown key '{path[-1][:_LONGEST]}'", listed, unknown_key=True)
+        key = path[-1][:_LONGEST]
+        return Problem(path[:-1], f"unknown key '{key}'", listed, key, unknown_key=True)
     if entry["type"] == "missing":
-        return Problem(path[:-1], f"key '{path[-1]}' is missing")
+        return Problem(path[:-1], f"key '{path[-1]}' is missing", key=path[-1])
     cause = entry.get("ctx", {}).get("error")
     noun = "a table" if issubclass(model, StrictTable) else "an object"
     return Problem(
@@ -131,6 +134,7 @@ _MESSAGES = {
     "literal_error": "must be {expected}",
     "mapping_type": "must be {noun}",
     "model_type": "must be {noun}",
+    "string_pattern_mismatch": "must match {pattern}",
     "string_too_long": "is longer than {max_length} characters",
     "string_type": "must be a string",
     "too_long": "has more than {max_length} items",
