@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lprc.compiler.cache import location
+from lprc.compiler.cache.headers import CHECKS
 from lprc.compiler.cache.store import Store, join, split
 from lprc.core.errors import UsageError
 
@@ -17,7 +18,7 @@ KEY = "ab" + "0" * 62
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "cache", 1 << 20)
+    return Store(tmp_path / "cache", 1 << 20, checks={})
 
 
 def file_of(store: Store, kind: str, key: str) -> Path:
@@ -58,8 +59,61 @@ def test_a_damaged_entry_is_removed(store, damage):
     assert store.read("pass", KEY) is not None
 
 
+GOOD = {
+    "pass": ({"after": KEY, "rewrites": [["n", "Relu", ["a"], "gone"]], "skips": []}, b""),
+    "model": ({"parts": [["model", 2]], "kept": {"w": [0, 2]}}, b"ab"),
+    "emitted": (
+        {"parts": [["m.so", 1], ["inputs/0", 1]], "files": ["m.so"], "report": {}, "warnings": []},
+        b"ab",
+    ),
+    "artefact": ({"parts": [["manifest.json", 2]], "said": {}}, b"ab"),
+    "sources": ({"digest": "0"}, b""),
+    "weights": ({"files": ["w.bin"]}, b""),
+}
+"""Of each kind an entry that is as it should be."""
+
+
+@pytest.mark.parametrize("kind", CHECKS)
+def test_an_entry_that_says_what_its_kind_does_is_one(tmp_path, kind):
+    store = Store(tmp_path / "cache", 1 << 20)
+    store.write(kind, KEY, *GOOD[kind])
+    assert store.read(kind, KEY) is not None
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("pass", {"after": 3}),
+        ("pass", {"rewrites": [["n", "Relu", "a", "gone"]]}),
+        ("pass", {"skips": [["n", "Relu", [], "left", "more"]]}),
+        ("pass", {"more": 1}),
+        ("model", {"parts": [["graph", 2]]}),
+        ("model", {"parts": [["model", 3]]}),
+        ("model", {"parts": [["model", -1], ["x", 3]]}),
+        ("model", {"parts": [["model", True], ["x", 1]]}),
+        ("model", {"kept": {"w": [0.5]}}),
+        ("emitted", {"parts": [["../m.so", 1], ["inputs/0", 1]]}),
+        ("emitted", {"parts": [["m.so", 1], ["inputs/../0", 1]]}),
+        ("emitted", {"report": None}),
+        ("artefact", {"parts": [["/etc/passwd", 2]]}),
+        ("artefact", {"parts": [["..", 2]]}),
+        ("artefact", {"parts": {"manifest.json": 2}}),
+        ("artefact", {"said": None}),
+        ("sources", {"digest": None}),
+        ("weights", {"files": "w.bin"}),
+        ("weights", {"files": [1]}),
+    ],
+)
+def test_an_entry_that_says_something_else_is_removed(tmp_path, kind, change):
+    store = Store(tmp_path / "cache", 1 << 20)
+    header, payload = GOOD[kind]
+    store.write(kind, KEY, {**header, **change}, payload)
+    assert store.read(kind, KEY) is None
+    assert store.usage().entries == {}
+
+
 def test_the_longest_unused_go_first(tmp_path):
-    store = Store(tmp_path / "cache", 5000)
+    store = Store(tmp_path / "cache", 5000, checks={})
     keys = [f"{number:064x}" for number in range(10)]
     for number, key in enumerate(keys):
         store.write("model", key, {}, bytes(900))
@@ -100,7 +154,7 @@ def test_what_killed_writers_left_goes(store):
 
 def test_a_store_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "cache").write_text("a file")
-    store = Store(tmp_path / "cache", 1 << 20)
+    store = Store(tmp_path / "cache", 1 << 20, checks={})
     store.write("model", KEY, {}, b"1")
     assert "can't be written" in (store.trouble or "")
     assert store.read("model", KEY) is None
@@ -108,7 +162,7 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path):
 
 def write_many(arguments: tuple[Path, int]) -> int:
     folder, seed = arguments
-    store = Store(folder, 40_000)
+    store = Store(folder, 40_000, checks={})
     bad = 0
     for number in range(150):
         key = f"{(number * 7 + seed) % 50:064x}"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lprc.compiler.cache.cached_passes import full_options, samples_key
+from lprc.compiler.cache.headers import INPUTS
 from lprc.compiler.cache.store import Entry, Store, join, split
 from lprc.compiler.cache.surroundings import surroundings
 from lprc.core.files.digest import document_sha256, sha256
@@ -18,9 +19,6 @@ from lprc.core.targets.emitter import EmitJob, Emitted, Emitter
 
 _LARGEST = 4
 """An artefact larger than this part of the store is not kept."""
-
-_INPUTS = "inputs/"
-"""Before the names of arrays in a payload; files of artefacts lie flat in their folder."""
 
 
 def emit_once(emitter: Emitter, place: str, job: EmitJob, store: Store | None) -> Emitted:
@@ -74,7 +72,7 @@ def _keep(
     for number, arrays in enumerate(emitted.inputs):
         if any(array.dtype == object for array in arrays.values()):
             return  # strings would have to be pickled
-        parts[f"{_INPUTS}{number}"] = _archive(arrays)
+        parts[f"{INPUTS}{number}"] = _archive(arrays)
     table, payload = join(parts)
     header = {
         "parts": table,
@@ -88,7 +86,7 @@ def _keep(
 def _restore(entry: Entry, folder: Path) -> Emitted:
     inputs: list[Arrays] = []
     for name, data in split(entry.header["parts"], entry.payload).items():
-        if name.startswith(_INPUTS):
+        if name.startswith(INPUTS):
             with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                 inputs.append({each: archive[each] for each in archive.files})
         else:

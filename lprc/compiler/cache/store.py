@@ -8,11 +8,13 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from lprc.compiler.cache.headers import CHECKS
 
 SCHEMA = 1
 """Of keys and entries: another number is another folder, and the old one is never looked at."""
@@ -61,26 +63,32 @@ class Store:
     Args:
         folder: Where; it is made when the first entry is written.
         limit: Bytes that `trim` leaves at most.
+        checks: Whether an entry says what its kind does, by kind; others are not checked.
 
     Attributes:
         trouble: Why something could not be written; None where all could.
     """
 
-    def __init__(self, folder: Path, limit: int) -> None:
+    def __init__(
+        self, folder: Path, limit: int, checks: Mapping[str, Callable[[Entry], bool]] = CHECKS
+    ) -> None:
         self.folder = folder
         self.limit = limit
+        self._checks = checks
         self.trouble: str | None = None
         self._root = folder / f"v{SCHEMA}"
         self._wrote = False
 
     def read(self, kind: str, key: str) -> Entry | None:
-        """The entry, or None where there is none that is whole."""
+        """The entry, or None where there is none that is whole and says what its kind does."""
         path = self._path(kind, key)
         try:
             data = path.read_bytes()
         except OSError:
             return None
         entry = _unpacked(data)
+        if entry is not None and kind in self._checks and not self._checks[kind](entry):
+            entry = None
         with suppress(OSError):
             if entry is None:
                 path.unlink()
@@ -202,4 +210,8 @@ def _unpacked(data: bytes) -> Entry | None:
     if first != expected:
         return None
     text, _, payload = body.partition(b"\n")
-    return Entry(json.loads(text), payload)
+    try:
+        header = json.loads(text)
+    except ValueError:
+        return None
+    return Entry(header, payload) if isinstance(header, dict) else None

@@ -98,6 +98,15 @@ def checked(
         ) from found
 
 
+def fits(model: type[BaseModel], data: Any) -> bool:
+    """Whether `data` is what a `model` is made from."""
+    try:
+        model.model_validate(data)
+    except ValidationError:
+        return False
+    return True
+
+
 def first_problem(error: ValidationError, model: type[BaseModel]) -> Problem:
     """What to tell of `error`: an unknown key before all else, for it may be the one missing."""
     entries = error.errors(include_url=False)
