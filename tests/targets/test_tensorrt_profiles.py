@@ -171,14 +171,12 @@ def test_an_engine_is_verified_on_sizes_that_it_takes(tmp_path, monkeypatch):
             ran.append(inputs["x"].shape)
             return Session(source.read_bytes()).run(inputs)
 
-    class HereAndNow:
-        def obstacle(self):
-            return None
-
+    class Here:
         def open(self, job):
             return Runner()
 
-    monkeypatch.setattr(emit, "runtime", lambda name: HereAndNow())
+    monkeypatch.setattr(emit, "obstacle", lambda goal, options: None)
+    monkeypatch.setattr(emit, "runtime", lambda name: Here())
     options = {"batch": ("3/4/8",)}
     compiled = compile_model(compile_request(source, "trt-fp32", out, passes="", options=options))
     assert ran == [(3, 4, 8, 8)]

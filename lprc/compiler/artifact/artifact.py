@@ -122,9 +122,7 @@ def _from_folder(folder: Path, asked: Runtime | None) -> Artifact:
     return artifact_in(folder, read_manifest(folder), asked)
 
 
-def artifact_in(
-    folder: Path, manifest: dict[str, Any], asked: Runtime | None = None
-) -> Artifact:
+def artifact_in(folder: Path, manifest: dict[str, Any], asked: Runtime | None = None) -> Artifact:
     """The artefact in `folder`, whose manifest need not be written yet.
 
     Args:

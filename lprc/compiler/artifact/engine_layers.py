@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 from lprc.core.errors import InvalidModelError
@@ -46,27 +44,25 @@ def engine_layers(folder: Path) -> list[EngineLayer]:
         if path.is_file():
             try:
                 return read(path)
-            except (OSError, ValueError, KeyError, TypeError, ElementTree.ParseError) as error:
+            except (OSError, KeyError, ElementTree.ParseError) as error:
                 raise InvalidModelError(f"can't be read: {error}", where=str(path)) from error
     return []
 
 
 def _tensorrt(path: Path) -> list[EngineLayer]:
-    document = json.loads(path.read_text(encoding="utf-8"))
+    from lprc.compiler.artifact.engine_layers_schema import Layers
+    from lprc.core.files.checked import checked_json
+
     return [
         EngineLayer(
-            str(layer["name"]),
-            str(layer["type"]),
-            _types(layer["inputs"]),
-            _types(layer["outputs"]),
-            tuple(map(str, layer["nodes"])),
+            layer.name,
+            layer.type,
+            tuple(dict.fromkeys(tensor.type for tensor in layer.inputs)),
+            tuple(dict.fromkeys(tensor.type for tensor in layer.outputs)),
+            tuple(layer.nodes),
         )
-        for layer in document["layers"]
+        for layer in checked_json(Layers, path, error=InvalidModelError).layers
     ]
-
-
-def _types(tensors: list[dict[str, Any]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(str(tensor["type"]) for tensor in tensors))
 
 
 def _openvino(path: Path) -> list[EngineLayer]:

@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic.json_schema import GenerateJsonSchema
 
 from lprc.compiler.artifact.manifest_file import SCHEMA
-from lprc.core.files.checked import Strict
+from lprc.core.files.checked import Open, Strict
 
 _SHA256 = r"^[0-9a-f]{64}$"
 _NAME = r"^(?!\.{1,2}$)[^/\\\x00-\x1f]+$"
@@ -54,12 +54,6 @@ Sha256 = Annotated[
 ]
 Name = Annotated[str, AfterValidator(_name), WithJsonSchema(_NAME_SCHEMA)]
 Count = Annotated[int, Field(ge=0)]
-
-
-class Open(Strict):
-    """A part that later versions may say more in, under the same number of the schema."""
-
-    model_config = ConfigDict(extra="allow")
 
 
 class File(Open):

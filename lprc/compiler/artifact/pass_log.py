@@ -92,19 +92,16 @@ def read_log(folder: Path) -> list[Event] | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["schema"] != SCHEMA:
-            raise InvalidModelError(f"not a log of schema {SCHEMA}", where=str(path))
-        return [
-            Event(
-                str(entry["name"]), str(entry["pass"]), position, key == "rewrites",
-                str(row["node"]), str(row["operator"]), tuple(map(str, row["origins"])),
-                str(row["note"]),
-            )
-            for position, entry in enumerate(document["passes"])
-            for key in ("rewrites", "skips")
-            for row in entry[key]
-        ]  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidModelError(f"can't be read: {error}", where=str(path)) from error
+    from lprc.compiler.artifact.pass_log_schema import Log
+    from lprc.core.files.checked import checked_json
+
+    log = checked_json(Log, path, error=InvalidModelError)
+    return [
+        Event(
+            entry.name, entry.text, position, rows is entry.rewrites,
+            row.node, row.operator, tuple(row.origins), row.note,
+        )
+        for position, entry in enumerate(log.passes)
+        for rows in (entry.rewrites, entry.skips)
+        for row in rows
+    ]  # fmt: skip

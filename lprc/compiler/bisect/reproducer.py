@@ -14,10 +14,12 @@ import onnx_ir as ir
 from lprc.compiler.bisect.check_command import CheckCommand
 from lprc.compiler.bisect.conditions import Verdict
 from lprc.compiler.bisect.metrics import Metric, MetricCondition
-from lprc.compiler.bisect.prefixes import Candidate, Key
+from lprc.compiler.bisect.prefixes import Candidate
+from lprc.compiler.bisect.replay_schema import Document, Replay
 from lprc.compiler.bisect.shrink import CALIBRATION_SAMPLES, Reduced, Suspect, rewritten
 from lprc.core.errors import DataError, InvalidModelError
 from lprc.core.files.array_files import read_arrays
+from lprc.core.files.checked import checked_json
 from lprc.core.onnx_io.model_io import load, save
 from lprc.core.passing.pipeline import Pipeline
 from lprc.core.running.numerics import Arrays, RunError, Session, compare, rounding
@@ -113,16 +115,15 @@ def replay(folder: Path, data: Path | None = None, config: PlateConfig | None = 
         inputs = _load_arrays(folder / INPUTS)
         samples = _load_samples(folder / CALIBRATION)
         sets = _load_samples(folder / SETS)
-        keys = [_key(entry) for entry in asked.get("rewrites", [])]
     except (OSError, ValueError, TypeError, DataError) as error:
         raise InvalidModelError(f"can't be replayed: {error}", where=str(folder)) from error
-    after = rewritten(model, Pipeline.parse(text).passes, keys, samples)
-    if asked.get("tolerance") is not None:
-        return _by_outputs(folder, model, after, inputs, float(asked["tolerance"]))
-    if "check" in asked:
-        judgement = CheckCommand(str(asked["check"])).judge_model(after)
-    elif "metric" in asked:
-        condition = MetricCondition(Metric.parse(str(asked["metric"])), sets, data, config)
+    after = rewritten(model, Pipeline.parse(text).passes, asked.rewrites, samples)
+    if asked.tolerance is not None:
+        return _by_outputs(folder, model, after, inputs, asked.tolerance)
+    if asked.check is not None:
+        judgement = CheckCommand(asked.check).judge_model(after)
+    elif asked.metric is not None:
+        condition = MetricCondition(Metric.parse(asked.metric), sets, data, config)
         start = Candidate(model, MODEL, 0, ())
         judgement = condition.judge(Candidate(after, AFTER, 0, ()), start)
     else:
@@ -142,25 +143,15 @@ def _by_outputs(
     return Replayed(bool(bad), "; ".join(map(str, (bad or deltas)[:3])))
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    where = str(folder / FILE)
-    try:
-        document = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+def _read(folder: Path) -> Replay:
+    path = folder / FILE
+    if not path.is_file():
         raise InvalidModelError(
-            "no such file", where=where, hint="--replay names a folder that `lprc bisect -o` wrote"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise InvalidModelError(f"can't be read: {error}", where=where) from error
-    asked = document.get("replay") if isinstance(document, dict) else None
-    if not isinstance(asked, dict):
-        raise InvalidModelError("does not say what to replay", where=where)
-    return asked
-
-
-def _key(entry: Any) -> Key:
-    node, op_type, number = entry
-    return str(node), str(op_type), int(number)
+            "no such file",
+            where=str(path),
+            hint="--replay names a folder that `lprc bisect -o` wrote",
+        )
+    return checked_json(Document, path, error=InvalidModelError).replay
 
 
 def _save_arrays(arrays: Mapping[str, Any], path: Path) -> None:

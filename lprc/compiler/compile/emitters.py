@@ -57,9 +57,7 @@ def load_emitter(goal: Target, emit: Emit) -> Emitter:
     Raises:
         UsageError: It can't be loaded.
     """
-    emitter: Emitter = registry.load_place(
-        emitter_place(goal, emit), f"target '{goal.name}'"
-    )
+    emitter: Emitter = registry.load_place(emitter_place(goal, emit), f"target '{goal.name}'")
     return emitter
 
 

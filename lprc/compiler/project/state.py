@@ -21,7 +21,7 @@ FOLDER = ".lprc"
 SCHEMA = 1
 
 Status = list[int]
-Known = dict[str, list[Any]]
+Known = dict[str, tuple[Status, str]]
 """Files by name, each with its status (size, times, inode) and SHA-256."""
 
 
@@ -68,10 +68,12 @@ class States:
 
     def read(self, name: str) -> State | None:
         """The state of a build; None where it is not known, or not by this version."""
+        from pydantic import TypeAdapter  # what builds imports it anyway, to read lprc.toml
+
         try:
-            table = json.loads(self._path(name).read_text(encoding="utf-8"))
-            state = State(**table)
-        except (OSError, ValueError, TypeError):
+            text = self._path(name).read_text(encoding="utf-8")
+            state = TypeAdapter(State).validate_json(text, strict=True)
+        except (OSError, ValueError):
             return None
         return state if state.schema == SCHEMA else None
 
@@ -141,11 +143,13 @@ class States:
         recorded: Known = {}
         for name in inputs:
             status = _status(self._root / name)
-            moved = status is None or before.get(name, status) != status
-            recorded[name] = [[], ""] if moved else [status, sha256(self._root / name)]
+            if status is None or before.get(name, status) != status:
+                recorded[name] = ([], "")
+            else:
+                recorded[name] = (status, sha256(self._root / name))
         out = self._root / build.out
         outputs: Known = {
-            path.name: [_status(path), sha256(path)] for path in sorted(out.iterdir())
+            path.name: (_status(path) or [], sha256(path)) for path in sorted(out.iterdir())
         }
         self.write(
             build.name,
@@ -168,7 +172,7 @@ class States:
             names += [str(Path(folder) / name) for name in files]
         return {name: _status(self._root / name) for name in names}
 
-    def _differs(self, path: Path, entry: list[Any]) -> str | None:
+    def _differs(self, path: Path, entry: tuple[Status, str]) -> str | None:
         """How a file is not what it was; one whose status moved is read."""
         status, digest = entry
         key = str(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Callable
@@ -13,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lprc.compiler.runners.errors import first_line, load_error
+from lprc.compiler.runners.tvm_interface import Interface
 from lprc.core.errors import InvalidModelError
+from lprc.core.files.checked import checked_json
 from lprc.core.running.numerics import Arrays, RunError
 from lprc.core.running.runner import OpenJob
 from lprc.targets.tvm_backend.versions import check_versions
@@ -42,8 +43,10 @@ class TvmRunner:
         path = job.path
         check_versions()
         _check_machine(path)
-        known = _read_interface(path.with_name(INTERFACE))
-        wanted = job.threads or min(known["threads"], os.cpu_count() or 1)
+        hint = "it belongs beside the library; name the folder that `lprc compile` wrote"
+        beside = path.with_name(INTERFACE)
+        interface = checked_json(Interface, beside, error=InvalidModelError, hint=hint)
+        wanted = job.threads or min(interface.threads, os.cpu_count() or 1)
         os.environ["TVM_NUM_THREADS"] = str(wanted)
         import tvm
         from tvm import relax
@@ -54,12 +57,11 @@ class TvmRunner:
             self._main = relax.VirtualMachine(library, tvm.cpu())["main"]
         except Exception as error:  # TVM raises what it likes
             raise load_error("TVM", path, error) from error
-        inputs = known["inputs"]
         self.inputs: dict[str, tuple[int | None, ...]] = {
-            each["name"]: tuple(each["shape"]) for each in inputs
+            tensor.name: tuple(tensor.shape) for tensor in interface.inputs
         }
-        self.dtypes = {each["name"]: np.dtype(each["dtype"]) for each in inputs}
-        self.outputs = [str(each["name"]) for each in known["outputs"]]
+        self.dtypes = {tensor.name: np.dtype(tensor.dtype) for tensor in interface.inputs}
+        self.outputs = [tensor.name for tensor in interface.outputs]
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Run it once; outputs by name."""
@@ -116,21 +118,3 @@ def _check_machine(path: Path) -> None:
     )
     if path.stat().st_size < start + size * count:
         raise InvalidModelError("it is cut off", where=str(path), hint="copy or compile it again")
-
-
-def _read_interface(path: Path) -> dict[str, Any]:
-    try:
-        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(known["threads"], int) or known["threads"] < 1:
-            raise TypeError("the number of threads is none")
-        for each in [*known["inputs"], *known["outputs"]]:
-            np.dtype(each["dtype"])
-            if not isinstance(each["name"], str) or not isinstance(each["shape"], list):
-                raise TypeError("a name or shape of the wrong kind")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidModelError(
-            f"can't be read: {error}",
-            where=str(path),
-            hint="it belongs beside the library; name the folder that `lprc compile` wrote",
-        ) from error
-    return known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,12 @@ class Strict(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, regex_engine="python-re"
     )
+
+
+class Open(Strict):
+    """Data of which only these keys matter; whoever writes it may say more."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 class StrictTable(Strict):
@@ -96,6 +103,31 @@ def checked(
             hint=problem.hint,
             path=path,
         ) from found
+
+
+def checked_json(
+    model: type[Model], path: Path, *, error: type[LprcError], hint: str | None = None
+) -> Model:
+    """What a JSON file holds, as a `model`.
+
+    Args:
+        model: What it must be.
+        path: The file.
+        error: What to raise.
+        hint: What to do where it can't be read or is something else.
+
+    Raises:
+        LprcError: It can't be read or is something else; of the class `error`.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as problem:
+        raise error(f"can't be read: {problem}", where=str(path), hint=hint, path=path) from problem
+    try:
+        return checked(model, data, where=str(path), error=error, path=path)
+    except LprcError as problem:
+        problem.hint = problem.hint or hint
+        raise
 
 
 def fits(model: type[BaseModel], data: Any) -> bool:
