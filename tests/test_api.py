@@ -6,7 +6,6 @@ import copy
 import gc
 import os
 import pickle
-import re
 import shutil
 import subprocess
 import sys
@@ -21,8 +20,6 @@ import pytest
 
 import lprc
 from lprc.core import errors
-
-ROOT = Path(__file__).parents[1]
 
 TEXT = """<ir_version: 9, opset_import: ["" : 18]>
 g (float[N,2] x) => (float[N,2] y) <float[2] w = {1,-2}> {
@@ -317,15 +314,3 @@ def test_errors_say_which(path, proto, tmp_path):
         lprc.compile(path, "ort-fp32", emit="onnx")
     assert (illegal.value.node, illegal.value.path) == ("relu", path)
     assert illegal.value.hint
-
-
-def test_the_page_runs(tmp_path, monkeypatch):
-    text = (ROOT / "docs" / "api.md").read_text()
-    code, printed = re.findall(r"```(?:python)?\n(.*?)```", text, re.DOTALL)[:2]
-    (tmp_path / "models").symlink_to(ROOT / "models")
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert done.stderr == ""
-    assert done.stdout == printed

@@ -1,0 +1,40 @@
+"""Every command and program of README.md and docs/ runs, and prints what is shown."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from doc_blocks import PAGES, RUN, blocks_of
+from doc_folder import CHECKPOINTS, environment, furnish, write_checkpoint
+from doc_run import run_page
+
+SLOW: set[str] = set()
+SKIPPED = {
+    "measures for an hour": 1,
+    "needs a package index": 2,
+    "needs the two font packages": 1,
+    "sets up an environment of its own": 1,
+    "tests/cmake builds it": 1,
+    "trains for half an hour": 1,
+    "tunes for minutes": 1,
+}
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=[pytest.mark.slow] * (page in SLOW)) for page in PAGES]
+)
+def test_the_page_runs(page, tmp_path):
+    blocks = blocks_of(page)
+    if not any(block.language in RUN and not block.skipped for block in blocks):
+        return
+    furnish(tmp_path)
+    if any(name in block.text for name in CHECKPOINTS for block in blocks):
+        write_checkpoint(tmp_path / CHECKPOINTS[0])
+    faults = run_page(blocks, tmp_path, environment(tmp_path))
+    assert not faults, "\n\n".join(faults)
+
+
+def test_blocks_are_left_out_only_for_these_reasons():
+    skipped = (block.skipped for page in PAGES for block in blocks_of(page))
+    assert Counter(filter(None, skipped)) == SKIPPED
