@@ -140,7 +140,7 @@ def agree(printed: str, shown: str, numbers_vary: bool = False) -> bool:
 
 
 def _lines(text: str, numbers_vary: bool) -> list[str]:
-    lines = [line.rstrip() for line in text.strip("\n").splitlines()]
+    lines = "\n".join(map(str.rstrip, text.splitlines())).strip("\n").splitlines()
     if numbers_vary:
         lines = [re.sub(r" {2,}", " ", _NUMBER.sub("0", line)).strip() for line in lines]
     return lines

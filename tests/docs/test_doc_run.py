@@ -103,6 +103,7 @@ def test_a_comment_belongs_to_the_next_block_only(read):
         ("one two three\n", "one … three", True),
         ("one\ntwo three\n", "one … three", False),
         ("a   \n", "a", True),
+        ("   \na\n", "\na", True),
         ("a  b\n", "a b", False),
         ("a+b\n", "a.b", False),
     ],

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from doc_blocks import PAGES, RUN, blocks_of
 from doc_folder import CHECKPOINTS, environment, furnish, write_checkpoint
 from doc_run import run_page
 
-SLOW: set[str] = set()
+from lprc import Pipeline
+
+SLOW = {
+    "README.md",
+    "docs/accuracy.md",
+    "docs/finetune.md",
+    "docs/inspect.md",
+    "docs/passes/pruning.md",
+    "docs/passes/quantization-repair.md",
+    "docs/sweep.md",
+    "docs/targets/tvm.md",
+}
+"""Pages that take more than ten seconds of one core."""
+
 SKIPPED = {
     "measures for an hour": 1,
     "needs a package index": 2,
     "needs the two font packages": 1,
     "sets up an environment of its own": 1,
+    "sparsifies for minutes": 1,
     "tests/cmake builds it": 1,
     "trains for half an hour": 1,
     "tunes for minutes": 1,
@@ -38,3 +54,13 @@ def test_the_page_runs(page, tmp_path):
 def test_blocks_are_left_out_only_for_these_reasons():
     skipped = (block.skipped for page in PAGES for block in blocks_of(page))
     assert Counter(filter(None, skipped)) == SKIPPED
+
+
+def test_pipelines_that_are_not_run_as_they_stand_are_understood():
+    """Those that the test replaces by faster ones."""
+    for block in (block for page in PAGES for block in blocks_of(page)):
+        if any(option.startswith("--passes ") for option in block.instead):
+            words = shlex.split(block.text)
+            texts = [after for word, after in pairwise(words) if word == "--passes"]
+            assert texts
+            assert all(map(Pipeline.parse, texts)), block.place
