@@ -75,6 +75,7 @@ def environment(folder: Path) -> dict[str, str]:
         "COLUMNS": "200",
         "HOME": str(home),
         "LC_ALL": "C.UTF-8",
+        "LPRC_NO_CACHE": "",
         "LPRC_CACHE_DIR": str(home / ".cache" / "lprc"),
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "PIP_NO_BUILD_ISOLATION": "0",

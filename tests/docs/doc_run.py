@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from doc_blocks import Block
+from processes import run
 
 
 @dataclass(frozen=True)
@@ -99,16 +99,12 @@ def _commands(lines: list[str], prompt: str, place: str) -> Iterator[tuple[str, 
 def _run(
     example: Example, folder: Path, environment: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return run(
         example.command,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
         cwd=folder,
-        env=environment,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        environment=environment,
     )
 
 

@@ -37,6 +37,7 @@ SKIPPED = {
 }
 
 
+@pytest.mark.timeout(1800)  # of a machine that does other things too
 @pytest.mark.parametrize(
     "page", [pytest.param(page, marks=[pytest.mark.slow] * (page in SLOW)) for page in PAGES]
 )
