@@ -11,6 +11,7 @@ import pytest
 
 import lprc
 from lprc import api
+from lprc.cli import compile_cache
 from lprc.cli.compile_command import command
 from lprc.compiler.compile import model as model_module
 from lprc.compiler.compile.model import compile_model
@@ -52,6 +53,13 @@ def test_the_request_has_every_parameter_of_the_api():
     renamed = {"model": "source"}
     asked = set(parameters(compile_request)) - {"observation", "memory"}
     assert {renamed.get(name, name) for name in parameters(lprc.compile)} == asked
+
+
+def test_the_cache_knows_every_option_that_shapes_an_artefact():
+    """Or it looks no further: with an option that it does not know, nothing is restored."""
+    files = {"model", "calib", "data", "out"}
+    seen_at_work = {"max_accuracy_drop", "guard"}
+    assert set(compile_cache._SHAPING) | files | seen_at_work == set(options()) - WHILE_OR_AFTER
 
 
 def test_defaults_and_choices_are_the_same():
