@@ -32,7 +32,7 @@ from lprc.compiler.compile.optimize import optimize as _optimize
 from lprc.compiler.compile.request import compile_request
 from lprc.compiler.compile.samples import Samples, execution_of
 from lprc.compiler.compile.settings import Observation, VerifyMode
-from lprc.compiler.measure import accuracy as _evaluate
+from lprc.compiler.measure import accuracy as _accuracy
 from lprc.compiler.measure import bench as _bench
 from lprc.core.graph_diff.compare import diff_models
 from lprc.core.graph_diff.result import GraphDifference
@@ -202,14 +202,14 @@ def evaluate(
     batch: int = 1,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> _evaluate.Evaluation:
+) -> _accuracy.Evaluation:
     """Plate accuracy of an artefact or model file, as ``lprc eval`` measures it.
 
     Raises:
         DataError: Data or alphabet do not fit each other or the model.
         InvalidModelError: No artefact, or one that its runtime can't load.
     """
-    return _evaluate.evaluate(
+    return _accuracy.evaluate(
         _name(artefact),
         Path(data),
         config=PlateConfig.named(plates) if plates else None,

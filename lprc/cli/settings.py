@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from lprc.compiler.compile.settings import VerifyMode
 from lprc.core.errors import MissingDependencyError
 from lprc.core.files.array_files import read_arrays
 
 if TYPE_CHECKING:
     from lprc.compiler.compile.calibration import ImageSamples
+    from lprc.compiler.compile.settings import VerifyMode
 
 
 def verify_mode(text: str) -> VerifyMode:
