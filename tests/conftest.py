@@ -15,6 +15,11 @@ if os.environ.get("CI"):
 
 ROOT = Path(__file__).parents[1]
 
+# Workers of pytest-xdist share the cores, and OpenMP's threads wait for each other by spinning. The
+# variable is read when torch is loaded, here and in the processes that tests start.
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))
+
 # Tests see passes at work, and leave the user's cache alone; those of the cache name their own.
 os.environ["LPRC_NO_CACHE"] = "1"
 
