@@ -27,9 +27,17 @@ def model(tmp_path, inputs="float[N,4] x", first="x"):
     return path
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """A model and its artefact; not to be written to."""
+    place = tmp_path_factory.mktemp("compiled")
+    compile_model(compile_request(model(place), "ov-fp32", place / "out"))
+    return place
+
+
 @pytest.fixture
-def folder(tmp_path):
-    compile_model(compile_request(model(tmp_path), "ov-fp32", tmp_path / "out"))
+def folder(compiled, tmp_path):
+    shutil.copytree(compiled, tmp_path, dirs_exist_ok=True)
     return tmp_path / "out"
 
 
