@@ -1,6 +1,6 @@
 # The version is the Python package's, read from it. Compatible are those of the same major version,
 # and before 1.0 those of the same minor version.
-file(STRINGS "${CMAKE_CURRENT_LIST_DIR}/../__init__.py" PACKAGE_VERSION REGEX "^__version__ = ")
+file(STRINGS "${CMAKE_CURRENT_LIST_DIR}/../_version.py" PACKAGE_VERSION REGEX "^__version__ = ")
 string(REGEX REPLACE "^__version__ = \"([0-9.]+).*" "\\1" PACKAGE_VERSION "${PACKAGE_VERSION}")
 
 set(PACKAGE_VERSION_EXACT FALSE)

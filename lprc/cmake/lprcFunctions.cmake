@@ -61,7 +61,7 @@ function(lprc_compile)
       "${_LPRC_CMAKE_DIR}/lprcRestoreManifest.cmake"
     COMMAND "${LPRC_EXECUTABLE}" ${command} --depfile "${beside}.d"
     COMMAND "${CMAKE_COMMAND}" -E copy "${manifest}" "${beside}.manifest"
-    DEPENDS "${model}" "${beside}.command" "${_LPRC_CMAKE_DIR}/../__init__.py"
+    DEPENDS "${model}" "${beside}.command" "${_LPRC_CMAKE_DIR}/../_version.py"
     DEPFILE "${beside}.d"
     COMMENT "Compiling ${arg_NAME} for ${arg_TARGET}"
     VERBATIM)
@@ -120,7 +120,7 @@ function(lprc_embed library)
     OUTPUT ${written} ${bytes}
     COMMAND "${LPRC_EXECUTABLE}" embed "${artefact}" -o "${source}" --as "${arg_FORM}" --symbol
             "${arg_SYMBOL}" -q
-    DEPENDS "${artefact}/manifest.json" "${_LPRC_CMAKE_DIR}/../__init__.py"
+    DEPENDS "${artefact}/manifest.json" "${_LPRC_CMAKE_DIR}/../_version.py"
     COMMENT "Embedding ${artefact}"
     VERBATIM)
 
