@@ -27,8 +27,17 @@ MACHINES = {
 """Folders and environments that differ in what a build must not depend on."""
 
 
-def build(folder: Path, target: str, environment: dict[str, str], model: Path, images: Path):
+def build(
+    folder: Path,
+    target: str,
+    environment: dict[str, str],
+    model: Path,
+    images: Path,
+    cache: Path | None,
+):
     """Compile copies of the inputs in a process of its own; the lowered graph and the manifest."""
+    if cache is not None:
+        environment = {**environment, "LPRC_NO_CACHE": "", "LPRC_CACHE_DIR": str(cache)}
     folder.mkdir(parents=True)
     shutil.copy(model, folder / "model.onnx")
     (folder / "calib").mkdir()
@@ -45,13 +54,15 @@ def build(folder: Path, target: str, environment: dict[str, str], model: Path, i
     return {path.name: path.read_bytes() for path in sorted((folder / "out").iterdir())}
 
 
-def check(tmp_path: Path, target: str, model: Path, images: Path) -> None:
+def check(
+    tmp_path: Path, target: str, model: Path, images: Path, caches: Path | None = None
+) -> None:
     few = tmp_path / "few"
     few.mkdir()
     for image in sorted(images.glob("*.jpg"))[:8]:
         shutil.copy(image, few)
     first, second = (
-        build(tmp_path / name, target, environment, model, few)
+        build(tmp_path / name, target, environment, model, few, caches and caches / name)
         for name, environment in MACHINES.items()
     )
     assert set(first) >= {"lowered.onnx", "manifest.json"}
@@ -64,10 +75,16 @@ def check(tmp_path: Path, target: str, model: Path, images: Path) -> None:
     assert str(tmp_path).encode() not in b"".join(first.values())
 
 
+@pytest.fixture(scope="module")
+def caches(tmp_path_factory):
+    """Of each machine its own: passes that begin several targets' pipelines run once on each."""
+    return tmp_path_factory.mktemp("caches")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("target", target_names())
-def test_every_target(tmp_path, target, bundled, plates):
-    check(tmp_path, target, bundled, plates)
+def test_every_target(tmp_path, target, bundled, plates, caches):
+    check(tmp_path, target, bundled, plates, caches)
 
 
 def test_a_quantised_target(tmp_path, bundled, plates):

@@ -11,12 +11,25 @@ from models_support import random_lprnet
 
 from lprc.core.errors import OutputError, PromiseBrokenError, UsageError
 from lprc.core.running import numerics
+from lprc.models import export
 from lprc.models.export import export_onnx
 
 
 @pytest.fixture(scope="module")
 def model():
     return random_lprnet(12)
+
+
+@pytest.fixture(scope="module")
+def graph(model):
+    """What torch's exporter makes of `model`."""
+    return export._export(model, "dynamic", 20, (24, 94))
+
+
+@pytest.fixture
+def exported_before(graph, monkeypatch):
+    """What comes behind torch's exporter is tested without running that again."""
+    monkeypatch.setattr(export, "_export", lambda *arguments: graph.clone())
 
 
 @pytest.mark.parametrize(
@@ -41,6 +54,7 @@ def test_refused(model, tmp_path, options, message):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("exported_before")
 def test_a_folder_is_not_overwritten(model, tmp_path):
     with pytest.raises(OutputError, match="is a folder"):
         export_onnx(model, tmp_path)
@@ -69,6 +83,7 @@ except MissingDependencyError as error:
     assert not out.exists()
 
 
+@pytest.mark.usefixtures("exported_before")
 def test_other_logits_in_onnx_runtime_stop_the_export(model, tmp_path, monkeypatch):
     honest = numerics.run
     monkeypatch.setattr(
@@ -79,6 +94,7 @@ def test_other_logits_in_onnx_runtime_stop_the_export(model, tmp_path, monkeypat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("exported_before")
 def test_a_graph_that_onnx_runtime_refuses_stops_the_export(model, tmp_path, monkeypatch):
     def refuse(*_):
         raise numerics.RunError("opset 27 is under development")
