@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from lprc.compiler.artifact.manifest_file import FILE, read_manifest
 from lprc.core.errors import DataError, InvalidModelError, UsageError
+from lprc.core.onnx_io.gzip_files import SUFFIX
+from lprc.core.onnx_io.model_io import check_file
 from lprc.core.running.numerics import Arrays
 from lprc.core.running.runner import OpenJob, Runner
 from lprc.core.targets.runtimes import DEFAULT, Runtime, runtime, runtime_of_file
@@ -50,6 +52,8 @@ class Artifact:
         Raises:
             LprcError: As of `lprc.core.targets.runtimes.Runtime.open`.
         """
+        if self.model.suffix in (".onnx", SUFFIX):  # runtimes crash on what is not valid
+            check_file(self.model)
         report: dict[str, Any] = (self.manifest or {}).get("emitter", {})
         return runtime(self.backend).open(OpenJob(self.model, threads, report))
 

@@ -14,9 +14,11 @@ from google.protobuf.message import DecodeError, EncodeError
 from lprc.core.errors import InvalidModelError, OutputError
 from lprc.core.files.atomic import atomic_file, atomic_pair
 from lprc.core.onnx_io import gzip_files as compressed
+from lprc.core.onnx_io.bodies import bodies
+from lprc.core.onnx_io.dimensions import make_symbolic, meaningless_dimensions
 from lprc.core.onnx_io.external_data import check_locations
 from lprc.core.onnx_io.sparse_initializers import densify
-from lprc.core.onnx_io.validation import bodies, check_model
+from lprc.core.onnx_io.validation import check_model
 from lprc.core.process.collector import collector_paused
 
 PROTOBUF_LIMIT = 2_000_000_000
@@ -33,23 +35,32 @@ def load(path: Path) -> ir.Model:
     Raises:
         InvalidModelError: Missing, empty, truncated, not ONNX, or not a valid graph.
     """
-    path = Path(path)
-    try:
-        return _load(path, str(path))
-    except InvalidModelError as error:
-        error.path = path
-        raise
-
-
-def _load(path: Path, where: str) -> ir.Model:
-    proto = _read(path)
-    with _one_line():
-        _check_locations(proto, path.parent, where)
-        check_model(proto, where)
+    path, where = Path(path), str(path)
+    with _blaming(path):
+        proto = _read_checked(path, where)
         densify(proto, where)
         model = _deserialize(proto, where)
         _attach_external(model, path.parent, where)
     return model
+
+
+@collector_paused()
+def check_file(path: Path) -> None:
+    """Check an ONNX file as `load` does, for whoever hands it to a runtime as it is.
+
+    Raises:
+        InvalidModelError: As of `load`.
+    """
+    with _blaming(path):
+        _read_checked(path, str(path))
+
+
+def _read_checked(path: Path, where: str) -> onnx.ModelProto:
+    proto = _read(path)
+    make_symbolic(meaningless_dimensions(proto))
+    _check_locations(proto, path.parent, where)
+    check_model(proto, where)
+    return proto
 
 
 @collector_paused()
@@ -59,14 +70,14 @@ def from_proto(proto: onnx.ModelProto, *, where: str = "model") -> ir.Model:
     Raises:
         InvalidModelError: Not a valid graph.
     """
-    with _one_line():
-        check_model(proto, where)
-        if proto.graph.sparse_initializer:
-            copy = onnx.ModelProto()
-            copy.CopyFrom(proto)
-            proto = copy
-            densify(proto, where)
-        return _deserialize(proto, where)
+    if meaningless_dimensions(proto) or proto.graph.sparse_initializer:
+        copy = onnx.ModelProto()  # the caller's stays as it is
+        copy.CopyFrom(proto)
+        proto = copy
+        make_symbolic(meaningless_dimensions(proto))
+    check_model(proto, where)
+    densify(proto, where)
+    return _deserialize(proto, where)
 
 
 @collector_paused()
@@ -173,18 +184,12 @@ def _read(path: Path) -> onnx.ModelProto:
 
 
 @contextmanager
-def _one_line() -> Iterator[None]:
-    """Names from a file stand in messages, and may hold line breaks."""
+def _blaming(path: Path) -> Iterator[None]:
     try:
         yield
     except InvalidModelError as error:
-        cleaned = [
-            text and "".join(sign if sign.isprintable() else "?" for sign in text)
-            for text in (error.message, error.where)
-        ]
-        raise InvalidModelError(
-            cleaned[0] or "", where=cleaned[1], hint=error.hint
-        ) from error.__cause__
+        error.path = path
+        raise
 
 
 def _check_locations(proto: onnx.ModelProto, folder: Path, where: str) -> None:

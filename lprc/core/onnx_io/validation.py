@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import graphlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import onnx
+from google.protobuf.message import Error as ProtobufError
 from onnx import defs
 
 from lprc.core.errors import InvalidModelError
+from lprc.core.onnx_io.bodies import ONNX_DOMAINS, Body, bodies, node_label, with_versions
+from lprc.core.onnx_io.function_rules import check_functions, check_references
+from lprc.core.onnx_io.node_rules import check_nodes
+from lprc.core.onnx_io.scopes import check_names
+from lprc.core.onnx_io.tensor_rules import check_declared_shapes, check_tensors, type_name
 
 MAX_SUBGRAPH_DEPTH = 64
-_ONNX_DOMAINS = ("", "ai.onnx")
 _TYPE_ERRORS = ("typestr", "inconsistent type", "Inferred elem type differs")
+_WRONG_SIZE = "has incorrect size"
 _NOISE = re.compile(r"Inference error\(s\): |\[(Shape|Type)InferenceError\] ")
 _PAIR = re.compile(r"\((\d+)\) vs \((\d+)\)")
 _SMALL = 1024
@@ -33,30 +39,17 @@ def check_model(proto: onnx.ModelProto, where: str) -> None:
     _check_depth(proto, where)
     _check_text(proto, where)
     _check_versions(proto, where)
+    check_functions(proto, where)
     _check_operators(proto, where)
-    _check_names(proto, where)
+    check_names(proto, where)
     _check_sparse(proto, where)
     _check_external(proto, where)
+    check_tensors(proto, where)
+    check_references(proto, where)
     _check_structure(proto, where)
+    check_nodes(proto, where)
+    check_declared_shapes(proto, where)
     _check_types(proto, where)
-
-
-def bodies(proto: onnx.ModelProto) -> Iterator[tuple[onnx.GraphProto | onnx.FunctionProto, int]]:
-    """The graph, the functions and every subgraph in them, each with its depth from 1."""
-    pending: list[tuple[onnx.GraphProto | onnx.FunctionProto, int]] = [(proto.graph, 1)]
-    pending.extend((function, 1) for function in proto.functions)
-    while pending:
-        body, depth = pending.pop()
-        yield body, depth
-        for node in body.node:
-            pending.extend((inner, depth + 1) for inner in _subgraphs(node))
-
-
-def _subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    for attribute in node.attribute:
-        yield from attribute.graphs
-        if attribute.type == onnx.AttributeProto.GRAPH:
-            yield attribute.g
 
 
 def _check_depth(proto: onnx.ModelProto, where: str) -> None:
@@ -75,7 +68,7 @@ def _check_text(proto: onnx.ModelProto, where: str) -> None:
                 raise InvalidModelError(f"the name {text!r} is not UTF-8", where=where)
 
 
-def _texts(body: onnx.GraphProto | onnx.FunctionProto) -> Iterator[object]:
+def _texts(body: Body) -> Iterator[object]:
     yield body.name
     for node in body.node:
         yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
@@ -95,9 +88,9 @@ def _check_versions(proto: onnx.ModelProto, where: str) -> None:
             where=where,
             hint="upgrade the onnx package",
         )
-    versions = {entry.version for entry in proto.opset_import if entry.domain in _ONNX_DOMAINS}
+    versions = {entry.version for entry in proto.opset_import if entry.domain in ONNX_DOMAINS}
     if not versions:
-        if any(node.domain in _ONNX_DOMAINS for node in proto.graph.node):
+        if any(node.domain in ONNX_DOMAINS for node in proto.graph.node):
             raise InvalidModelError("it imports no version of the ONNX operator set", where=where)
         return
     if len(versions) > 1:
@@ -117,39 +110,19 @@ def _check_versions(proto: onnx.ModelProto, where: str) -> None:
 def _check_operators(proto: onnx.ModelProto, where: str) -> None:
     """Refuse an unknown operator of the ONNX domain; the checker's own message names no node."""
     local = {(function.domain, function.name) for function in proto.functions}
-    main = _onnx_version(proto.opset_import)
-    functions = {
-        id(inner): _onnx_version(function.opset_import)
-        for function in proto.functions
-        for inner in _with_subgraphs(function)
-    }
     known: set[tuple[str, int]] = set()
-    for body, _ in bodies(proto):
-        version = functions.get(id(body), main)
+    for body, version in with_versions(proto):
         for node in body.node:
             key = (node.op_type, version)
-            if node.domain not in _ONNX_DOMAINS or key in known:
+            if node.domain not in ONNX_DOMAINS or key in known:
                 continue
             if (node.domain, node.op_type) not in local and not _exists(*key):
                 raise InvalidModelError(
                     f"no operator '{node.op_type}' in opset {version}",
-                    where=f"{where}: {_label(node)}",
+                    where=f"{where}: {node_label(node)}",
                     hint="an operator of one's own belongs to a domain of one's own",
                 )
             known.add(key)
-
-
-def _with_subgraphs(
-    body: onnx.GraphProto | onnx.FunctionProto,
-) -> Iterator[onnx.GraphProto | onnx.FunctionProto]:
-    yield body
-    for node in body.node:
-        for inner in _subgraphs(node):
-            yield from _with_subgraphs(inner)
-
-
-def _onnx_version(imports: Iterable[onnx.OperatorSetIdProto]) -> int:
-    return next((entry.version for entry in imports if entry.domain in _ONNX_DOMAINS), 1)
 
 
 def _exists(op_type: str, version: int) -> bool:
@@ -158,62 +131,6 @@ def _exists(op_type: str, version: int) -> bool:
     except defs.SchemaError:
         return False
     return True
-
-
-def _check_names(proto: onnx.ModelProto, where: str) -> None:
-    """Refuse a node that reads what no node before it makes, and say which of three it is."""
-    _check_scope(proto.graph, _declared(proto.graph), where)
-    for function in proto.functions:
-        _check_scope(function, set(function.input), f"{where}: function '{function.name}'")
-
-
-def _declared(graph: onnx.GraphProto) -> set[str]:
-    return {
-        *(value.name for value in graph.input),
-        *(tensor.name for tensor in graph.initializer),
-        *(tensor.values.name for tensor in graph.sparse_initializer),
-    }
-
-
-def _check_scope(body: onnx.GraphProto | onnx.FunctionProto, known: set[str], where: str) -> None:
-    """Check `body`; `known` are the names that it may use, its own inputs among them."""
-    made = []
-    for node in body.node:
-        for name in node.input:
-            if name and name not in known:
-                raise _missing(body, node, name, where)
-        for inner in _subgraphs(node):
-            fresh = _declared(inner) - known
-            known |= fresh
-            _check_scope(inner, known, where)
-            known -= fresh
-        fresh_outputs = [name for name in node.output if name not in known]
-        known.update(fresh_outputs)
-        made += fresh_outputs
-    # The caller's scope does not see what a subgraph makes.
-    known.difference_update(made)
-
-
-def _missing(
-    body: onnx.GraphProto | onnx.FunctionProto, node: onnx.NodeProto, name: str, where: str
-) -> InvalidModelError:
-    place = f"{where}: {_label(node)}"
-    producers = {output: index for index, each in enumerate(body.node) for output in each.output}
-    if name not in producers:
-        return InvalidModelError(f"nothing makes its input '{name}'", where=place)
-    sorter: graphlib.TopologicalSorter[int] = graphlib.TopologicalSorter()
-    for index, each in enumerate(body.node):
-        sorter.add(index, *(producers[used] for used in each.input if used in producers))
-    try:
-        sorter.prepare()
-    except graphlib.CycleError as error:
-        cycle = " <- ".join(_short(body.node[index]) for index in error.args[1][:6])
-        return InvalidModelError(f"the graph has a cycle: {cycle}", where=place)
-    return InvalidModelError(
-        f"its input '{name}' is made by a later node, {_label(body.node[producers[name]])}",
-        where=place,
-        hint="ONNX wants nodes in topological order",
-    )
 
 
 def _check_sparse(proto: onnx.ModelProto, where: str) -> None:
@@ -244,32 +161,56 @@ def _check_external(proto: onnx.ModelProto, where: str) -> None:
 
 
 def _check_structure(proto: onnx.ModelProto, where: str) -> None:
-    try:
-        # The checker looks for external files, relative to the working folder.
-        onnx.checker.check_model(without_initializers(proto, _is_external))
-    except onnx.checker.ValidationError as error:
-        raise InvalidModelError(_first_lines(error), where=where) from error
-    except (ValueError, RuntimeError) as error:
-        raise InvalidModelError(f"not a valid graph: {_first_lines(error)}", where=where) from error
+    # The checker looks for external files, relative to the working folder.
+    light = without_initializers(proto, _is_external)
+    with _refused(where):
+        onnx.checker.check_model(light)
 
 
 def _check_types(proto: onnx.ModelProto, where: str) -> None:
-    light = without_initializers(proto, lambda tensor: len(tensor.raw_data) > _SMALL)
+    light = _dense(without_initializers(proto, lambda tensor: len(tensor.raw_data) > _SMALL))
+    with _refused(where):
+        try:
+            onnx.shape_inference.infer_shapes(light, check_type=True, strict_mode=True)
+        except onnx.shape_inference.InferenceError as error:
+            _refuse_telling(str(error).splitlines(), where, error)
+            # What is left is wrong about shapes only, which passes may repair, if it is about one
+            # node; whatever inference can't get past at all, no pass can.
+            onnx.shape_inference.infer_shapes(light, check_type=True, strict_mode=False)
+
+
+def _refuse_telling(lines: list[str], where: str, error: Exception) -> None:
+    """Refuse the first complaint that no pass can repair, if there is one."""
+    for line in lines:
+        wrong_type = any(text in line for text in _TYPE_ERRORS)
+        if not wrong_type and (_WRONG_SIZE not in line or "op_type:MaxPool" in line):
+            continue
+        reason = _NOISE.sub("", line)
+        if wrong_type:
+            numbers = _PAIR.sub(lambda match: " vs ".join(map(_type_name, match.groups())), reason)
+            reason = f"wrong element type: {numbers}"
+        raise InvalidModelError(reason[:300], where=where) from error
+
+
+@contextmanager
+def _refused(where: str) -> Iterator[None]:
+    """What onnx's own code raises, of which some is no `Exception` of its own, is our error."""
     try:
-        onnx.shape_inference.infer_shapes(_dense(light), check_type=True, strict_mode=True)
-    except onnx.shape_inference.InferenceError as error:
-        lines = [line for line in str(error).splitlines() if any(t in line for t in _TYPE_ERRORS)]
-        if lines:
-            reason = _NOISE.sub("", lines[0])
-            reason = _PAIR.sub(lambda match: " vs ".join(map(_type_name, match.groups())), reason)
-            raise InvalidModelError(f"wrong element type: {reason}"[:300], where=where) from error
-    except (ValueError, RuntimeError) as error:
+        yield
+    except onnx.checker.ValidationError as error:
+        raise InvalidModelError(_first_lines(error), where=where) from error
+    except (
+        onnx.shape_inference.InferenceError,
+        ProtobufError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise InvalidModelError(f"not a valid graph: {_first_lines(error)}", where=where) from error
 
 
 def _type_name(number: str) -> str:
-    known = {str(value): name for name, value in onnx.TensorProto.DataType.items()}
-    return str(known.get(number, number)).lower()
+    return (type_name(int(number)) or number).lower()
 
 
 def _dense(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -321,19 +262,6 @@ def _as_input(tensor: onnx.TensorProto, dims: Sequence[int]) -> onnx.ValueInfoPr
 
 def _is_external(tensor: onnx.TensorProto) -> bool:
     return tensor.data_location == onnx.TensorProto.EXTERNAL
-
-
-def _label(node: onnx.NodeProto) -> str:
-    return f"node '{node.name}' ({node.op_type})" if node.name else _unnamed(node)
-
-
-def _short(node: onnx.NodeProto) -> str:
-    return node.name or _unnamed(node)
-
-
-def _unnamed(node: onnx.NodeProto) -> str:
-    made = next(iter(node.output), "")
-    return f"the {node.op_type} that makes '{made}'"
 
 
 def _first_lines(error: Exception) -> str:

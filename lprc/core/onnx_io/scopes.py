@@ -1,0 +1,64 @@
+"""Whether every node reads what a node before it, an input or an initialiser gives."""
+
+from __future__ import annotations
+
+import graphlib
+
+import onnx
+
+from lprc.core.errors import InvalidModelError
+from lprc.core.onnx_io.bodies import Body, node_label, short_label, subgraphs
+
+
+def check_names(proto: onnx.ModelProto, where: str) -> None:
+    """Refuse a node that reads what no node before it makes, and say which of three it is."""
+    _check_scope(proto.graph, _declared(proto.graph), where)
+    for function in proto.functions:
+        _check_scope(function, set(function.input), f"{where}: function '{function.name}'")
+
+
+def _declared(graph: onnx.GraphProto) -> set[str]:
+    return {
+        *(value.name for value in graph.input),
+        *(tensor.name for tensor in graph.initializer),
+        *(tensor.values.name for tensor in graph.sparse_initializer),
+    }
+
+
+def _check_scope(body: Body, known: set[str], where: str) -> None:
+    """Check `body`; `known` are the names that it may use, its own inputs among them."""
+    made = []
+    for node in body.node:
+        for name in node.input:
+            if name and name not in known:
+                raise _missing(body, node, name, where)
+        for inner in subgraphs(node):
+            fresh = _declared(inner) - known
+            known |= fresh
+            _check_scope(inner, known, where)
+            known -= fresh
+        fresh_outputs = [name for name in node.output if name not in known]
+        known.update(fresh_outputs)
+        made += fresh_outputs
+    # The caller's scope does not see what a subgraph makes.
+    known.difference_update(made)
+
+
+def _missing(body: Body, node: onnx.NodeProto, name: str, where: str) -> InvalidModelError:
+    place = f"{where}: {node_label(node)}"
+    producers = {output: index for index, each in enumerate(body.node) for output in each.output}
+    if name not in producers:
+        return InvalidModelError(f"nothing makes its input '{name}'", where=place)
+    sorter: graphlib.TopologicalSorter[int] = graphlib.TopologicalSorter()
+    for index, each in enumerate(body.node):
+        sorter.add(index, *(producers[used] for used in each.input if used in producers))
+    try:
+        sorter.prepare()
+    except graphlib.CycleError as error:
+        cycle = " <- ".join(short_label(body.node[index]) for index in error.args[1][:6])
+        return InvalidModelError(f"the graph has a cycle: {cycle}", where=place)
+    return InvalidModelError(
+        f"its input '{name}' is made by a later node, {node_label(body.node[producers[name]])}",
+        where=place,
+        hint="ONNX wants nodes in topological order",
+    )
