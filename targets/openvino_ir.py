@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
@@ -62,6 +63,10 @@ def _emit(job: EmitJob, *, compress: bool) -> list[Path]:
     return files
 
 
+_CONTROL = "x0*(?:[0-8bcef]|1[0-9a-f])|0*(?:[0-8]|1[124-9]|2[0-9]|3[01])"
+_NOT_XML = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|&#(?:{_CONTROL});", re.IGNORECASE)
+
+
 def _shorten(xml: Path) -> None:
     """Drop what no reader of the IR needs: half of the text, beside small int8 weights.
 
@@ -70,8 +75,10 @@ def _shorten(xml: Path) -> None:
     inner tensors are ONNX's, which the layers' names repeat. Bodies of control flow stay as they
     are.
     """
-    tree = ElementTree.parse(xml)  # noqa: S314 - OpenVINO has just written it
-    root = tree.getroot()
+    # OpenVINO writes control characters of the model's names, which XML can't have.
+    text = _NOT_XML.sub("?", xml.read_text(encoding="utf-8", errors="replace"))
+    root = ElementTree.fromstring(text)  # noqa: S314 - OpenVINO has just written it
+    tree = ElementTree.ElementTree(root)
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag == "rt_info" and parent.tag == "net":

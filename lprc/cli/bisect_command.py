@@ -16,6 +16,7 @@ from lprc.cli.common import (
     quiet_option,
     verbose_option,
 )
+from lprc.cli.say import say
 
 if TYPE_CHECKING:
     from lprc.compiler.bisect.run import Found
@@ -127,7 +128,7 @@ def command(
         folder = None if found.folder is None else str(found.folder)
         console.print_json({"model": str(model), "output": folder, **found.document()})
     elif not quiet:
-        click.echo(_text(found))
+        say(_text(found))
 
 
 def _replay(
@@ -148,7 +149,7 @@ def _replay(
     if replayed.broken:
         raise PromiseBrokenError(f"still bad: {replayed.detail}", where=str(folder))
     if not (quiet or as_json):
-        click.echo(f"good: {replayed.detail}")
+        say(f"good: {replayed.detail}")
 
 
 def _text(found: Found) -> str:

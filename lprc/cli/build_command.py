@@ -10,6 +10,7 @@ import click
 
 from lprc.cli.common import debug_option, json_option, quiet_option
 from lprc.cli.project import open_project, project_options
+from lprc.cli.say import say
 
 if TYPE_CHECKING:
     from lprc.compiler.project.plan import Build
@@ -72,7 +73,7 @@ def command(
     if as_json:
         _print_document(chosen, done)
     elif not quiet and not stale:
-        click.echo(f"{len(chosen)} of {len(chosen)} fresh")
+        say(f"{len(chosen)} of {len(chosen)} fresh")
     return next((done[b.name].exit_code for b, _ in stale if done[b.name].exit_code), 0)
 
 
@@ -95,21 +96,21 @@ def _report(chosen: Sequence[Build], stale: dict[str, str], as_json: bool, quiet
     elif not quiet:
         for build in chosen:
             why = stale.get(build.name)
-            click.echo(f"{build.name}: {'fresh' if why is None else f'stale: {why}'}")
+            say(f"{build.name}: {'fresh' if why is None else f'stale: {why}'}")
     return 0
 
 
 def _say(done: Done, *, show: bool) -> None:
     """One build at a time, so that nothing is interleaved."""
     for line in done.messages.splitlines():
-        click.echo(f"{done.build.name}: {line}", err=True)
+        say(f"{done.build.name}: {line}", err=True)
     if done.exit_code:
-        click.echo(f"{done.build.name}: failed ({done.exit_code}); {done.why}", err=True)
+        say(f"{done.build.name}: failed ({done.exit_code}); {done.why}", err=True)
     elif show:
         accuracy = "" if done.accuracy is None else f", accuracy {done.accuracy:.4f}"
         cached = " from the cache" if done.document.get("cached") else ""
         seconds = f"{done.seconds:.1f} s"
-        click.echo(
+        say(
             f"{done.build.name}: built{cached} in {seconds}: {done.build.out}{accuracy}; {done.why}"
         )
 

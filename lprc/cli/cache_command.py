@@ -6,6 +6,7 @@ import click
 
 from lprc.cli import console
 from lprc.cli.common import debug_option, json_option
+from lprc.cli.say import say
 
 
 @click.group("cache")
@@ -37,9 +38,9 @@ def info(as_json: bool) -> None:
         }
         console.print_json(document)
         return
-    click.echo(f"{store.folder}{'' if used else ' (switched off)'}")
+    say(f"{store.folder}{'' if used else ' (switched off)'}")
     limit = console.size_text(store.limit)
-    click.echo(f"{console.size_text(usage.size_bytes)} of at most {limit}")
+    say(f"{console.size_text(usage.size_bytes)} of at most {limit}")
     rows = [(_KINDS.get(kind, kind), str(count)) for kind, count in usage.entries.items()]
     if rows:
         console.stdout().print(console.table(["what", ">entries"], rows))
@@ -82,4 +83,4 @@ def _dropped(size: int, as_json: bool) -> None:
     if as_json:
         console.print_json({"dropped_bytes": size})
     else:
-        click.echo(f"dropped {console.size_text(size)}")
+        say(f"dropped {console.size_text(size)}")

@@ -9,6 +9,7 @@ import click
 from lprc.cli import console
 from lprc.cli.common import debug_option, json_option, quiet_option
 from lprc.cli.project import open_project, project_options
+from lprc.cli.say import say
 
 
 @click.command("clean")
@@ -47,4 +48,4 @@ def command(
         console.note(f"left alone: {path} is not what lprc wrote")
     if not quiet:
         for path in removed:
-            click.echo(f"removed {path}")
+            say(f"removed {path}")

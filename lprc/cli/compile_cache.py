@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from lprc.cli.common import PathArgument
+from lprc.cli.say import say
 from lprc.compiler.artifact.manifest_file import FILE
 from lprc.compiler.cache.location import store_in_use
 from lprc.core.errors import LprcError, UsageError
@@ -158,7 +159,7 @@ class CompileCache:
             return
         self.store.close()
         if self.store.trouble is not None:
-            click.echo(f"note: {self.store.trouble}", err=True)
+            say(f"note: {self.store.trouble}", err=True)
 
 
 def check_depfile(depfile: Path | None, called: Path | None) -> None:

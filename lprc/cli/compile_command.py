@@ -28,6 +28,7 @@ from lprc.cli.compile_cache import (
 from lprc.cli.pass_cost_options import costs_options
 from lprc.cli.printing import PrintingCommand, printing, printing_options
 from lprc.cli.report import check_report, report_options
+from lprc.cli.say import say
 
 if TYPE_CHECKING:
     from lprc.compiler.compile.model import Compiled
@@ -228,7 +229,7 @@ def command(
         shown = _Shown(verbose=verbose, stats=stats, times=time_passes)
         _print(compiled, rows, shown, out)
         if written is not None:
-            click.echo(written)
+            say(written)
 
 
 @dataclass(frozen=True)
@@ -248,20 +249,20 @@ def _print(compiled: Compiled, rows: Any, shown: _Shown, out: Path) -> None:
     from lprc.cli.precision_table import print_precision
 
     print_records(compiled.optimized, verbose=shown.verbose)
-    click.echo()
+    say()
     if shown.stats:
         print_stats(compiled.optimized.costs)
-        click.echo()
+        say()
     if shown.times:
         print_times(compiled.optimized.costs)
-        click.echo()
+        say()
     print_precision(compiled.emitted)
     print_comparison(rows)
     if compiled.search is not None:
-        click.echo(f"\n{_search_text(compiled.search)}")
+        say(f"\n{_search_text(compiled.search)}")
     if compiled.guarded is not None:
-        click.echo(f"\nguard: {compiled.guarded}")
-    click.echo(f"\n{out}: {_summary(compiled)}")
+        say(f"\nguard: {compiled.guarded}")
+    say(f"\n{out}: {_summary(compiled)}")
 
 
 def _document(compiled: Compiled, rows: Any, records: Any, comparison: Any) -> dict[str, Any]:
@@ -287,8 +288,8 @@ def _print_known(known: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
             console.note(f"warning: {warning}")
         for row in document["comparison"]:
             if row["accuracy"] is not None:
-                click.echo(f"{row['artefact']}: plate accuracy {row['accuracy']:.4f}")
-        click.echo(f"{document['output']}: {known['summary']}; from the cache (-v tells all)")
+                say(f"{row['artefact']}: plate accuracy {row['accuracy']:.4f}")
+        say(f"{document['output']}: {known['summary']}; from the cache (-v tells all)")
 
 
 def _search_text(found: Search) -> str:

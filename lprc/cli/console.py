@@ -6,10 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from lprc.cli.say import say
+from lprc.core.printable import json_escaped, printable
 
 
 def stdout() -> Console:
@@ -31,7 +33,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
         )
     for row in rows:
         # Text, not markup: names come from other people's models.
-        grid.add_row(*(Text(cell) for cell in row))
+        grid.add_row(*(Text(printable(cell)) for cell in row))
     return grid
 
 
@@ -44,12 +46,13 @@ def facts(rows: Sequence[tuple[str, str]]) -> Table:
 
 def print_json(document: Any) -> None:
     """Print one JSON document on standard output."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    say(json_escaped(text))
 
 
 def note(message: str) -> None:
     """Tell the user something on standard error."""
-    click.echo(message, err=True)
+    say(message, err=True)
 
 
 def size_text(size: int) -> str:

@@ -9,6 +9,7 @@ import click
 
 from lprc.cli import console
 from lprc.cli.common import PathArgument, debug_option, json_option, quiet_option
+from lprc.cli.say import say
 
 
 @click.command("embed")
@@ -37,4 +38,4 @@ def command(artefact: Path, out: Path, form: Any, symbol: str, as_json: bool, qu
     if as_json:
         console.print_json({"written": [str(path) for path in written]})
     elif not quiet:
-        click.echo("\n".join(map(str, written)))
+        say("\n".join(map(str, written)))

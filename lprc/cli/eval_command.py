@@ -16,6 +16,7 @@ from lprc.cli.common import (
     threads_option,
     verbose_option,
 )
+from lprc.cli.say import say
 
 
 @click.command("eval")
@@ -55,7 +56,7 @@ def command(
     if as_json:
         console.print_json(result.document())
         return
-    click.echo(f"accuracy {result.accuracy:.4f} ({result.correct} of {result.total} plates)")
+    say(f"accuracy {result.accuracy:.4f} ({result.correct} of {result.total} plates)")
     if verbose:
         rows = [(wrong.file, wrong.label, wrong.predicted) for wrong in result.wrong]
         console.stdout().print(console.table(["file", "label", "read as"], rows))

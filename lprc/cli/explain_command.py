@@ -9,6 +9,7 @@ import click
 
 from lprc.cli import console
 from lprc.cli.common import PathArgument, debug_option, json_option
+from lprc.cli.say import say
 
 if TYPE_CHECKING:
     from lprc.compiler.explain.explanation import Explanation, NodeFacts
@@ -32,7 +33,7 @@ def command(artefact: Path, node: str, as_json: bool) -> None:
     if as_json:
         console.print_json(found.document())
         return
-    click.echo(f"{found.name}: {_WHAT[found.match]}")
+    say(f"{found.name}: {_WHAT[found.match]}")
     for facts in found.nodes:
         _print_node(facts)
     _print_layers(found)
@@ -58,7 +59,7 @@ def _print_node(facts: NodeFacts) -> None:
         ("precision", _precision(facts)),
         *((each.role, _quantization(each)) for each in facts.quantization),
     ]
-    click.echo()
+    say()
     console.stdout().print(console.facts(rows))
 
 
@@ -93,22 +94,22 @@ def _print_layers(found: Explanation) -> None:
         (each.name, each.kind, ", ".join(each.reads), ", ".join(each.writes), ", ".join(each.nodes))
         for each in found.layers
     ]
-    click.echo()
+    say()
     columns = ["engine layer", "kind", "reads", "writes", "lowered nodes"]
     console.stdout().print(console.table(columns, rows))
     if found.engine:
         reasons = [(str(entry.get("node")), str(entry.get("why"))) for entry in found.engine]
-        click.echo()
+        say()
         console.stdout().print(console.table(["node", "why the engine has it in float"], reasons))
 
 
 def _print_events(found: Explanation) -> None:
-    click.echo()
+    say()
     if found.events is None:
-        click.echo("what passes did is told by the folder that `lprc compile` writes; this is none")
+        say("what passes did is told by the folder that `lprc compile` writes; this is none")
         return
     if not found.events:
-        click.echo("no pass touched it")
+        say("no pass touched it")
         return
     rows = [
         (
@@ -126,7 +127,7 @@ def _print_exclusions(found: Explanation) -> None:
         console.note(f"note: {found.problem}")
     if not found.exclusions:
         return
-    click.echo("\nto exclude it, write in the pipeline (--passes, or `passes` in lprc.toml):")
+    say("\nto exclude it, write in the pipeline (--passes, or `passes` in lprc.toml):")
     for each in found.exclusions:
         already = " (it is excluded already)" if each.excluded else ""
-        click.echo(f"  {each.text}{already}")
+        say(f"  {each.text}{already}")

@@ -9,6 +9,7 @@ import click
 
 from lprc.cli import console
 from lprc.cli.common import PathArgument, debug_option, json_option, quiet_option
+from lprc.cli.say import say
 
 
 def _batch(_: click.Context, __: click.Parameter, text: str) -> int | Literal["dynamic"]:
@@ -46,4 +47,4 @@ def command(
     if as_json:
         console.print_json({"output": str(out), "size": size, "opset": opset, "batch": batch})
     elif not quiet:
-        click.echo(f"{out}: {console.size_text(size)}, opset {opset}, batch {batch}")
+        say(f"{out}: {console.size_text(size)}, opset {opset}, batch {batch}")

@@ -16,6 +16,7 @@ from lprc.cli.common import (
     quiet_option,
     verbose_option,
 )
+from lprc.cli.say import say
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -178,7 +179,7 @@ def _print(tuned: Tuned, out: Path, *, verbose: bool) -> None:
         for look in looks
     ]
     console.stdout().print(console.table(["step", "training loss", "held out", ""], rows))
-    click.echo(
+    say(
         f"{out}: {tuned.weights} weights trained on {tuned.device}, {tuned.zeros} zeros kept; "
         f"those after step {tuned.taken_step}"
     )

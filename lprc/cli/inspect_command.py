@@ -9,6 +9,7 @@ import click
 
 from lprc.cli import console
 from lprc.cli.common import PathArgument, debug_option, json_option
+from lprc.cli.say import say
 
 if TYPE_CHECKING:
     from lprc.compiler.explain.inspection import Inspection, Legality, Port
@@ -34,9 +35,9 @@ def command(model: Path, layers: bool, as_json: bool) -> None:
     out = console.stdout()
     out.print(console.facts(_facts(found)))
     if layers:
-        click.echo()
+        say()
         out.print(console.table(_LAYER_COLUMNS, [_layer(row) for row in found.layers]))
-    click.echo()
+    say()
     columns = ["target", "as it is", "first violation"]
     out.print(console.table(columns, [_target(each) for each in found.legality]))
 

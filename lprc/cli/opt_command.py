@@ -20,6 +20,7 @@ from lprc.cli.common import (
 from lprc.cli.compile_cache import no_cache_option
 from lprc.cli.pass_cost_options import costs_options
 from lprc.cli.printing import PrintingCommand, printing, printing_options
+from lprc.cli.say import say
 
 
 @click.command("opt", cls=PrintingCommand)
@@ -120,8 +121,8 @@ def command(
     elif not quiet:
         print_records(result, verbose=verbose)
         if stats:
-            click.echo()
+            say()
             print_stats(result.costs)
         if time_passes:
-            click.echo()
+            say()
             print_times(result.costs)

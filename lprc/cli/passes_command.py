@@ -10,6 +10,7 @@ import click
 from lprc.cli import console
 from lprc.cli.common import debug_option, json_option
 from lprc.cli.listing import Document, show_listing
+from lprc.cli.say import say
 
 
 @click.command("passes")
@@ -50,12 +51,12 @@ def _describe(name: str) -> dict[str, Any]:
 
 def _print_one(document: Document) -> None:
     out = console.stdout()
-    click.echo(f"{document['name']} — contract: {document['contract']}\n")
-    click.echo(document["documentation"])
+    say(f"{document['name']} — contract: {document['contract']}\n")
+    say(document["documentation"])
     if not document["options"]:
-        click.echo("\nNo options.")
+        say("\nNo options.")
         return
-    click.echo()
+    say()
     rows = [
         (
             item["name"],

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from lprc.cli import console
+from lprc.cli.say import say
 
 if TYPE_CHECKING:
     from lprc.core.targets.emitter import Emitted
@@ -28,6 +27,6 @@ def print_precision(emitted: Emitted) -> None:
         if floats:
             columns = ["not int8", "source", "reads", "why"]
             console.stdout().print(console.table(columns, floats))
-        click.echo()
+        say()
     for warning in emitted.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}", err=True)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lprc.core.printable import printable
+
 if TYPE_CHECKING:
     from lprc.core.graph_diff.text import Line
     from lprc.core.instruments.print_changes import Printing
@@ -83,6 +85,6 @@ def line_writer(*, to_stderr: bool = False) -> Callable[[Line], None]:
 
     def write(line: Line) -> None:
         # Text, not markup: names come from other people's models.
-        output.print(Text(line.text, style=_COLOURS.get(line.sign, "")), soft_wrap=True)
+        output.print(Text(printable(line.text), style=_COLOURS.get(line.sign, "")), soft_wrap=True)
 
     return write

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from lprc._version import __version__
+from lprc.cli.say import say
 from lprc.cli.signals import TerminatedError, signals_raised
 from lprc.core.errors import LprcError, UsageError
 
@@ -83,7 +84,7 @@ class LazyGroup(click.Group):
 
 def _print_cmake_dir(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:
     if asked and not ctx.resilient_parsing:
-        click.echo((Path(__file__).parents[1] / "cmake").as_posix())
+        say((Path(__file__).parents[1] / "cmake").as_posix())
         ctx.exit()
 
 
@@ -121,10 +122,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()
         sys.exit(UsageError.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        say("interrupted", err=True)
         sys.exit(INTERRUPTED)
     except TerminatedError as error:
-        click.echo(f"ended by {error}", err=True)
+        say(f"ended by {error}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(_close_broken_pipe())
@@ -132,17 +133,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         summary = next(iter(str(error).splitlines()), "")
-        click.echo(f"internal error: {type(error).__name__}: {summary}", err=True)
-        click.echo("hint: run it again with --debug and report the traceback", err=True)
+        say(f"internal error: {type(error).__name__}: {summary}", err=True)
+        say("hint: run it again with --debug and report the traceback", err=True)
         sys.exit(INTERNAL_ERROR)
     sys.exit(result if isinstance(result, int) else 0)
 
 
 def _report(error: LprcError) -> int:
     where = f"{error.where}: " if error.where else ""
-    click.echo(f"error: {where}{error.message}", err=True)
+    say(f"error: {where}{error.message}", err=True)
     if error.hint:
-        click.echo(f"hint: {error.hint}", err=True)
+        say(f"hint: {error.hint}", err=True)
     return error.exit_code
 
 

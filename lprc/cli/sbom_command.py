@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lprc.cli.common import PathArgument, debug_option
+from lprc.cli.say import say
 
 
 @click.command("sbom")
@@ -26,7 +27,7 @@ def command(artefact: Path, out: Path | None) -> None:
     require_whole(check_files(folder))
     text = sbom(folder)
     if out is None:
-        click.echo(text, nl=False)
+        say(text, nl=False)
         return
     with atomic_file(out) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -9,6 +9,7 @@ import click
 from lprc.cli import console
 from lprc.cli.common import debug_option, json_option
 from lprc.cli.listing import Document, show_listing
+from lprc.cli.say import say
 
 
 @click.command("targets")
@@ -72,16 +73,16 @@ def _installed(emitter: str, missing: list[str]) -> str:
 
 
 def _print_one(document: Document) -> None:
-    click.echo(f"{document['name']} — {document['description']}\n")
+    say(f"{document['name']} — {document['description']}\n")
     for key in ("precision", "runtime", "installed", "install"):
-        click.echo(f"{key}: {document[key]}")
-    click.echo(f"pipeline: {document['pipeline'].replace(',', ', ')}\n")
+        say(f"{key}: {document[key]}")
+    say(f"pipeline: {document['pipeline'].replace(',', ', ')}\n")
     if document["options"]:
         listed = [
             (item["name"], item["type"], item["default"] or "", item["help"])
             for item in document["options"]
         ]
         console.stdout().print(console.table(["option (-O)", "type", "default", "help"], listed))
-        click.echo()
+        say()
     rows = [(rule["rule"], rule["message"], rule["remedy"]) for rule in document["rules"]]
     console.stdout().print(console.table(["rule", "what is wrong", "what to do"], rows))

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
+from lprc.core.printable import printable
+
 
 class LprcError(Exception):
     """Base of all errors that lprc raises on purpose; they can be pickled and copied.
@@ -23,6 +25,7 @@ class LprcError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
+    _may_have_lines: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -35,10 +38,12 @@ class LprcError(Exception):
         option: str | None = None,
         path: Path | None = None,
     ) -> None:
+        # Names from other people's files stand in all three.
+        message = printable(message, lines=self._may_have_lines)
         super().__init__(message)
         self.message = message
-        self.where = where
-        self.hint = hint
+        self.where = None if where is None else printable(where)
+        self.hint = None if hint is None else printable(hint)
         self.node = node
         self.pass_name = pass_name
         self.option = option
@@ -60,6 +65,7 @@ class UsageError(LprcError):
     """An option, pipeline text or argument that lprc does not understand."""
 
     exit_code = 2
+    _may_have_lines = True  # a pipeline's text with a mark below it
 
 
 class InvalidModelError(LprcError):

@@ -13,6 +13,7 @@ from lprc.compiler.artifact.pass_log import Event
 from lprc.core.errors import UsageError
 from lprc.core.graph import editing
 from lprc.core.graph.provenance import origins
+from lprc.core.printable import printable
 from lprc.core.quantization.qdq import qdq
 
 Match = Literal["node", "value", "source node", "engine layer", "vanished node"]
@@ -82,14 +83,9 @@ def _unknown(name: str, known: set[str], where: str) -> UsageError:
     ordered = sorted(known)
     inside = [each for each in ordered if name.casefold() in each.casefold()]
     close = list(dict.fromkeys([*difflib.get_close_matches(name, ordered, n=3), *inside[:3]]))[:3]
-    quoted = " or ".join(f"'{_printable(each)}'" for each in close)
+    quoted = " or ".join(f"'{printable(each)}'" for each in close)
     return UsageError(
         f"no node, value or engine layer is called '{name}'",
         where=where,
         hint=f"did you mean {quoted}?" if close else "`lprc inspect --layers` lists the layers",
     )
-
-
-def _printable(name: str) -> str:
-    """Names come from other people's models, and hints go to a terminal."""
-    return "".join(sign if sign.isprintable() else "?" for sign in name)
