@@ -158,8 +158,14 @@ class CompileCache:
         if self.store is None:
             return
         self.store.close()
-        if self.store.trouble is not None:
-            say(f"note: {self.store.trouble}", err=True)
+        say_cache_notes(self.store, verbose=bool(self._given["verbose"]))
+
+
+def say_cache_notes(store: Store, *, verbose: bool) -> None:
+    """Say why the cache could not be written and, where details are wanted, what was not read."""
+    notes = [store.trouble] if store.trouble is not None else []
+    for text in (*notes, *(store.refusals if verbose else ())):
+        say(f"note: {text}", err=True)
 
 
 def check_depfile(depfile: Path | None, called: Path | None) -> None:

@@ -17,7 +17,7 @@ from lprc.cli.common import (
     verbose_option,
     verify_option,
 )
-from lprc.cli.compile_cache import no_cache_option
+from lprc.cli.compile_cache import no_cache_option, say_cache_notes
 from lprc.cli.pass_cost_options import costs_options
 from lprc.cli.printing import PrintingCommand, printing, printing_options
 from lprc.cli.say import say
@@ -116,6 +116,7 @@ def command(
         )
     if store is not None:
         store.close()
+        say_cache_notes(store, verbose=verbose)
     if as_json:
         console.print_json({"output": str(out), **records_document(result)})
     elif not quiet:

@@ -224,7 +224,7 @@ def test_a_hint_is_one_printable_line(tmp_path):
     onnx.save(proto, tmp_path / "m.onnx")
     with pytest.raises(UsageError) as caught:
         explain(tmp_path / "m.onnx", "hostile")
-    assert caught.value.hint == "did you mean 'hostile?[31m?node'?"
+    assert caught.value.hint == "did you mean 'hostile\\x1b[31m\\nnode'?"
 
 
 # The log

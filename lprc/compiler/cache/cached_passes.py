@@ -11,8 +11,9 @@ from typing import Any
 import onnx_ir as ir
 
 from lprc.compiler.artifact.build_inputs import Hashed, samples_sha256
+from lprc.compiler.cache.entry_format import Entry
 from lprc.compiler.cache.snapshot import Snapshot, freeze, thaw
-from lprc.compiler.cache.store import Entry, Store
+from lprc.compiler.cache.store import Store
 from lprc.compiler.cache.surroundings import surroundings
 from lprc.core.builtin import PASSES
 from lprc.core.files.digest import document_sha256

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lprc.compiler.artifact.manifest_file import is_artefact
+from lprc.compiler.cache.entry_format import join, split
 from lprc.compiler.cache.input_files import InputFiles
-from lprc.compiler.cache.store import Store, join, split
+from lprc.compiler.cache.store import Store
 from lprc.compiler.cache.surroundings import surroundings
 from lprc.core.files.atomic import atomic_folder
 from lprc.core.files.digest import document_sha256, sha256
@@ -59,7 +60,7 @@ class DirectCompile:
             return None
         with atomic_folder(out, may_replace=is_artefact) as folder:
             for name, data in split(entry.header["parts"], entry.payload).items():
-                (folder / name).write_bytes(data)
+                (folder / name).write_bytes(data)  # plain names: `entry_rules` has seen to that
         said: dict[str, Any] = entry.header["said"]
         return said
 

@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 
 from lprc.compiler.cache.cached_passes import full_options, samples_key
-from lprc.compiler.cache.headers import INPUTS
-from lprc.compiler.cache.store import Entry, Store, join, split
+from lprc.compiler.cache.entry_format import Entry, join, split
+from lprc.compiler.cache.entry_rules import INPUTS
+from lprc.compiler.cache.store import Store
 from lprc.compiler.cache.surroundings import surroundings
+from lprc.core.errors import DataError
+from lprc.core.files.array_files import arrays_in
 from lprc.core.files.digest import document_sha256, sha256
 from lprc.core.running.numerics import Arrays
 from lprc.core.targets.emitter import EmitJob, Emitted, Emitter
@@ -39,7 +42,10 @@ def emit_once(emitter: Emitter, place: str, job: EmitJob, store: Store | None) -
     key = _key(place, job, before, store)
     known = store.read("emitted", key)
     if known is not None:
-        return _restore(known, job.folder)
+        restored = _restore(known, job.folder)
+        if restored is not None:
+            return restored
+        store.refuse("emitted", key, "its files are not what such entries hold")
     emitted = emitter(job)
     _keep(store, key, emitted, job.folder, before)
     return emitted
@@ -83,17 +89,29 @@ def _keep(
     store.write("emitted", key, header, payload)
 
 
-def _restore(entry: Entry, folder: Path) -> Emitted:
-    inputs: list[Arrays] = []
-    for name, data in split(entry.header["parts"], entry.payload).items():
-        if name.startswith(INPUTS):
-            with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-                inputs.append({each: archive[each] for each in archive.files})
-        else:
-            (folder / name).write_bytes(data)
+def _restore(entry: Entry, folder: Path) -> Emitted | None:
+    """Write what was made into `folder`; None, and nothing written, where that can't be."""
     header = entry.header
-    files = [folder / name for name in header["files"]]
-    return Emitted(files, header["report"], header["warnings"], inputs)
+    parts = split(header["parts"], entry.payload)
+    stored = {name: data for name, data in parts.items() if name.startswith(INPUTS)}
+    files = {name: data for name, data in parts.items() if name not in stored}
+    missing = [n for n in header["files"] if n not in files and not (folder / n).is_file()]
+    try:
+        inputs = [
+            arrays_in(io.BytesIO(stored[name]), "the cache") for name in sorted(stored, key=_number)
+        ]
+    except DataError:
+        return None
+    if missing:
+        return None
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    paths = [folder / name for name in header["files"]]
+    return Emitted(paths, header["report"], header["warnings"], inputs)
+
+
+def _number(name: str) -> int:
+    return int(name.removeprefix(INPUTS))
 
 
 def _archive(arrays: Arrays) -> bytes:

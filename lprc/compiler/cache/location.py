@@ -7,12 +7,21 @@ import re
 import sys
 from pathlib import Path
 
-from lprc.compiler.cache.store import Store
+from lprc.compiler.cache.store import Store, Trust
 from lprc.core.errors import UsageError
+from lprc.core.files.regular import read_regular
 
 FOLDER = "LPRC_CACHE_DIR"
 SIZE = "LPRC_CACHE_SIZE"
 OFF = "LPRC_NO_CACHE"
+SHARED = "LPRC_CACHE_SHARED"
+SECRET = "LPRC_CACHE_KEY"  # noqa: S105 - the name of a variable
+SECRET_FILE = "LPRC_CACHE_KEY_FILE"  # noqa: S105 - the name of a variable
+
+_SHORTEST_SECRET = 16
+"""Bytes below which a secret can be guessed."""
+
+_LONGEST_SECRET = 4096
 
 DEFAULT_SIZE = 1 << 30
 
@@ -24,9 +33,10 @@ def open_store() -> Store:
     """The user's cache, whether it is switched off or not.
 
     Raises:
-        UsageError: ``LPRC_CACHE_SIZE`` is no size.
+        UsageError: ``LPRC_CACHE_SIZE`` is no size, or the secret can't be used.
     """
-    return Store(cache_folder(), cache_size())
+    others = os.environ.get(SHARED, "") not in ("", "0")
+    return Store(cache_folder(), cache_size(), Trust(others, _secret()))
 
 
 def store_in_use(*, off: bool = False) -> Store | None:
@@ -72,6 +82,31 @@ def parse_size(text: str, where: str) -> int:
         return int(float(number))
     base = 1024 if unit.lower().endswith("i") else 1000
     return int(float(number) * base ** _POWERS[unit[0].lower()])
+
+
+def _secret() -> bytes | None:
+    """What signs entries: ``$LPRC_CACHE_KEY``, or what is in the file ``$LPRC_CACHE_KEY_FILE``.
+
+    Raises:
+        UsageError: Both are given, the file can't be read, or the secret is too short.
+    """
+    text, file = os.environ.get(SECRET, ""), os.environ.get(SECRET_FILE, "")
+    if text and file:
+        raise UsageError(f"{SECRET} is given too", where=SECRET_FILE, hint="leave one out")
+    if not text and not file:
+        return None
+    try:
+        data = read_regular(Path(file), limit=_LONGEST_SECRET) if file else os.fsencode(text)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"can't be read: {error}", where=f"{SECRET_FILE} {file}") from error
+    secret = data.strip()
+    if len(secret) < _SHORTEST_SECRET:
+        raise UsageError(
+            f"it has fewer than {_SHORTEST_SECRET} bytes",
+            where=SECRET_FILE if file else SECRET,
+            hint="for instance `openssl rand -hex 32`",
+        )
+    return secret
 
 
 def _platform_folder() -> Path:

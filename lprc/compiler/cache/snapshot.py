@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_ir as ir
+from google.protobuf.message import Error as ProtobufError
 
-from lprc.compiler.cache.store import join, split
+from lprc.compiler.cache.entry_format import join, split
+from lprc.core.errors import LprcError
 from lprc.core.graph import editing
 from lprc.core.onnx_io.model_io import to_bytes, weight_bytes
 from lprc.core.passing.reference import Reference, reference, restore
@@ -54,13 +56,25 @@ def freeze(model: ir.Model, *, limit: int) -> Snapshot | None:
     return Snapshot(found.hexdigest(), header, payload)
 
 
+class UnreadableEntryError(LprcError):
+    """An entry of the cache that looked right and is no model: what needs it runs again without."""
+
+
 def thaw(header: dict[str, Any], payload: bytes, model: ir.Model) -> None:
-    """Make `model`, whatever it is, what `freeze` saw."""
+    """Make `model`, whatever it is, what `freeze` saw.
+
+    Raises:
+        UnreadableEntryError: It is no model after all; `model` is as it was.
+    """
     parts = split(header["parts"], payload)
-    _replace(model, _graph(parts["model"]))
-    if "reference" in parts:
+    try:
+        graphs = {name: _graph(data) for name, data in parts.items()}
+    except (ProtobufError, ir.serde.SerdeError, ValueError, TypeError, KeyError) as error:
+        raise UnreadableEntryError("a model in the cache can't be read") from error
+    _replace(model, graphs["model"])
+    if "reference" in graphs:
         kept = {name: np.array(ids, np.int64) for name, ids in header["kept"].items()}
-        restore(model, Reference(_graph(parts["reference"]), kept))
+        restore(model, Reference(graphs["reference"], kept))
 
 
 @collector_paused()

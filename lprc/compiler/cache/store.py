@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
+import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lprc.compiler.cache.headers import CHECKS
+from lprc.compiler.cache.entry_format import DamagedEntryError, Entry, packed, unpacked
+from lprc.compiler.cache.entry_rules import is_sound
 
-SCHEMA = 1
+SCHEMA = 2
 """Of keys and entries: another number is another folder, and the old one is never looked at."""
 
-_MAGIC = b"lprc-cache"
 _ABANDONED = 3600.0
 """Seconds after which a temporary file has no writer any more."""
 
 _SLACK = 0.9
 """To which share of its limit a store is trimmed, so that the next write does not trim again."""
 
-
-@dataclass(frozen=True)
-class Entry:
-    """What a key stands for.
-
-    Attributes:
-        header: JSON data.
-        payload: Bytes.
-    """
-
-    header: dict[str, Any]
-    payload: bytes
+_SCRATCH = "tmp"
 
 
 @dataclass(frozen=True)
@@ -53,62 +41,89 @@ class Usage:
     size_bytes: int
 
 
+@dataclass(frozen=True)
+class Trust:
+    """Whose entries are read.
+
+    Attributes:
+        others: Whether those of other users are.
+        secret: Entries have to be signed with it; None where they are not signed.
+    """
+
+    others: bool = False
+    secret: bytes | None = None
+
+
 class Store:
     """Entries in a folder, which any number of processes may use at once.
 
-    An entry appears by a rename and is never changed. Its SHA-256 stands in it; an entry that is
-    torn or altered is removed when it is read. A store that can't be written makes compiles slow,
+    An entry appears by a rename and is never changed. It says itself what it is an entry for, under
+    a digest; an entry that is torn, altered, another user's or not as entries are is a miss, and
+    removed. Below `folder` no link is followed. A store that can't be written makes compiles slow,
     not wrong: `trouble` says what the matter is.
 
     Args:
         folder: Where; it is made when the first entry is written.
         limit: Bytes that `trim` leaves at most.
-        checks: Whether an entry says what its kind does, by kind; others are not checked.
+        trust: Whose entries are read.
 
     Attributes:
         trouble: Why something could not be written; None where all could.
+        refusals: Which files were not taken for entries, and why.
     """
 
-    def __init__(
-        self, folder: Path, limit: int, checks: Mapping[str, Callable[[Entry], bool]] = CHECKS
-    ) -> None:
+    def __init__(self, folder: Path, limit: int, trust: Trust | None = None) -> None:
         self.folder = folder
         self.limit = limit
-        self._checks = checks
         self.trouble: str | None = None
+        self.refusals: list[str] = []
+        self._trust = trust or Trust()
         self._root = folder / f"v{SCHEMA}"
         self._wrote = False
 
     def read(self, kind: str, key: str) -> Entry | None:
-        """The entry, or None where there is none that is whole and says what its kind does."""
+        """The entry, or None where there is none that can be trusted."""
         path = self._path(kind, key)
         try:
-            data = path.read_bytes()
+            if not self._is_inside(path.parent):
+                raise DamagedEntryError("a link leads to it")
+            entry = unpacked(kind, key, self._bytes(path), self._trust.secret)
+            if not is_sound(kind, entry.header, entry.payload):
+                raise DamagedEntryError("it is not what such entries are")
         except OSError:
             return None
-        entry = _unpacked(data)
-        if entry is not None and kind in self._checks and not self._checks[kind](entry):
-            entry = None
+        except DamagedEntryError as error:
+            self.refuse(kind, key, str(error))
+            return None
         with suppress(OSError):
-            if entry is None:
-                path.unlink()
-            else:
-                os.utime(path)  # its last use
+            os.utime(path, follow_symlinks=False)  # its last use
         return entry
+
+    def refuse(self, kind: str, key: str, why: str) -> None:
+        """Take an entry for none, say so in `refusals`, and remove it if it is ours."""
+        path = self._path(kind, key)
+        self.refusals.append(f"{path}: not used, {why}")
+        with suppress(OSError):
+            if self._is_inside(path.parent) and path.lstat().st_uid == os.geteuid():
+                path.unlink()
 
     def write(self, kind: str, key: str, header: Mapping[str, Any], payload: bytes = b"") -> None:
         """Add an entry."""
-        data = _packed(header, payload)
+        data = packed(kind, key, header, payload, self._trust.secret)
         path = self._path(kind, key)
         temporary: Path | None = None
         try:
-            scratch = self._root / "tmp"
+            scratch = self._root / _SCRATCH
             for folder in (scratch, path.parent):
                 folder.mkdir(parents=True, exist_ok=True)
+                if not self._is_inside(folder):
+                    raise OSError(0, f"{folder} is reached by a link")
             handle, name = tempfile.mkstemp(dir=scratch)
             temporary = Path(name)
             with os.fdopen(handle, "wb") as stream:
                 stream.write(data)
+            if self._trust.others:
+                temporary.chmod(0o644)
             temporary.replace(path)
             self._wrote = True
         except OSError as error:
@@ -140,14 +155,14 @@ class Store:
             limit: None for the store's own, with some room below it for what comes next.
         """
         self._drop_abandoned()
-        found = list(self._entries())
-        size = sum(status.st_size for _, status in found)
+        entries = list(self._entries())
+        size = sum(status.st_size for _, status in entries)
         most = self.limit if limit is None else limit
         if size <= most:
             return 0
         wanted = size - (int(most * _SLACK) if limit is None else most)
         dropped = 0
-        for path, status in sorted(found, key=lambda item: (item[1].st_mtime_ns, item[0])):
+        for path, status in sorted(entries, key=lambda item: (item[1].st_mtime_ns, item[0])):
             if dropped >= wanted:
                 break
             with suppress(OSError):
@@ -158,60 +173,82 @@ class Store:
     def clear(self) -> int:
         """Drop everything, of other versions too; the bytes dropped."""
         size = 0
-        for folder in self.folder.glob("v*"):
-            if not folder.name[1:].isdigit() or folder.is_symlink():
-                continue
-            for path in folder.rglob("*"):
-                with suppress(OSError):
-                    size += path.stat().st_size if path.is_file() else 0
-            shutil.rmtree(folder, ignore_errors=True)
+        for folder in _folders(self.folder):
+            name = folder.name
+            if name[:1] == "v" and name[1:].isdigit():
+                size += sum(status.st_size for _, status in _files_below(folder))
+                shutil.rmtree(folder, ignore_errors=True)  # which follows no links either
         return size
+
+    def _bytes(self, path: Path) -> bytes:
+        """What is in an entry's file, which must be a plain one.
+
+        Raises:
+            OSError: It is not there, or can't be read.
+            DamagedEntryError: It is a link, something else than a file, or another user's.
+        """
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        if path.is_symlink():
+            raise DamagedEntryError("it is a link")
+        with os.fdopen(os.open(path, flags), "rb") as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise DamagedEntryError("it is not a file")
+            if status.st_uid != os.geteuid() and not self._trust.others:
+                raise DamagedEntryError("another user wrote it, and LPRC_CACHE_SHARED is not 1")
+            return stream.read()
+
+    def _is_inside(self, folder: Path) -> bool:
+        """Whether no link is on the way from the store's own folder to `folder`."""
+        while folder != self.folder:
+            if folder.is_symlink():
+                return False
+            folder = folder.parent
+        return True
 
     def _path(self, kind: str, key: str) -> Path:
         return self._root / kind / key[:2] / key
 
     def _entries(self) -> Iterator[tuple[Path, os.stat_result]]:
-        for path in self._root.glob("*/??/*"):
-            with suppress(OSError):
-                yield path, path.stat()
+        if self._root.is_symlink():
+            return
+        for kind in _folders(self._root):
+            for first in () if kind.name == _SCRATCH else _folders(kind):
+                yield from _files(first)
 
     def _drop_abandoned(self) -> None:
         """Temporary files of writers that were killed."""
+        scratch = self._root / _SCRATCH
+        if not self._is_inside(scratch):
+            return
         oldest = time.time() - _ABANDONED
-        for path in (self._root / "tmp").glob("*"):
+        for path, status in _files(scratch):
             with suppress(OSError):
-                if path.stat().st_mtime < oldest:
+                if status.st_mtime < oldest:
                     path.unlink()
 
 
-def join(parts: Mapping[str, bytes]) -> tuple[list[list[Any]], bytes]:
-    """Several byte strings as one payload, and the table that `split` needs."""
-    return [[name, len(data)] for name, data in parts.items()], b"".join(parts.values())
-
-
-def split(table: Sequence[Sequence[Any]], payload: bytes) -> dict[str, bytes]:
-    """What `join` joined."""
-    parts, start = {}, 0
-    for name, length in table:
-        parts[str(name)] = payload[start : start + length]
-        start += length
-    return parts
-
-
-def _packed(header: Mapping[str, Any], payload: bytes) -> bytes:
-    text = json.dumps(header, ensure_ascii=True, separators=(",", ":")).encode("ascii")
-    body = text + b"\n" + payload
-    return b"%s %s\n%s" % (_MAGIC, hashlib.sha256(body).hexdigest().encode("ascii"), body)
-
-
-def _unpacked(data: bytes) -> Entry | None:
-    first, _, body = data.partition(b"\n")
-    expected = b"%s %s" % (_MAGIC, hashlib.sha256(body).hexdigest().encode("ascii"))
-    if first != expected:
-        return None
-    text, _, payload = body.partition(b"\n")
+def _folders(folder: Path) -> list[Path]:
+    """The folders in `folder`; links to folders are none."""
     try:
-        header = json.loads(text)
-    except ValueError:
-        return None
-    return Entry(header, payload) if isinstance(header, dict) else None
+        with os.scandir(folder) as entries:
+            return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+
+
+def _files(folder: Path) -> list[tuple[Path, os.stat_result]]:
+    """What is in `folder` besides folders, links as they are."""
+    found = []
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                if not entry.is_dir(follow_symlinks=False):
+                    found.append((Path(entry.path), entry.stat(follow_symlinks=False)))
+    return found
+
+
+def _files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    yield from _files(folder)
+    for inner in _folders(folder):
+        yield from _files_below(inner)

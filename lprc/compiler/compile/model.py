@@ -8,6 +8,7 @@ from lprc.compiler.artifact.artifact import Artifact, open_artifact
 from lprc.compiler.artifact.build_inputs import labelled_sha256
 from lprc.compiler.artifact.manifest import write_manifest
 from lprc.compiler.artifact.manifest_file import is_artefact
+from lprc.compiler.cache.snapshot import UnreadableEntryError
 from lprc.compiler.compile.build import Built, build_artefact
 from lprc.compiler.compile.demands import check_against_search, check_least
 from lprc.compiler.compile.emitters import obstacle
@@ -57,6 +58,13 @@ def compile_model(request: CompileRequest) -> Compiled:
         PromiseBrokenError: A pass or the emitter changed the outputs by more than it may.
         OutputError: The folder can't be written, or is one that lprc did not write.
     """
+    try:
+        return _compile(request)
+    except UnreadableEntryError as error:
+        return _compile(replace(request, memory=request.memory.distrusted(error)))
+
+
+def _compile(request: CompileRequest) -> Compiled:
     search = None
     if request.demands.max_drop is not None:
         search, pipeline = layers_in_float(request)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from lprc.compiler.cache.snapshot import UnreadableEntryError
 from lprc.compiler.compile.samples import Samples, samples_of
 from lprc.compiler.compile.settings import Execution, Memory, Observation, VerifyMode
 from lprc.compiler.measure.pass_costs import PassCost, PassCosts
@@ -119,7 +120,11 @@ def optimize_file(
     model = load(source)
     samples = samples_of(model, str(source), calibration, plates)
     execution = Execution(verify=verify, inputs=inputs, calibration=samples, seed=seed)
-    result = optimize(model, pipeline, execution, observation, memory)
+    try:
+        result = optimize(model, pipeline, execution, observation, memory)
+    except UnreadableEntryError as error:
+        model, memory = load(source), (memory or Memory()).distrusted(error)
+        result = optimize(model, pipeline, execution, observation, memory)
     save(model, out)
     return result
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from lprc.compiler.cache.cached_passes import StoredPasses
+from lprc.compiler.cache.snapshot import UnreadableEntryError
 from lprc.compiler.cache.store import Store
 from lprc.compiler.measure.pass_costs import CostSettings
 from lprc.core.instruments.print_changes import Printing
@@ -70,6 +71,12 @@ class Memory:
     """
 
     store: Store | None = None
+
+    def distrusted(self, error: UnreadableEntryError) -> Memory:
+        """None of it, after a forged entry came to light too late; the store says why."""
+        if self.store is not None:
+            self.store.refusals.append(f"{self.store.folder}: not used, {error}")
+        return Memory()
 
     def of_passes(self, observation: Observation) -> PassMemory | None:
         """What remembers passes; None where every pass has to be seen at work."""
