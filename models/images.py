@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from lprc.core.errors import DataError
+from lprc.core.files.regular import open_regular
 from lprc.models.plate_config import PlateConfig
 
 
@@ -36,12 +37,13 @@ def load_batch(paths: Sequence[Path], config: PlateConfig) -> NDArray[np.float32
 
 def _read(path: Path, width: int, height: int) -> Image.Image:
     try:
-        with Image.open(path) as opened:
+        with open_regular(path) as stream, Image.open(stream) as opened:
             _refuse_absurd(opened.size)
             if opened.mode[0] in "IF":  # convert() would cut their values off at 255
                 raise ValueError(f"more than 8 bits a channel (mode {opened.mode})")
             image: Image.Image = opened.convert("RGB")
     except (
+        MemoryError,
         UnidentifiedImageError,
         Image.DecompressionBombError,
         OSError,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from io import TextIOWrapper
 from itertools import pairwise
 from pathlib import Path
 
 from lprc.core.errors import DataError
+from lprc.core.files.regular import open_regular
 from lprc.models.plate_config import PlateConfig
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
@@ -82,7 +84,7 @@ def _check_label(item: LabelledImage, known: frozenset[str], name: str) -> None:
 
 def _from_table(table: Path) -> list[LabelledImage]:
     try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:  # spreadsheets write a BOM
+        with TextIOWrapper(open_regular(table), "utf-8-sig", newline="") as stream:  # BOM of sheets
             reader = csv.DictReader(stream, strict=True)
             if reader.fieldnames is None or sorted(reader.fieldnames) != ["file", "label"]:
                 raise DataError("its columns must be 'file' and 'label'", where=str(table))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from lprc.core.errors import DataError
-from lprc.core.files.toml_text import toml_table
+from lprc.core.files.toml_text import read_toml, toml_table
 
 ChannelOrder = Literal["BGR", "RGB"]
 
@@ -74,8 +74,8 @@ class PlateConfig:
             DataError: Unreadable, not TOML, or a key that is missing, unknown or ill-typed.
         """
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = read_toml(path)
+        except (OSError, ValueError) as error:
             raise DataError(f"can't be read: {error}", where=str(path)) from error
         return cls.parse(text, name=path.stem, where=str(path))
 

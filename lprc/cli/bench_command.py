@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lprc.cli import console
-from lprc.cli.common import debug_option, json_option, quiet_option, threads_option
+from lprc.cli.common import SEED, debug_option, json_option, quiet_option, threads_option
 
 
 @click.command("bench")
@@ -13,7 +13,7 @@ from lprc.cli.common import debug_option, json_option, quiet_option, threads_opt
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--rounds", type=click.IntRange(min=1), default=200, show_default=True)
 @click.option("--warmup", type=click.IntRange(min=0), default=20, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the inputs.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the inputs.")
 @threads_option
 @json_option
 @quiet_option

@@ -9,6 +9,7 @@ import click
 
 from lprc.cli import console
 from lprc.cli.common import (
+    SEED,
     PathArgument,
     debug_option,
     json_option,
@@ -16,6 +17,7 @@ from lprc.cli.common import (
     quiet_option,
     verbose_option,
 )
+from lprc.cli.outputs import OutputArgument, check_outputs
 from lprc.cli.say import say
 
 if TYPE_CHECKING:
@@ -50,8 +52,8 @@ if TYPE_CHECKING:
 @click.option("--data", type=PathArgument, help="Labelled plates, for --metric accuracy.")
 @plates_option
 @click.option("--inputs", type=PathArgument, help="An .npz of inputs by name to run graphs on.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of random inputs.")
-@click.option("-o", "--out", type=PathArgument, help="The folder for a small reproducer.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of random inputs.")
+@click.option("-o", "--out", type=OutputArgument, help="The folder for a small reproducer.")
 @click.option("--replay", type=PathArgument, help="Run such a folder again, and nothing else.")
 @json_option
 @quiet_option
@@ -81,6 +83,7 @@ def command(
     Bad is what --check, --metric or --tolerance say; without them, outputs that move by more
     than the passes promise.
     """
+    check_outputs()
     if replay is not None:
         given = [model, pipeline, target, check, timeout, metric, tolerance, calib, inputs, out]
         if any(value is not None for value in given):

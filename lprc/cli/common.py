@@ -12,6 +12,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 PathArgument = click.Path(path_type=Path)
 
+SEED = click.IntRange(0, 2**63 - 1)
+"""The seeds that every generator of random numbers takes."""
+
 
 def debug_option(function: F) -> F:
     """``--debug``: tracebacks instead of one line."""

@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from lprc.cli.common import PathArgument
+from lprc.cli.outputs import OutputArgument
 from lprc.cli.say import say
 from lprc.compiler.artifact.manifest_file import FILE
 from lprc.compiler.cache.location import store_in_use
@@ -65,7 +66,7 @@ def depfile_options(function: F) -> F:
     )
     depfile = click.option(
         "--depfile",
-        type=PathArgument,
+        type=OutputArgument,
         help="Write here what the artefact was made from, for Make and Ninja.",
     )
     return depfile(target(function))

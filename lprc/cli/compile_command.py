@@ -10,6 +10,7 @@ import click
 
 from lprc.cli import console
 from lprc.cli.common import (
+    SEED,
     PathArgument,
     debug_option,
     json_option,
@@ -25,6 +26,7 @@ from lprc.cli.compile_cache import (
     depfile_options,
     no_cache_option,
 )
+from lprc.cli.outputs import OutputArgument, check_outputs
 from lprc.cli.pass_cost_options import costs_options
 from lprc.cli.printing import PrintingCommand, printing, printing_options
 from lprc.cli.report import check_report, report_options
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 @click.command("compile", cls=PrintingCommand)
 @click.argument("model", type=PathArgument)
 @click.option("--target", required=True, help="What for; `lprc targets` lists them.")
-@click.option("-o", "--out", required=True, type=PathArgument, help="The folder to write.")
+@click.option("-o", "--out", required=True, type=OutputArgument, help="The folder to write.")
 @click.option("--passes", help="Pipeline text instead of the target's own.")
 @click.option("--then", help="Pipeline text to run behind it, for instance quantize-weights.")
 @click.option(
@@ -87,7 +89,7 @@ if TYPE_CHECKING:
     help="What to do with a MODEL that is quantised already.",
 )
 @verify_option("final")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of random inputs.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of random inputs.")
 @click.option("--dump-dir", type=PathArgument, help="Write the model after each change here.")
 @printing_options
 @costs_options
@@ -139,6 +141,7 @@ def command(
     check_passes: bool,
 ) -> None:
     """Compile MODEL for a target and write the artefact, the lowered ONNX and manifest.json."""
+    check_outputs()
     context = click.get_current_context()
     check_depfile(depfile, depfile_target)
     check_report(report, out, calib, sensitivity=report_sensitivity)

@@ -15,6 +15,7 @@ from lprc.cli.common import (
     quiet_option,
     verbose_option,
 )
+from lprc.cli.outputs import OutputArgument, check_outputs
 from lprc.core.errors import LprcError, UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class ComparisonError(LprcError):
 @click.argument("before", metavar="A", type=PathArgument)
 @click.argument("after", metavar="B", type=PathArgument)
 @click.option("--summary", is_flag=True, help="Print counts by operator only.")
-@click.option("--html", type=PathArgument, metavar="FILE", help="Write one HTML page too.")
+@click.option("--html", type=OutputArgument, metavar="FILE", help="Write one HTML page too.")
 @json_option
 @quiet_option
 @verbose_option
@@ -56,6 +57,7 @@ def command(
 
     Exit codes: 0 the same, 1 different, 2 any error.
     """
+    check_outputs()
     if summary + as_json + quiet + verbose > 1:
         raise UsageError(
             "these exclude each other", where="--summary, --json, -q and -v", hint="give one"

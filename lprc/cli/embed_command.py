@@ -9,12 +9,13 @@ import click
 
 from lprc.cli import console
 from lprc.cli.common import PathArgument, debug_option, json_option, quiet_option
+from lprc.cli.outputs import OutputArgument, check_outputs
 from lprc.cli.say import say
 
 
 @click.command("embed")
 @click.argument("artefact", type=PathArgument)
-@click.option("-o", "--out", required=True, type=PathArgument, help="The C source to write.")
+@click.option("-o", "--out", required=True, type=OutputArgument, help="The C source to write.")
 @click.option(
     "--as",
     "form",
@@ -32,6 +33,7 @@ def command(artefact: Path, out: Path, form: Any, symbol: str, as_json: bool, qu
 
     The header lies beside OUT, and so does the assembler file (.S) or the resource script (.rc).
     """
+    check_outputs()
     from lprc.compiler.embed.write import embed
 
     written = embed(artefact, out, form=form, symbol=symbol)

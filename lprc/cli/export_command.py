@@ -9,6 +9,7 @@ import click
 
 from lprc.cli import console
 from lprc.cli.common import PathArgument, debug_option, json_option, quiet_option
+from lprc.cli.outputs import OutputArgument, check_outputs
 from lprc.cli.say import say
 
 
@@ -22,7 +23,7 @@ def _batch(_: click.Context, __: click.Parameter, text: str) -> int | Literal["d
 
 @click.command("export")
 @click.option("--weights", required=True, type=PathArgument, help="The checkpoint (.pth).")
-@click.option("-o", "--out", required=True, type=PathArgument, help="The ONNX file to write.")
+@click.option("-o", "--out", required=True, type=OutputArgument, help="The ONNX file to write.")
 @click.option(
     "--batch", default="dynamic", show_default=True, callback=_batch, help="dynamic or a number."
 )
@@ -39,6 +40,7 @@ def command(
     quiet: bool,
 ) -> None:
     """Export trained LPRNet weights to ONNX (needs torch)."""
+    check_outputs()
     from lprc.models.checkpoint import load_checkpoint
     from lprc.models.export import export_onnx
 

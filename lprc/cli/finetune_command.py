@@ -9,6 +9,7 @@ import click
 
 from lprc.cli import console
 from lprc.cli.common import (
+    SEED,
     PathArgument,
     debug_option,
     json_option,
@@ -16,6 +17,7 @@ from lprc.cli.common import (
     quiet_option,
     verbose_option,
 )
+from lprc.cli.outputs import OutputArgument, check_outputs
 from lprc.cli.say import say
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     type=PathArgument,
     help="A folder of plates, or an .npz file whose arrays' rows are samples.",
 )
-@click.option("-o", "--out", required=True, type=PathArgument, help="The ONNX file to write.")
+@click.option("-o", "--out", required=True, type=OutputArgument, help="The ONNX file to write.")
 @click.option(
     "--teacher", type=PathArgument, help="The network to learn from, usually MODEL's original."
 )
@@ -86,7 +88,7 @@ if TYPE_CHECKING:
 @click.option(
     "--patience", type=int, default=0, show_default=True, help="End after so many looks; 0: never."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of all that is random.")
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
@@ -122,6 +124,7 @@ def command(
     With --teacher and no labels, MODEL learns to put out what the teacher does: repair behind
     prune-channels or sparsify. A MODEL with Q/DQ is trained through them.
     """
+    check_outputs()
     from lprc.cli.progress import reporter
     from lprc.core.errors import MissingDependencyError
     from lprc.core.onnx_io.model_io import load, save

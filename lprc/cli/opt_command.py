@@ -9,6 +9,7 @@ import click
 
 from lprc.cli import console
 from lprc.cli.common import (
+    SEED,
     PathArgument,
     debug_option,
     json_option,
@@ -18,6 +19,7 @@ from lprc.cli.common import (
     verify_option,
 )
 from lprc.cli.compile_cache import no_cache_option, say_cache_notes
+from lprc.cli.outputs import OutputArgument, check_outputs
 from lprc.cli.pass_cost_options import costs_options
 from lprc.cli.printing import PrintingCommand, printing, printing_options
 from lprc.cli.say import say
@@ -26,14 +28,14 @@ from lprc.cli.say import say
 @click.command("opt", cls=PrintingCommand)
 @click.argument("model", type=PathArgument)
 @click.option("--passes", "pipeline", required=True, help="The pipeline, as text.")
-@click.option("-o", "--out", required=True, type=PathArgument, help="The ONNX file to write.")
+@click.option("-o", "--out", required=True, type=OutputArgument, help="The ONNX file to write.")
 @verify_option("final")
 @click.option(
     "--calib", type=PathArgument, help="Images for data-driven passes; labels not needed."
 )
 @plates_option
 @click.option("--inputs", type=PathArgument, help="An .npz of inputs by name to verify with.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of random inputs.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of random inputs.")
 @click.option("--dump-dir", type=PathArgument, help="Write the model after each change here.")
 @printing_options
 @costs_options
@@ -71,6 +73,7 @@ def command(
     check_passes: bool,
 ) -> None:
     """Run the passes of a pipeline over MODEL and write the result."""
+    check_outputs()
     from lprc.cli.pass_cost_options import cost_settings, print_stats, print_times, stats_verify
     from lprc.cli.pass_table import print_records, records_document
     from lprc.cli.progress import reporter

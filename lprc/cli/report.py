@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from lprc.cli import console
-from lprc.cli.common import PathArgument
+from lprc.cli.outputs import OutputArgument
 from lprc.core.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def report_options(function: F) -> F:
         ),
         click.option(
             "--report",
-            type=PathArgument,
+            type=OutputArgument,
             help="Write one HTML page with what each pass did; --data and --bench add to it.",
         ),
     ):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ import click
 from lprc._version import __version__
 from lprc.cli.say import say
 from lprc.cli.signals import TerminatedError, signals_raised
-from lprc.core.errors import LprcError, UsageError
+from lprc.core.errors import LprcError, MachineError, UsageError
 
 COMMANDS = {
     "compile": "Compile an ONNX model for a target.",
@@ -107,17 +110,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Exit codes: 0 ok, 2 usage, 3 invalid model, 4 illegal for the target, 5 promise broken,
     6 accuracy missed, 7 missing dependency, 8 unusable data, 9 unwritable output,
-    70 internal error, 130 interrupted, 143 terminated (129 hung up); docs/exit-codes.md.
+    70 internal error, 71 memory or files that the machine does not give, 130 interrupted,
+    143 terminated (129 hung up); docs/exit-codes.md.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
+    # Images are judged by what is read of them; Pillow's remarks would stand between our lines.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         with signals_raised():
             result: Any = root.main(arguments, prog_name="lprc", standalone_mode=False)
-    except LprcError as error:
-        if debug:
-            traceback.print_exc()
-        sys.exit(_report(error))
     except click.ClickException as error:
         error.show()
         sys.exit(UsageError.exit_code)
@@ -129,6 +131,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(_close_broken_pipe())
+    except (LprcError, MemoryError, OSError) as error:
+        if debug:
+            traceback.print_exc()
+        sys.exit(_report(error if isinstance(error, LprcError) else machine_error(error)))
     except Exception as error:  # the last resort: nobody should see a traceback
         if debug:
             raise
@@ -145,6 +151,16 @@ def _report(error: LprcError) -> int:
     if error.hint:
         say(f"hint: {error.hint}", err=True)
     return error.exit_code
+
+
+def machine_error(error: MemoryError | OSError) -> MachineError:
+    """What the machine refused, as one of our errors."""
+    if isinstance(error, MemoryError):
+        return MachineError("not enough memory", hint="a smaller batch or fewer samples need less")
+    reason = error.strerror or str(error)
+    place = error.filename if isinstance(error.filename, (str, bytes)) else None
+    hint = "`ulimit -n` allows more" if error.errno in (errno.EMFILE, errno.ENFILE) else None
+    return MachineError(reason, where=None if place is None else os.fsdecode(place), hint=hint)
 
 
 def _close_broken_pipe() -> int:

@@ -8,6 +8,7 @@ import click
 
 from lprc.cli.common import debug_option, json_option
 from lprc.cli.listing import Document, show_listing
+from lprc.cli.say import say
 
 
 @click.command("runtimes")
@@ -42,13 +43,13 @@ def _runs_here(document: Document) -> str:
 
 
 def _print_one(document: Document) -> None:
-    click.echo(f"{document['name']} — {document['description']}\n")
-    click.echo(f"alias: {', '.join(document['aliases']) or 'none'}")
-    click.echo(f"loads: {document['file']} of an artefact")
-    click.echo(f"opens: files with {', '.join(document['suffixes'])} that name no runtime")
-    click.echo(f"device: {document['device']}")
-    click.echo(f"runs here: {_runs_here(document)}")
-    click.echo(f"install: {document['install']}")
+    say(f"{document['name']} — {document['description']}\n")
+    say(f"alias: {', '.join(document['aliases']) or 'none'}")
+    say(f"loads: {document['file']} of an artefact")
+    say(f"opens: files with {', '.join(document['suffixes'])} that name no runtime")
+    say(f"device: {document['device']}")
+    say(f"runs here: {_runs_here(document)}")
+    say(f"install: {document['install']}")
 
 
 def _describe(name: str) -> dict[str, Any]:

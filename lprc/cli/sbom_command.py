@@ -7,18 +7,20 @@ from pathlib import Path
 import click
 
 from lprc.cli.common import PathArgument, debug_option
+from lprc.cli.outputs import OutputArgument, check_outputs
 from lprc.cli.say import say
 
 
 @click.command("sbom")
 @click.argument("artefact", type=PathArgument)
-@click.option("-o", "--out", type=PathArgument, help="The file to write.  [default: print it]")
+@click.option("-o", "--out", type=OutputArgument, help="The file to write.  [default: print it]")
 @debug_option
 def command(artefact: Path, out: Path | None) -> None:
     """Write what ARTEFACT (a folder of `compile`) was made of, as CycloneDX 1.6 JSON.
 
     The files are checked by their hashes first.
     """
+    check_outputs()
     from lprc.compiler.artifact.sbom import sbom
     from lprc.compiler.artifact.verify import artefact_folder, check_files, require_whole
     from lprc.core.files.atomic import atomic_file

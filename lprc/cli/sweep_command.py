@@ -20,6 +20,7 @@ from lprc.cli.common import (
     quiet_option,
     threads_option,
 )
+from lprc.cli.outputs import OutputArgument, check_outputs
 from lprc.core.errors import AccuracyError, UsageError
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
 )
 @click.option("--data", type=PathArgument, help="Labelled plates: measure accuracy.")
 @click.option("--bench", "measure", is_flag=True, help="Measure latency, all values in turn.")
-@click.option("-o", "--out", type=PathArgument, help="A folder to keep the artefacts in.")
-@click.option("--plot", type=PathArgument, help="Draw the curves into this .svg or .png.")
+@click.option("-o", "--out", type=OutputArgument, help="A folder to keep the artefacts in.")
+@click.option("--plot", type=OutputArgument, help="Draw the curves into this .svg or .png.")
 @plates_option
 @threads_option
 @json_option
@@ -70,6 +71,7 @@ def command(
 
     A value that can't be compiled has a row that says why, and the exit code is 6 then.
     """
+    check_outputs()
     from lprc.cli.progress import reporter
     from lprc.cli.settings import plate_samples
     from lprc.cli.sweep_plot import check_plot, draw

@@ -61,6 +61,12 @@ class LprcError(Exception):
         return {"error": type(self).__name__, "exit_code": self.exit_code, **fields}
 
 
+class MachineError(LprcError):
+    """Memory, open files or a folder that the machine does not give."""
+
+    exit_code = 71
+
+
 class UsageError(LprcError):
     """An option, pipeline text or argument that lprc does not understand."""
 

@@ -85,3 +85,19 @@ def test_a_folder_of_others_that_came_meanwhile_stays(tmp_path):
     with pytest.raises(OutputError, match="did not write"):
         write()
     assert [path.name for path in tmp_path.rglob("*")] == ["f", "mine"]
+
+
+def test_what_was_made_and_never_claimed_is_swept_when_it_is_old_and_empty(tmp_path):
+    (tmp_path / ".lprc-old.new").write_text("")
+    (tmp_path / ".lprc-folder.new").mkdir()
+    kept = [".lprc-full.new", ".lprc-young.new", ".lprc-locked.new"]
+    for name, content in zip(kept, ("x", "", ""), strict=True):
+        (tmp_path / name).write_text(content)
+    for name in (".lprc-old.new", ".lprc-folder.new", ".lprc-full.new", ".lprc-locked.new"):
+        os.utime(tmp_path / name, (1, 1))
+    with (tmp_path / ".lprc-locked.new").open() as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        sweep(tmp_path)
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept[:2])

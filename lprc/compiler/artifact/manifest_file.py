@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from lprc.core.errors import InvalidModelError
+from lprc.core.files.json_text import parse_json
+from lprc.core.files.regular import read_regular
 
 SCHEMA = 3
 """The version of the format; it grows with every change that a reader can notice."""
@@ -65,9 +66,7 @@ def is_artefact(folder: Path) -> bool:
 
 def _read(path: Path) -> Any:
     try:
-        if path.is_file() and path.stat().st_size > MAX_BYTES:
-            raise InvalidModelError("too large for a manifest", where=str(path), path=path)
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        return parse_json(read_regular(path, limit=MAX_BYTES))
     except FileNotFoundError as error:
         raise InvalidModelError(
             f"not an artefact: no {FILE} in it",
@@ -75,10 +74,5 @@ def _read(path: Path) -> Any:
             hint="name a folder that `lprc compile` wrote, or a model file",
             path=path.parent,
         ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise InvalidModelError(f"can't be read: {reason}", where=str(path), path=path) from error
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+    except (OSError, ValueError) as error:
+        raise InvalidModelError(f"can't be read: {error}", where=str(path), path=path) from error

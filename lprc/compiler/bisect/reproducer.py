@@ -20,6 +20,7 @@ from lprc.compiler.bisect.shrink import CALIBRATION_SAMPLES, Reduced, Suspect, r
 from lprc.core.errors import DataError, InvalidModelError
 from lprc.core.files.array_files import read_arrays
 from lprc.core.files.checked import checked_json
+from lprc.core.files.regular import read_regular
 from lprc.core.onnx_io.model_io import load, save
 from lprc.core.passing.pipeline import Pipeline
 from lprc.core.running.numerics import Arrays, RunError, Session, compare, rounding
@@ -111,7 +112,7 @@ def replay(folder: Path, data: Path | None = None, config: PlateConfig | None = 
     asked = _read(folder)
     model = load(folder / MODEL)
     try:
-        text = (folder / PIPELINE).read_text(encoding="utf-8")
+        text = read_regular(folder / PIPELINE).decode("utf-8")
         inputs = _load_arrays(folder / INPUTS)
         samples = _load_samples(folder / CALIBRATION)
         sets = _load_samples(folder / SETS)

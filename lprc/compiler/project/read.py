@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lprc.core.errors import UsageError
-from lprc.core.files.toml_text import toml_table
+from lprc.core.files.toml_text import read_toml, toml_table
 
 if TYPE_CHECKING:
     from lprc.compiler.project.schema import File
@@ -40,8 +40,8 @@ def read_text(path: Path) -> str:
         UsageError: It can't be read.
     """
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_toml(path)
+    except (OSError, ValueError) as error:
         raise UsageError(f"can't be read: {error}", where=str(path), path=path) from error
 
 

@@ -13,6 +13,7 @@ from lprc.compiler.project.plan import Build
 from lprc.core.errors import LprcError
 from lprc.core.files.atomic import atomic_file
 from lprc.core.files.digest import sha256
+from lprc.core.files.regular import read_regular
 from lprc.models.labels import LABELS_FILE, list_images
 
 FOLDER = ".lprc"
@@ -71,7 +72,7 @@ class States:
         from pydantic import TypeAdapter  # what builds imports it anyway, to read lprc.toml
 
         try:
-            text = self._path(name).read_text(encoding="utf-8")
+            text = read_regular(self._path(name))
             state = TypeAdapter(State).validate_json(text, strict=True)
         except (OSError, ValueError):
             return None

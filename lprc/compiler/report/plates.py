@@ -11,6 +11,7 @@ from PIL import Image
 
 from lprc.compiler.measure.accuracy import Evaluation
 from lprc.core.errors import DataError
+from lprc.core.files.regular import open_regular
 
 MOST = 200
 """Pictures on a page; 94×24 pixels take about 5 kB."""
@@ -82,7 +83,7 @@ def picture(path: Path, most: int = 376) -> tuple[str, int, int]:
         DataError: It can't be read any more; it was when accuracy was measured.
     """
     try:
-        with Image.open(path) as opened:
+        with open_regular(path) as stream, Image.open(stream) as opened:
             image = opened.convert("RGB")
     except OSError as error:
         raise DataError(f"can't be read: {error}", where=str(path)) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lprc.core.errors import LprcError
+from lprc.core.files.json_text import parse_json
+from lprc.core.files.regular import read_regular
 
 
 class WrongValue(ValueError):
@@ -120,8 +121,8 @@ def checked_json(
         LprcError: It can't be read or is something else; of the class `error`.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as problem:
+        data = parse_json(read_regular(path))
+    except (OSError, ValueError) as problem:
         raise error(f"can't be read: {problem}", where=str(path), hint=hint, path=path) from problem
     try:
         return checked(model, data, where=str(path), error=error, path=path)

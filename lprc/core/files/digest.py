@@ -7,10 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lprc.core.files.regular import open_regular
+
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hex."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         digest = hashlib.sha256()
         while block := stream.read(1 << 20):
             digest.update(block)

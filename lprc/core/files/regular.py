@@ -7,8 +7,6 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from lprc.core.errors import LprcError
-
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFCHR: "a device",
@@ -59,24 +57,6 @@ def read_regular(path: Path, *, limit: int | None = None) -> bytes:
     return data
 
 
-def refuse_special(path: Path, error: type[LprcError]) -> None:
-    """Refuse what is there and is no regular file, for code that opens files itself.
-
-    Raises:
-        LprcError: `error`, saying what `path` is.
-    """
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError):  # whoever opens it says why that can't be
-        return
-    if not stat.S_ISREG(mode):
-        raise error(_complaint(mode), where=str(path), path=path)
-
-
 def _not_regular(path: Path, mode: int) -> OSError:
-    return OSError(0, _complaint(mode), str(path))
-
-
-def _complaint(mode: int) -> str:
     kind = _KINDS.get(stat.S_IFMT(mode), "something else")
-    return f"is {kind}, not a regular file"
+    return OSError(0, f"is {kind}, not a regular file", str(path))

@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,9 @@ from pathlib import Path
 PREFIX = ".lprc-"  # not made from the output's name, which may be as long as names can be
 _CLAIMED = ".tmp"
 _UNCLAIMED = ".new"
+
+_ABANDONED = 60.0
+"""Seconds after which what is empty and unclaimed has no process that is about to claim it."""
 
 
 @contextmanager
@@ -74,12 +78,28 @@ def sweep(parent: Path) -> None:
             names = [
                 entry.name
                 for entry in entries
-                if entry.name.startswith(PREFIX) and entry.name.endswith(_CLAIMED)
+                if entry.name.startswith(PREFIX)
+                and (entry.name.endswith(_CLAIMED) or _was_never_claimed(entry))
             ]
     except OSError:  # whoever writes there says so
         return
     for name in names:
         _remove_abandoned(parent / name)
+
+
+def _was_never_claimed(entry: os.DirEntry[str]) -> bool:
+    """Whether a process was killed between making `entry` and locking it, a while ago.
+
+    Where there are no locks what is in use has this name too; there the lock is not got later.
+    """
+    if not entry.name.endswith(_UNCLAIMED):
+        return False
+    try:
+        status = entry.stat(follow_symlinks=False)
+        empty = not any(os.scandir(entry)) if entry.is_dir() else status.st_size == 0
+    except OSError:
+        return False
+    return empty and status.st_mtime < time.time() - _ABANDONED
 
 
 def _remove_abandoned(path: Path) -> None:

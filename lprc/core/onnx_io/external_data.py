@@ -9,6 +9,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from lprc.core.errors import InvalidModelError
+from lprc.core.files.regular import read_regular
 
 
 def check_locations(proto: onnx.ModelProto, folder: Path, where: str) -> None:
@@ -67,7 +68,7 @@ def external_files(path: Path) -> list[str]:
         InvalidModelError: Not an ONNX file.
     """
     try:
-        proto = onnx.ModelProto.FromString(path.read_bytes())
+        proto = onnx.ModelProto.FromString(read_regular(path))
     except (DecodeError, RecursionError) as error:
         raise InvalidModelError("not an ONNX file", where=str(path), path=path) from error
     entries = [entry for each in _external_tensors(proto.graph) for entry in each.external_data]

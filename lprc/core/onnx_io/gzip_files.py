@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 from lprc.core.errors import InvalidModelError
+from lprc.core.files.packing import unpacked_limit
 
 SUFFIX = ".gz"
 
@@ -27,6 +28,7 @@ def unpack(data: bytes, where: str, limit: int) -> bytes:
     Raises:
         InvalidModelError: Not a whole gzip file, or one that holds more than `limit` bytes.
     """
+    limit = min(limit, unpacked_limit(len(data)))
     inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
         found = inflater.decompress(data, limit + 1)

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError, EncodeError
 
 from lprc.core.errors import InvalidModelError, OutputError
 from lprc.core.files.atomic import atomic_file, atomic_pair
+from lprc.core.files.regular import read_regular
 from lprc.core.onnx_io import gzip_files as compressed
 from lprc.core.onnx_io.bodies import bodies
 from lprc.core.onnx_io.dimensions import make_symbolic, meaningless_dimensions
@@ -161,7 +162,7 @@ def _read(path: Path) -> onnx.ModelProto:
                 where=where,
                 hint="export it with its weights in an external file",
             )
-        data = path.read_bytes()
+        data = read_regular(path)
     except FileNotFoundError as error:
         raise InvalidModelError("no such file", where=where) from error
     except OSError as error:
