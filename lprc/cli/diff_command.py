@@ -57,12 +57,12 @@ def command(
 
     Exit codes: 0 the same, 1 different, 2 any error.
     """
-    check_outputs()
     if summary + as_json + quiet + verbose > 1:
         raise UsageError(
             "these exclude each other", where="--summary, --json, -q and -v", hint="give one"
         )
     try:
+        check_outputs()
         difference = _difference(before, after)
         if html is not None:
             _write_html(difference, html, (str(before), str(after)))
