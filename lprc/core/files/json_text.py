@@ -40,7 +40,7 @@ def check_depth(text: str, token: re.Pattern[str] = _TOKEN) -> None:
         sign = match[0]
         depth += (sign in "[{") - (sign in "]}") if len(sign) == 1 else 0
         if depth > DEEPEST:
-            raise ValueError(f"nested more than {DEEPEST} deep")
+            raise ValueError(f"nested too deeply, more than {DEEPEST} levels")
 
 
 def _refuse(constant: str) -> None:
