@@ -13,6 +13,7 @@ from lprc.core.graph import editing
 from lprc.core.options import option
 from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.passes._forms.pool_windows import MAY_NOT_FIT, fits
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,15 @@ class AveragePoolToConv(Pass):
                     continue
                 if self.only == "dequantized" and not _reads_dequantized(node):
                     continue
-                reason = _why_not(node)
+                reason = _why_not(node) or self._why_not_integer(model)
                 if reason is not None:
                     context.skip(node, reason)
                 elif context.rewrite(node, "depthwise Conv"):
                     _replace(node, integer=self.weights == "integer")
+
+    def _why_not_integer(self, model: ir.Model) -> str | None:
+        old = self.weights == "integer" and editing.opset_version(model) < 13
+        return "opset is below 13" if old else None
 
 
 def _reads_dequantized(node: ir.Node) -> bool:
@@ -61,6 +66,8 @@ def _reads_dequantized(node: ir.Node) -> bool:
 def _why_not(node: ir.Node) -> str | None:
     if editing.dimension(node.inputs[0], 1) is None:
         return "channel count is unknown"
+    if editing.dimension(node.inputs[0], 1) == 0:
+        return "no channels"
     if node.inputs[0] is None or node.inputs[0].dtype != ir.DataType.FLOAT:
         return "its input is not float32"
     if editing.attribute(node, "ceil_mode", 0):
@@ -70,8 +77,10 @@ def _why_not(node: ir.Node) -> str | None:
         pads = True
     if pads and not editing.attribute(node, "count_include_pad", 0):
         return "windows differ in size"
-    # ONNX Runtime 1.23 and 1.31 do not agree on which padding counts.
-    return "it counts padding" if pads else None
+    if pads:
+        # ONNX Runtime 1.23 and 1.31 do not agree on which padding counts.
+        return "it counts padding"
+    return None if fits(node) else MAY_NOT_FIT
 
 
 _KEPT = ("auto_pad", "dilations", "kernel_shape", "strides")
@@ -105,9 +114,9 @@ def _float_weight(node: ir.Node, shape: tuple[int, ...], share: float) -> list[i
     ]
 
 
-NO_BIAS = 1e-20
+NO_BIAS = 2.0**-126
 """OpenVINO 2026.4 forgets the scales of an int8 depthwise Conv without a bias if the batch is
-dynamic; one that is lost in rounding will do."""
+dynamic; the smallest normal number will do."""
 
 
 def _integer_weight(node: ir.Node, shape: tuple[int, ...], share: float) -> list[ir.Value]:

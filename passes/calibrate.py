@@ -12,7 +12,7 @@ import onnx_ir as ir
 from lprc.core.errors import DataError
 from lprc.core.graph.annotations import set_range
 from lprc.core.options import option
-from lprc.core.passing.contract import exact
+from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.core.passing.pass_order import State, reasons
 from lprc.core.quantization.affine import Scheme
@@ -38,7 +38,7 @@ class Calibrate(Pass):
     """
 
     name = "calibrate"
-    contract = exact
+    contract = exact_everywhere
     reads_calibration = True
     leaves = (State.RANGES,)
     not_after = reasons({State.QDQ: "the scales in the graph are fixed already"})

@@ -14,6 +14,7 @@ from lprc.core.graph.reduction import reduce_mean, reduced_axes
 from lprc.core.options import option
 from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.passes._forms.pool_windows import MAY_NOT_FIT, fits
 
 
 @dataclass(frozen=True)
@@ -93,16 +94,19 @@ def _why_not(mean: ir.Node, conv: ir.Node) -> str | None:
             return "nothing is reduced"
         if min(axes) < 2:
             return "mean over batch or channels"
-    if editing.is_op(mean, "AveragePool"):
-        padded = any(editing.attribute(mean, "pads") or ()) or editing.attribute(
-            mean, "auto_pad", "NOTSET"
-        ).startswith("SAME")
-        counts = editing.attribute(mean, "count_include_pad", 0)
-        if padded and counts and editing.input_at(conv, 2) is not None:
-            return "padding is counted and Conv has a bias"
-        if editing.attribute(mean, "ceil_mode", 0):
-            return "AveragePool has ceil_mode"
-    return None if _saves(mean, conv) else "would not save work"
+    reason = _why_not_pool(mean, conv) if editing.is_op(mean, "AveragePool") else None
+    return reason or (None if _saves(mean, conv) else "would not save work")
+
+
+def _why_not_pool(mean: ir.Node, conv: ir.Node) -> str | None:
+    if editing.attribute(mean, "ceil_mode", 0):
+        return "AveragePool has ceil_mode"
+    if not editing.attribute(mean, "count_include_pad", 0) or editing.input_at(conv, 2) is None:
+        return None
+    same = editing.attribute(mean, "auto_pad", "NOTSET").startswith("SAME")
+    if same or any(editing.attribute(mean, "pads") or ()):
+        return "padding is counted and Conv has a bias"
+    return None if fits(mean) else MAY_NOT_FIT
 
 
 def _is_pointwise(conv: ir.Node) -> bool:

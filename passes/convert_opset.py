@@ -10,8 +10,9 @@ import onnx_ir as ir
 from lprc.core.graph import editing, shapes
 from lprc.core.graph.origin_map import OriginMap
 from lprc.core.options import option
-from lprc.core.passing.contract import exact
+from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.passes._forms.opset_repairs import element_types, repair
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class ConvertOpset(Pass):
     """
 
     name = "convert-opset"
-    contract = exact
+    contract = exact_everywhere
     version: int = option(20, "the version to raise to")
     minimum: int = option(13, "the oldest version that stays")
 
@@ -33,21 +34,43 @@ class ConvertOpset(Pass):
         old = editing.opset_version(model)
         if old >= min(self.minimum, self.version):
             return
-        if model.functions:
-            context.skip(None, "the model has functions: inline-functions runs first")
-            return
-        if old < 9 and any(editing.is_op(node, "Scan") for node in model.graph.all_nodes()):
-            # onnx.version_converter keeps Scan's batch, which opset 9 took away.
-            context.skip(None, "Scan of opset 8 has a batch")
+        reason = _why_not(model, old)
+        if reason is not None:
+            context.skip(None, reason)
             return
         try:
+            types = element_types(model)
             converted = onnx.version_converter.convert_version(shapes.skeleton(model), self.version)
+            reason = repair(converted, types, old)
             onnx.checker.check_model(converted)
-        except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
-            context.skip(None, f"opset {old} can't be converted: {_first_line(error)}")
-            return
-        if context.rewrite(None, f"from opset {old}"):
+        except _FAILURES as error:
+            reason = f"opset {old} can't be converted: {_first_line(error)}"
+        if reason is not None:
+            context.skip(None, reason)
+        elif context.rewrite(None, f"from opset {old}"):
             _take_over(model, ir.serde.deserialize_model(converted))
+
+
+_FAILURES = (
+    RuntimeError,
+    ValueError,
+    onnx.checker.ValidationError,
+    onnx.shape_inference.InferenceError,
+)
+
+
+def _why_not(model: ir.Model, old: int) -> str | None:
+    """Why a model must stay as it is that onnx.version_converter would give another meaning."""
+    if model.functions:
+        return "the model has functions: inline-functions runs first"
+    for node in model.graph.all_nodes():
+        if old < 9 and editing.is_op(node, "Scan"):
+            # onnx.version_converter keeps Scan's batch, which opset 9 took away.
+            return "Scan of opset 8 has a batch"
+        masks = node.outputs[1:] if old < 12 and editing.is_op(node, "Dropout") else ()
+        if any(mask.uses() or mask.is_graph_output() for mask in masks):
+            return "the mask of Dropout has another meaning since opset 12"
+    return None
 
 
 def _first_line(error: Exception) -> str:

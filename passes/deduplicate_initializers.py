@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from lprc.core.graph import editing
-from lprc.core.passing.contract import exact
+from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
 
 
@@ -21,7 +21,7 @@ class DeduplicateInitializers(Pass):
     """
 
     name = "deduplicate-initializers"
-    contract = exact
+    contract = exact_everywhere
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Point every use of a copy at the first of its kind."""

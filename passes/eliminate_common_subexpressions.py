@@ -11,7 +11,7 @@ import onnx_ir as ir
 from lprc.core.graph import editing
 from lprc.core.graph.operators import RANDOM
 from lprc.core.graph.provenance import inherit
-from lprc.core.passing.contract import exact
+from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
 
 
@@ -25,7 +25,7 @@ class EliminateCommonSubexpressions(Pass):
     """
 
     name = "eliminate-common-subexpressions"
-    contract = exact
+    contract = exact_everywhere
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """One sweep in topological order finds chains of copies too."""

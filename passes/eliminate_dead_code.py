@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from lprc.core.graph import editing
-from lprc.core.passing.contract import exact
+from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
 
 
@@ -20,7 +20,7 @@ class EliminateDeadCode(Pass):
     """
 
     name = "eliminate-dead-code"
-    contract = exact
+    contract = exact_everywhere
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Sweep each graph once from its end, inner graphs before the outer ones."""

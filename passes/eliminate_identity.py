@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from lprc.core.graph import editing
-from lprc.core.passing.contract import exact
+from lprc.core.passing.contract import exact_if_finite
 from lprc.core.passing.pass_base import Pass, PassContext
 
 
@@ -25,7 +25,7 @@ class EliminateIdentity(Pass):
     """
 
     name = "eliminate-identity"
-    contract = exact
+    contract = exact_if_finite
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Remove each no-op, in one sweep in topological order."""

@@ -21,8 +21,8 @@ from lprc.passes._scaling.linear_inputs import (
     axes_behind_channels,
     magnitudes,
     scale_inputs,
-    scaled_weight,
     why_not_scalable,
+    why_not_scaled,
 )
 from lprc.passes._scaling.sources import Blocked, Source, sources
 
@@ -203,7 +203,4 @@ def _why_not(pair: _Pair) -> str | None:
     if np.abs(np.log(pair.scale)).max(initial=0.0) < 10 * SETTLED:
         return "its channels are equal already"
     source, reader = pair.source, pair.reader
-    finite = np.isfinite(scaled_weight(reader, pair.of_reader)).all()
-    if not finite or source.overflows(pair.of_reader):
-        return "scaled weights would overflow"
-    return None
+    return why_not_scaled(reader, pair.of_reader) or source.why_not(pair.of_reader)

@@ -9,6 +9,7 @@ import onnx_ir as ir
 from lprc.core.graph import editing
 from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.passes._forms.pool_windows import MAY_NOT_FIT, fits
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def _why_not(node: ir.Node) -> str | None:
         return "it has ceil_mode"
     if any(size != 1 for size in editing.attribute(node, "dilations") or ()):
         return "it is dilated"
-    return None
+    return None if fits(node) else MAY_NOT_FIT
 
 
 def _split(node: ir.Node, blocks: Sizes, windows: Sizes) -> None:

@@ -71,11 +71,11 @@ def _fold_behind(
         context.skip(node, affine)
         return
     found = linear.of_output(activation, channels)
-    if isinstance(found, str):
-        context.skip(node, found)
+    folded = found if isinstance(found, str) else linear.outputs_scaled(found, affine)
+    if isinstance(folded, str):
+        context.skip(node, folded)
     elif context.rewrite(node, f"folded into {producer.name}"):
-        folded = linear.scale_outputs(found, affine, sources=[node])
-        editing.replace_value(node.outputs[0], folded)
+        editing.replace_value(node.outputs[0], linear.store(folded, sources=[node]))
         editing.remove_dead([node])
 
 
@@ -100,10 +100,11 @@ def _fold_in_front(
         context.skip(node, "the input's shape is not known")
         return
     found = linear.of_input(node.outputs[0], channels, pads_matter=bool(affine.offset.any()))
-    if isinstance(found, str):
-        context.skip(node, found)
+    folded = found if isinstance(found, str) else linear.inputs_scaled(found, affine)
+    if isinstance(folded, str):
+        context.skip(node, folded)
     elif context.rewrite(node, f"folded into {user.name}"):
-        linear.scale_inputs(found, affine, sources=[node])
+        linear.store(folded, sources=[node])
         editing.replace_value(node.outputs[0], activation)
         editing.remove_dead([node])
 

@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from lprc.core.graph import editing
+from lprc.core.graph.normalization import is_training_normalization
 from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.passes._scaling import linear_layers as linear
@@ -51,15 +52,20 @@ def _fold(node: ir.Node, context: PassContext) -> None:
         # BatchNormalization has its channels on axis 1, a MatMul on the last.
         before = "the MatMul's output is not known to be a matrix"
     if isinstance(before, linear.Linear):
-        if context.rewrite(node, f"folded into {before.node.name}"):
-            folded = linear.scale_outputs(before, affine, sources=[node])
-            editing.replace_value(node.outputs[0], folded)
+        folded = linear.outputs_scaled(before, affine)
+        if isinstance(folded, str):
+            context.skip(node, folded)
+        elif context.rewrite(node, f"folded into {before.node.name}"):
+            editing.replace_value(node.outputs[0], linear.store(folded, sources=[node]))
             editing.remove_dead([node])
         return
     behind = linear.of_input(node.outputs[0], affine.size, pads_matter=bool(affine.offset.any()))
     if isinstance(behind, linear.Linear):
-        if context.rewrite(node, f"folded into {behind.node.name}"):
-            linear.scale_inputs(behind, affine, sources=[node])
+        folded = linear.inputs_scaled(behind, affine)
+        if isinstance(folded, str):
+            context.skip(node, folded)
+        elif context.rewrite(node, f"folded into {behind.node.name}"):
+            linear.store(folded, sources=[node])
             value = node.inputs[0]
             assert value is not None
             editing.replace_value(node.outputs[0], value)
@@ -70,16 +76,15 @@ def _fold(node: ir.Node, context: PassContext) -> None:
 
 def _affine(node: ir.Node) -> linear.Affine | str:
     """What the BatchNormalization does to each channel, or why that is not known."""
-    if editing.attribute(node, "training_mode", 0):
+    if is_training_normalization(node):
         return "in training mode"
     if editing.attribute(node, "spatial", 1) != 1:
         return "not spatial (opset < 9)"
-    if any(output.uses() or output.is_graph_output() for output in node.outputs[1:]):
-        return "its statistics are used"
     parameters = [editing.constant(editing.input_at(node, index)) for index in range(1, 5)]
     if any(parameter is None for parameter in parameters):
         return "parameters are not constant"
     scale, bias, mean, var = (np.asarray(each, dtype=np.float64) for each in parameters)
-    factor = scale / np.sqrt(var + editing.attribute(node, "epsilon", 1e-5))
-    affine = linear.Affine(factor, bias - mean * factor)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factor = scale / np.sqrt(var + editing.attribute(node, "epsilon", 1e-5))
+        affine = linear.Affine(factor, bias - mean * factor)
     return affine if affine.is_finite() else "parameters are not finite"

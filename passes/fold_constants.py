@@ -12,7 +12,7 @@ import onnx_ir as ir
 from lprc.core.graph import constants, editing
 from lprc.core.graph.operators import QDQ, RANDOM
 from lprc.core.options import option
-from lprc.core.passing.contract import exact
+from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.core.running.numerics import RunError
 from lprc.passes._constants.node_values import evaluate, output_types, type_bytes
@@ -39,7 +39,7 @@ class FoldConstants(Pass):
     """
 
     name = "fold-constants"
-    contract = exact
+    contract = exact_everywhere
     max_bytes: int = option(4_000_000, "how many bytes larger the model may become")
     fold_qdq: bool = option(False, "evaluate QuantizeLinear and DequantizeLinear too")
 

@@ -8,8 +8,9 @@ import numpy as np
 import onnx_ir as ir
 
 from lprc.core.graph import editing
+from lprc.core.graph.normalization import is_training_normalization
 from lprc.core.graph.operators import BROADCAST, UNARY
-from lprc.core.passing.contract import exact
+from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.passes._channels.axes import POOLS, aligned_axis, slice_bounds
 
@@ -27,7 +28,7 @@ class HoistSlices(Pass):
     """
 
     name = "hoist-slices"
-    contract = exact
+    contract = exact_everywhere
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Hoist each constant Slice as far as it goes; see the class."""
@@ -77,12 +78,25 @@ def _why_not(node: ir.Node, producer: ir.Node, bounds: Bounds) -> str | None:
         return f"{producer.op_type} has another output in use"
     if editing.is_op(producer, *BROADCAST):
         return _why_not_binary(producer, bounds)
+    if editing.is_op(producer, "Conv", "BatchNormalization", *POOLS):
+        reason = _why_not_windows(producer, bounds)
+        return "Slice may be empty" if reason is None and _may_be_empty(output, bounds) else reason
+    return None
+
+
+def _may_be_empty(value: ir.Value, bounds: Bounds) -> bool:
+    """Whether nothing may be left of channels or space, which runtimes refuse to pool."""
+    sizes = {axis: editing.dimension(value, axis) for axis in bounds if axis != 0}
+    return any(size is None or not _taken(size, bounds[axis]) for axis, size in sizes.items())
+
+
+def _why_not_windows(producer: ir.Node, bounds: Bounds) -> str | None:
     if editing.is_op(producer, "Conv"):
         return _why_not_conv(producer, bounds)
     if editing.is_op(producer, *POOLS) and any(axis > 1 for axis in bounds):
         return f"Slice on a spatial axis of {producer.op_type}"
     if editing.is_op(producer, "BatchNormalization"):
-        if editing.attribute(producer, "training_mode", 0):
+        if is_training_normalization(producer):
             return "BatchNormalization is training"
         if 1 in bounds and any(editing.constant(value) is None for value in producer.inputs[1:]):
             return "BatchNormalization weights are not constant"
@@ -141,7 +155,7 @@ def _why_not_conv(conv: ir.Node, bounds: Bounds) -> str | None:
     assert count is not None
     if group != 1 and not (group == count and editing.dimension(conv.inputs[1], 1) == 1):
         return "grouped Conv"
-    return None if _taken(count, bounds[1]) else "Slice is empty"
+    return None
 
 
 def _is_pointwise(conv: ir.Node) -> bool:
@@ -213,16 +227,18 @@ def _like(
     attributes: dict[str, int | None],
 ) -> ir.Value:
     """What `producer` does, done to other inputs, with the shape that `node` gives it."""
-    return editing.new_node(
+    like = editing.new_node(
         producer.op_type,
         inputs,
         before=node,
         sources=[producer, node],
         attributes={**producer.attributes, **attributes},
         name=producer.name,
-        dtype=producer.outputs[0].dtype,
         shape=node.outputs[0].shape,
     )
+    # Cast, IsNaN and comparisons put out another type than they read.
+    like.type = producer.outputs[0].type
+    return like
 
 
 def _cut(node: ir.Node, value: ir.Value | None, bounds: Bounds) -> ir.Value | None:

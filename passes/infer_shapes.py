@@ -8,7 +8,7 @@ import onnx
 import onnx_ir as ir
 
 from lprc.core.graph import editing, shapes
-from lprc.core.passing.contract import exact
+from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
 
 
@@ -23,7 +23,7 @@ class InferShapes(Pass):
     """
 
     name = "infer-shapes"
-    contract = exact
+    contract = exact_everywhere
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Infer on a copy without weights, and take over what is new."""

@@ -10,7 +10,7 @@ from onnx_ir.passes.common import InlinePass
 
 from lprc.core.graph import editing
 from lprc.core.graph.provenance import KEY, set_origins
-from lprc.core.passing.contract import exact
+from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
 
 
@@ -23,7 +23,7 @@ class InlineFunctions(Pass):
     """
 
     name = "inline-functions"
-    contract = exact
+    contract = exact_everywhere
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Inline all functions at once."""

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from lprc.core.graph import editing
 from lprc.core.options import option
-from lprc.core.passing.contract import exact
+from lprc.core.passing.contract import exact_if_finite
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.passes._forms.channel_pool import ChannelPool, Window, match, ranks
 
@@ -29,7 +29,7 @@ class Legalize(Pass):
     """
 
     name = "legalize"
-    contract = exact
+    contract = exact_if_finite
 
     max_channel_kernel: int = option(4, "largest channel kernel to write as a Max of Slices")
 
@@ -58,6 +58,10 @@ class Legalize(Pass):
             return "not transposed back"
         if channel.pad_begin or channel.pad_end:
             return "pads on the channel axis"
+        if any(
+            _overhangs(window, pool.source, axis) for axis, window in enumerate(pool.windows, 1)
+        ):
+            return "a window is larger than its input"
         if channel.kernel > 1:
             return self._why_not_decompose(pool)
         return None
@@ -73,6 +77,13 @@ class Legalize(Pass):
         if editing.attribute(pool.node, "ceil_mode", 0) and channel.stride > 1:
             return "ceil_mode with a channel kernel"
         return None
+
+
+def _overhangs(window: Window, source: ir.Value, axis: int) -> bool:
+    """Whether no window fits an axis of the input as far as that is known."""
+    size = editing.dimension(source, axis)
+    reach = (window.kernel - 1) * window.dilation + 1
+    return size is not None and size + window.pad_begin + window.pad_end < reach
 
 
 def _note(pool: ChannelPool) -> str:

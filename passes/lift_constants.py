@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from lprc.core.graph import editing
 from lprc.core.graph.constants import become_initializer, constant_tensor
-from lprc.core.passing.contract import exact
+from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
 
 
@@ -21,7 +21,7 @@ class LiftConstants(Pass):
     """
 
     name = "lift-constants"
-    contract = exact
+    contract = exact_everywhere
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Lift each Constant."""

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from lprc.core.graph import editing
 from lprc.core.graph.operators import READS_SEQUENCE
 from lprc.core.options import option
-from lprc.core.passing.contract import exact
+from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.passes._forms.sequences import SEQUENCES, Element, Sequences
 
@@ -29,7 +29,7 @@ class LowerSequences(Pass):
     """
 
     name = "lower-sequences"
-    contract = exact
+    contract = exact_everywhere
 
     max_parts: int = option(1024, "most tensors to split one into")
 

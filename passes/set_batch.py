@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from lprc.core.graph import editing, shapes
 from lprc.core.options import option
-from lprc.core.passing.contract import exact
+from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.core.running.numerics import RunError, run
 from lprc.core.running.random_inputs import NoInputsError, random_inputs
@@ -29,7 +29,7 @@ class SetBatch(Pass):
     """
 
     name = "set-batch"
-    contract = exact
+    contract = exact_everywhere
     batch: int | str = option(1, "a number, or `dynamic`")
     inputs: tuple[str, ...] = option((), "only these inputs; none means all")
     symbolic: bool = option(False, "only inputs whose first dimension is symbolic")

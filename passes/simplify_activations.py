@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 
 from lprc.core.graph import editing
 from lprc.core.graph.operators import MOVES
-from lprc.core.passing.contract import exact
+from lprc.core.passing.contract import exact_if_finite
 from lprc.core.passing.pass_base import Pass, PassContext
 
 _NEVER_NEGATIVE = ("Relu", "Sigmoid", "Softmax", "Abs", "Exp", "HardSigmoid", "Softplus")
 # A Concat has several inputs; a maximum is one of its elements.
 _CARRIERS = MOVES - {"Concat"} | {"MaxPool", "GlobalMaxPool"}
+_FLOATS = frozenset(
+    [ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE]
+)
+
+Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -24,42 +29,51 @@ class SimplifyActivations(Pass):
 
     A Relu behind Relu, Sigmoid, Softmax and the like does nothing, also with pools or reshapes
     between. ``Clip(0, ∞)`` is Relu, ``Clip(-∞, ∞)`` nothing, LeakyRelu with slope 0 is Relu, and
-    two Clips, or a Relu and a Clip, are one Clip. NaN stays NaN in all of them.
+    two Clips, or a Relu and a Clip, are one Clip; for finite numbers, see the contract. Integers
+    stay as they are: ONNX has no Relu of most of them, and their bounds are no floats.
 
     Enters subgraphs.
     """
 
     name = "simplify-activations"
-    contract = exact
+    contract = exact_if_finite
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Rewrite in one sweep, inputs first."""
+        opset = editing.opset_version(model)
         for graph in editing.graphs(model):
             for node in list(graph):
                 if node.graph is not graph:
                     continue
                 if editing.is_op(node, "Relu", "Clip"):
-                    _simplify(node, context)
+                    _simplify(node, opset, context)
                 elif editing.is_op(node, "LeakyRelu") and editing.attribute(node, "alpha") == 0:
-                    _as_relu(node, context)
+                    _as_relu(node, opset, context)
 
 
-def _simplify(node: ir.Node, context: PassContext) -> None:
+def _simplify(node: ir.Node, opset: int, context: PassContext) -> None:
     value = node.inputs[0]
+    if value is None or (value.dtype is not None and value.dtype not in _FLOATS):
+        return
     bounds = _bounds(node)
     if bounds is None:
         context.skip(node, "bounds are not constant")
         return
-    if value is None or bounds[0] > bounds[1]:
+    if bounds[0] > bounds[1]:
         return
     if _covers(bounds, _range(value)):
         if not _is_pinned(node, value) and context.rewrite(node, f"never changes {value.name}"):
             editing.replace_value(node.outputs[0], value)
             editing.remove_dead([node])
-        return
-    if value.dtype is None:
+    elif value.dtype is None:
         context.skip(node, "the type is not known")
-        return
+    else:
+        _merge_chain(node, value, bounds, opset, context)
+
+
+def _merge_chain(
+    node: ir.Node, value: ir.Value, bounds: Bounds, opset: int, context: PassContext
+) -> None:
     start, merged = _merge(value, bounds)
     if start is not value:
         note = "merged with the one before"
@@ -67,13 +81,15 @@ def _simplify(node: ir.Node, context: PassContext) -> None:
         note = "is Relu"
     else:
         return
-    if context.rewrite(node, note):
-        _put(node, start, merged)
+    if not _is_writable(merged, opset):
+        context.skip(node, "the bounds are no float32, as Clip's attributes are below opset 11")
+    elif context.rewrite(node, note):
+        _put(node, start, merged, opset)
 
 
-def _as_relu(node: ir.Node, context: PassContext) -> None:
+def _as_relu(node: ir.Node, opset: int, context: PassContext) -> None:
     if context.rewrite(node, "is Relu"):
-        _put(node, node.inputs[0], (0.0, np.inf))
+        _put(node, node.inputs[0], (0.0, np.inf), opset)
 
 
 def _is_pinned(node: ir.Node, value: ir.Value) -> bool:
@@ -81,7 +97,7 @@ def _is_pinned(node: ir.Node, value: ir.Value) -> bool:
     return node.outputs[0].is_graph_output() and public
 
 
-def _merge(value: ir.Value, bounds: tuple[float, float]) -> tuple[ir.Value, tuple[float, float]]:
+def _merge(value: ir.Value, bounds: Bounds) -> tuple[ir.Value, Bounds]:
     """Where the chain of Relu and Clip that ends with `bounds` begins, and its bounds as one."""
     producer = value.producer()
     while producer is not None and editing.is_op(producer, "Relu", "Clip"):
@@ -97,35 +113,36 @@ def _merge(value: ir.Value, bounds: tuple[float, float]) -> tuple[ir.Value, tupl
     return value, bounds
 
 
-def _bounds(node: ir.Node) -> tuple[float, float] | None:
+def _bounds(node: ir.Node) -> Bounds | None:
     if node.op_type == "Relu":
         return 0.0, np.inf
     if "min" in node.attributes or "max" in node.attributes:
-        return editing.attribute(node, "min", -np.inf), editing.attribute(node, "max", np.inf)
-    found = []
-    for index, default in ((1, -np.inf), (2, np.inf)):
-        value = editing.input_at(node, index)
-        number = default if value is None else editing.scalar(value)
-        if number is None:
-            return None
-        found.append(number)
-    low, high = found
-    return None if np.isnan(low) or np.isnan(high) else (low, high)
+        numbers = [editing.attribute(node, "min", -np.inf), editing.attribute(node, "max", np.inf)]
+    else:
+        given = [editing.input_at(node, index) for index in (1, 2)]
+        ends = zip(given, (-np.inf, np.inf), strict=True)
+        numbers = [end if value is None else editing.scalar(value) for value, end in ends]
+    if any(number is None or np.isnan(number) for number in numbers):
+        return None
+    low, high = numbers
+    return low, high
 
 
-def _covers(bounds: tuple[float, float], span: tuple[float, float]) -> bool:
+def _covers(bounds: Bounds, span: Bounds) -> bool:
     return bounds[0] <= span[0] and span[1] <= bounds[1]
 
 
-def _range(value: ir.Value) -> tuple[float, float]:
-    """An interval that `value` surely lies in (or is NaN)."""
+def _range(value: ir.Value) -> Bounds:
+    """An interval that `value` surely lies in, if it is finite."""
     producer = value.producer()
     while producer is not None and editing.is_op(producer, *_CARRIERS):
-        if producer.op_type == "MaxPool" and any(editing.attribute(producer, "pads", ())):
-            break  # a window of padding alone would be -∞
+        if not _keeps_range(producer):
+            return -np.inf, np.inf
         source = producer.inputs[0]
         producer = source.producer() if source is not None else None
-    if editing.is_op(producer, *_NEVER_NEGATIVE):
+    # Abs of the least integer is that integer.
+    is_typed = value.dtype is not None or not editing.is_op(producer, "Abs")
+    if is_typed and editing.is_op(producer, *_NEVER_NEGATIVE):
         bounded = producer is not None and producer.op_type in ("Sigmoid", "Softmax", "HardSigmoid")
         return 0.0, 1.0 if bounded else np.inf
     if producer is not None and editing.is_op(producer, "Clip"):
@@ -135,7 +152,20 @@ def _range(value: ir.Value) -> tuple[float, float]:
     return -np.inf, np.inf
 
 
-def _put(node: ir.Node, value: ir.Value | None, bounds: tuple[float, float]) -> None:
+def _keeps_range(node: ir.Node) -> bool:
+    """Whether no window of a MaxPool may be padding alone: that gives the lowest number."""
+    return node.op_type != "MaxPool" or (
+        not any(editing.attribute(node, "pads", ()))
+        and editing.attribute(node, "auto_pad", "NOTSET") in ("NOTSET", "VALID")
+        and not editing.attribute(node, "ceil_mode", 0)
+    )
+
+
+def _is_writable(bounds: Bounds, opset: int) -> bool:
+    return opset >= 11 or all(float(np.float32(bound)) == bound for bound in bounds)
+
+
+def _put(node: ir.Node, value: ir.Value | None, bounds: Bounds, opset: int) -> None:
     """A Relu or Clip of `value` in the place of `node`."""
     assert value is not None
     chain = [node]
@@ -145,25 +175,38 @@ def _put(node: ir.Node, value: ir.Value | None, bounds: tuple[float, float]) -> 
     ):
         chain.append(inner)
         inner = inner.inputs[0].producer() if inner.inputs[0] is not None else None
-    output = node.outputs[0]
-    if bounds == (0.0, np.inf):
-        new = editing.new_node("Relu", [value], before=node, sources=chain, shape=output.shape)
-    else:
-        graph = node.graph
-        assert isinstance(graph, ir.Graph)
-        limits = [
-            None
-            if np.isinf(bound)
-            else editing.add_initializer(graph, f"{node.name}.{end}", _scalar(bound, value))
-            for end, bound in zip(("min", "max"), bounds, strict=True)
-        ]
-        while limits and limits[-1] is None:
-            limits.pop()
-        new = editing.new_node(
-            "Clip", [value, *limits], before=node, sources=chain, shape=output.shape
-        )
+    output, attributes = node.outputs[0], {}
+    limits: list[ir.Value | None] = []
+    if bounds != (0.0, np.inf) and opset >= 11:
+        limits = _limits(node, value, bounds)
+    elif bounds != (0.0, np.inf):
+        named = zip(("min", "max"), bounds, strict=True)
+        attributes = {word: bound for word, bound in named if np.isfinite(bound)}
+    new = editing.new_node(
+        "Relu" if bounds == (0.0, np.inf) else "Clip",
+        [value, *limits],
+        before=node,
+        sources=chain,
+        attributes=attributes,
+        shape=output.shape,
+    )
     editing.replace_value(output, new)
     editing.remove_dead([node])
+
+
+def _limits(node: ir.Node, value: ir.Value, bounds: Bounds) -> list[ir.Value | None]:
+    """Clip's inputs for the bounds; none for one that is infinite."""
+    graph = node.graph
+    assert isinstance(graph, ir.Graph)
+    limits = [
+        None
+        if np.isinf(bound)
+        else editing.add_initializer(graph, f"{node.name}.{end}", _scalar(bound, value))
+        for end, bound in zip(("min", "max"), bounds, strict=True)
+    ]
+    while limits and limits[-1] is None:
+        limits.pop()
+    return limits
 
 
 def _scalar(bound: float, value: ir.Value) -> NDArray[np.generic]:

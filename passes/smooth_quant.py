@@ -24,8 +24,8 @@ from lprc.passes._scaling.linear_inputs import (
     axes_behind_channels,
     magnitudes,
     scale_inputs,
-    scaled_weight,
     why_not_scalable,
+    why_not_scaled,
 )
 from lprc.passes._scaling.sources import Blocked, Source, sources
 
@@ -207,9 +207,11 @@ def _smooth(each: _Input, seen: dict[ir.Value, _Seen], alpha: float, context: Pa
     if factor is None or np.abs(np.log(factor)).max() < SETTLED:
         context.skip(first, "nothing to smooth")
         return
-    overflows = any(source.overflows(factor) for source in each.sources)
-    if overflows or not all(np.isfinite(scaled_weight(r, factor)).all() for r in each.readers):
-        context.skip(first, "scaled weights would overflow")
+    reasons = [source.why_not(factor) for source in each.sources]
+    reasons += [why_not_scaled(reader, factor) for reader in each.readers]
+    reason = next((reason for reason in reasons if reason is not None), None)
+    if reason is not None:
+        context.skip(first, reason)
         return
     where = ", ".join(source.node.name or "" for source in each.sources) or "a Mul"
     span = f"{factor.min():.3g} to {factor.max():.3g}"

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from lprc.core.graph import editing
 from lprc.core.graph.operators import UNARY
-from lprc.core.passing.contract import exact
+from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.passes._channels.axes import POOLS, channel_slice
 
@@ -25,7 +25,7 @@ class SplitChannels(Pass):
     """
 
     name = "split-channels"
-    contract = exact
+    contract = exact_everywhere
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Split each Conv whose output is sliced; see the class."""
@@ -175,16 +175,17 @@ def _part_of_conv(conv: ir.Node, start: int, stop: int) -> ir.Value:
 
 def _like(node: ir.Node, source: ir.Value, *, before: ir.Node) -> ir.Value:
     """What `node` does, done to `source`."""
-    return editing.new_node(
+    like = editing.new_node(
         node.op_type,
         [source, *node.inputs[1:]],
         before=before,
         sources=[node],
         attributes=node.attributes,
         name=node.name,
-        dtype=node.outputs[0].dtype,
         shape=_with_channels(node.outputs[0], editing.dimension(source, 1)),
     )
+    like.type = node.outputs[0].type
+    return like
 
 
 def _with_channels(like: ir.Value, count: int | None) -> list[int | ir.SymbolicDim | None] | None:

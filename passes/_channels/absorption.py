@@ -50,7 +50,6 @@ def plan_absorption(
         CannotAbsorbError: A consumer can't do without the channels.
     """
     absorption.biases, absorption.columns, absorption.factors = {}, {}, {}
-    _refuse_amplified(group)
     new = _with_representative(node, group, absorption, levels)
     for consumer, index in group.weights:
         value = consumer.inputs[0]
@@ -65,34 +64,6 @@ def plan_absorption(
         value = reduction.inputs[0]
         assert value is not None
         _absorb_in_mean(reduction, value, group, absorption, levels.get(value), new)
-
-
-AMPLIFIED = 1e-7
-"""What may be lost of a channel, against the others, behind weights that enlarge it."""
-
-
-def _refuse_amplified(group: ChannelGroup) -> None:
-    """Make sure that what a row of tiny weights would have added stays tiny in the consumers."""
-    tiny = 0.0
-    gain = 1.0
-    for (node, index), axes in group.weights.items():
-        array = editing.constant(node.inputs[index])
-        assert array is not None
-        for axis, order in axes.items():
-            is_filter = editing.is_op(node, "Conv") and index == 1
-            if not is_filter and not editing.is_op(node, "Mul", "Div"):
-                continue
-            others = tuple(each for each in range(array.ndim) if each != axis)
-            size = np.abs(array.astype(np.float64)).max(axis=others, initial=0.0)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                size = 1 / size if editing.is_op(node, "Div") else size
-                gone = np.delete(size, order).max(initial=0.0) / size[order].max(initial=0.0)
-            if is_filter and axis == 0 and editing.attribute(node, "group", 1) == 1:
-                tiny = max(tiny, gone)
-            else:
-                gain *= gone if gone > 1 else 1.0
-    if tiny > 0 and not tiny * gain <= AMPLIFIED:
-        raise CannotAbsorbError("a consumer amplifies a channel that is almost constant")
 
 
 def absorb(node: ir.Node, group: ChannelGroup, absorption: Absorption) -> None:

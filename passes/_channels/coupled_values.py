@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from lprc.core.graph import editing
+from lprc.core.graph.normalization import is_training_normalization
 from lprc.core.graph.operators import BROADCAST, QDQ, REDUCTIONS, UNARY
 from lprc.core.graph.reduction import reduced_axes
 from lprc.passes._channels.axes import POOLS, aligned_axis, channel_slice, slice_bounds
@@ -317,7 +318,7 @@ def _keeps_channels(node: ir.Node, rank: int, count: int) -> bool:
     if editing.is_op(node, *UNARY, *POOLS, *BROADCAST):
         return True
     if editing.is_op(node, "BatchNormalization"):
-        return not editing.attribute(node, "training_mode", 0)
+        return not is_training_normalization(node)
     if editing.is_op(node, "Slice"):
         bounds = slice_bounds(node)
         return bounds is not None and 1 not in bounds

@@ -12,15 +12,10 @@ from numpy.typing import NDArray
 from lprc.core.graph import editing
 from lprc.core.graph.operators import AFFINE, GLOBAL_POOLS
 from lprc.core.graph.reduction import reduced_axes
+from lprc.core.passing.precision import is_absorbed
 from lprc.passes._channels.axes import POOLS, aligned_axis, channel_slice, slice_bounds
 
 Floats = NDArray[np.float64]
-
-NEGLIGIBLE = 1e-9
-"""A row of weights this small against the largest weight of its tensor counts as zero.
-
-Beside the other channels of the same tensor it is far below a float32 rounding error.
-"""
 
 
 @dataclass(frozen=True)
@@ -50,15 +45,22 @@ Known = Mapping[ir.Value, Levels]
 
 
 def constant_rows(node: ir.Node) -> NDArray[np.bool_] | None:
-    """Which output channels of a Conv do not depend on its input; None if that is unknown."""
+    """Which output channels of a Conv do not depend on its input; None if that is unknown.
+
+    Such a channel has no weights, or so small ones that adding what they make of any activation
+    within `LARGEST_ACTIVATION` to the channel's own bias leaves the bias, in the type of the Conv:
+    the channel is constant already, whatever reads it. How large other channels are says nothing.
+    """
     weight = editing.constant(editing.input_at(node, 1))
     bias_value = editing.input_at(node, 2)
     bias = editing.constant(bias_value)
     if weight is None or weight.dtype.kind != "f" or (bias_value is not None and bias is None):
         return None
-    rows = np.abs(weight.astype(np.float64)).reshape(len(weight), -1).max(axis=1, initial=0.0)
-    largest = rows.max(initial=0.0)
-    return np.asarray(rows <= largest * NEGLIGIBLE) if np.isfinite(largest) else None
+    sums = np.abs(weight.astype(np.float64)).sum(axis=tuple(range(1, weight.ndim)))
+    if not np.isfinite(sums).all():
+        return None
+    offset = np.zeros(len(weight)) if bias is None else bias.astype(np.float64)
+    return np.asarray((sums == 0) | is_absorbed(sums, offset, weight.dtype))
 
 
 def levels_of(node: ir.Node, known: Known) -> Levels | None:

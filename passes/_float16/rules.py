@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import range_of
+from lprc.core.graph.normalization import is_training_normalization
 from lprc.core.graph.operators import QDQ, SOFTMAX
 from lprc.core.graph.provenance import origins
 from lprc.passes._float16.fits import range_misfit, weight_misfit
@@ -100,7 +101,7 @@ class Rules:
             return NEVER[node.op_type]
         if node.op_type not in KNOWN:
             return "no rule for this operator"
-        if node.op_type == "BatchNormalization" and editing.attribute(node, "training_mode", 0):
+        if node.op_type == "BatchNormalization" and is_training_normalization(node):
             return "normalises by statistics"
         if node.op_type in _SCATTERS and editing.attribute(node, "reduction", "none") != "none":
             return "accumulates without bound"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from lprc.core.graph import editing
+from lprc.core.graph.normalization import is_training_normalization
 from lprc.passes._pruning.cuts import Cut
 from lprc.passes._pruning.trace import Axes, Trace
 from lprc.passes._pruning.union import Ids
@@ -39,7 +40,7 @@ def per_channel(trace: Trace, node: ir.Node) -> None:
     if node.op_type == "InstanceNormalization":
         trace.protect(node, reason, [labels for axis, labels in axes.items() if axis > 1])
         axes = {axis: labels for axis, labels in axes.items() if axis <= 1}
-    training = editing.attribute(node, "training_mode", 0)
+    training = is_training_normalization(node)
     others = range(1, len(node.inputs))
     if training or any(editing.constant(node.inputs[index]) is None for index in others):
         for value in node.inputs:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import GRID
+from lprc.core.passing import precision
+from lprc.passes._scaling import linear_layers as linear
 
 Float = NDArray[np.float64]
 
@@ -29,6 +31,8 @@ def why_not_scalable(node: ir.Node) -> str | None:
         return "the weight is not constant"
     if weight.dtype not in (np.float32, np.float64):
         return "the weight is neither float32 nor float64"
+    if not weight.size:
+        return "the weight is empty"
     if not np.isfinite(weight).all():
         return "weights are not finite"
     if len(value.uses()) > 1 or value.is_graph_output():
@@ -44,9 +48,13 @@ def why_not_scalable(node: ir.Node) -> str | None:
 
 def axes_behind_channels(node: ir.Node) -> int:
     """How many axes of a linear operator's input and output lie behind that of the channels."""
+    return _weight(node).ndim - 2
+
+
+def _weight(node: ir.Node) -> NDArray[Any]:
     weight = editing.constant(node.inputs[1])
     assert weight is not None
-    return weight.ndim - 2
+    return weight
 
 
 def magnitudes(node: ir.Node) -> Float:
@@ -55,9 +63,8 @@ def magnitudes(node: ir.Node) -> Float:
     Returns:
         float64 [groups, output channels of a group, input channels of a group].
     """
-    weight = editing.constant(node.inputs[1])
-    assert weight is not None
-    largest = np.abs(weight.astype(np.float64)).reshape(*weight.shape[:2], -1).max(axis=2)
+    weight = _weight(node)
+    largest = np.abs(weight.astype(np.float64)).max(axis=tuple(range(2, weight.ndim)), initial=0.0)
     groups = int(editing.attribute(node, "group", 1))
     if node.op_type == "Conv":
         matrix = largest.reshape(groups, -1, weight.shape[1])
@@ -70,15 +77,25 @@ def magnitudes(node: ir.Node) -> Float:
     return np.asarray(matrix, np.float64)
 
 
-def scaled_weight(node: ir.Node, factor: Float) -> NDArray[Any]:
+def why_not_scaled(node: ir.Node, factor: Float) -> str | None:
+    """Why the type of the operator's weight does not hold its `scaled_weight`; None if it does."""
+    found = linear.of_node(node)
+    losses = precision.lost(scaled_weight(node, factor), _weight(node).dtype)
+    if not losses.any():
+        return None
+    if isinstance(found, str):
+        return precision.OVERFLOWS if np.isinf(losses).any() else precision.UNDERFLOWS
+    return precision.why_not_storable(linear.row_sums(found, losses), found.bias, found.dtype)
+
+
+def scaled_weight(node: ir.Node, factor: Float) -> Float:
     """The weight that does for ``x / factor`` what the operator's own does for ``x``.
 
     Args:
         node: A linear operator that `why_not_scalable` has nothing against.
         factor: float64 [input channels].
     """
-    weight = editing.constant(node.inputs[1])
-    assert weight is not None
+    weight = _weight(node)
     wide, rest = weight.astype(np.float64), (1,) * (weight.ndim - 2)
     if node.op_type == "Conv":
         groups = int(editing.attribute(node, "group", 1))
@@ -88,8 +105,7 @@ def scaled_weight(node: ir.Node, factor: Float) -> NDArray[Any]:
         scaled = wide * factor
     else:
         scaled = wide * factor.reshape(-1, 1, *rest)
-    with np.errstate(over="ignore"):
-        return scaled.reshape(weight.shape).astype(weight.dtype)
+    return np.asarray(scaled.reshape(weight.shape))
 
 
 def scale_inputs(node: ir.Node, factor: Float) -> None:
@@ -98,6 +114,7 @@ def scale_inputs(node: ir.Node, factor: Float) -> None:
     assert old is not None
     assert isinstance(graph, ir.Graph)
     hint = old.name or f"{node.name or node.op_type}.weight"
-    new = editing.add_initializer(graph, hint, scaled_weight(node, factor))
+    scaled = precision.stored(scaled_weight(node, factor), _weight(node).dtype)
+    new = editing.add_initializer(graph, hint, scaled)
     node.replace_input_with(1, new)
     editing.remove_dead_initializer(old)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lprc.core.graph import editing
 from lprc.core.graph.operators import LINEAR
 from lprc.core.graph.provenance import inherit
+from lprc.core.passing import precision
 
 Float = NDArray[np.float64]
 
@@ -65,6 +66,13 @@ class Linear:
         return 1
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type that the weight is stored in."""
+        stored = editing.constant(self.node.inputs[1])
+        assert stored is not None
+        return stored.dtype
+
+    @property
     def groups(self) -> int:
         """The groups of a Conv or ConvTranspose; 1 for the others."""
         return int(editing.attribute(self.node, "group", 1))
@@ -92,6 +100,11 @@ def of_output(value: ir.Value | None, channels: int) -> Linear | str:
     return found if len(found.bias) == channels else "channels do not match"
 
 
+def of_node(node: ir.Node) -> Linear | str:
+    """A Conv, ConvTranspose, Gemm or MatMul, or why its weight or bias is none to change."""
+    return _linear(node, node.outputs[0])
+
+
 def of_input(value: ir.Value, channels: int, *, pads_matter: bool = True) -> Linear | str:
     """The Conv that alone uses `value` as its input, or why there is none to change.
 
@@ -112,8 +125,12 @@ def of_input(value: ir.Value, channels: int, *, pads_matter: bool = True) -> Lin
     return found if inputs == channels else "channels do not match"
 
 
-def scale_outputs(linear: Linear, affine: Affine, *, sources: Iterable[ir.Node]) -> ir.Value:
-    """Change W and b so that the output becomes ``factor * y + offset``; return that output."""
+def outputs_scaled(linear: Linear, affine: Affine) -> Linear | str:
+    """`linear` with W and b such that it puts out ``factor * y + offset``; to be stored.
+
+    Returns:
+        A reason where the type of the weights does not hold the new ones.
+    """
     factor = affine.factor
     if linear.node.op_type == "ConvTranspose":
         # W is [in, out / groups, …]: the inputs of group g meet only the outputs of group g.
@@ -124,11 +141,15 @@ def scale_outputs(linear: Linear, affine: Affine, *, sources: Iterable[ir.Node])
         )
     else:
         scaled = linear.weight * _at_axes(factor, (linear.out_axis,), linear.weight.ndim)
-    return _store(linear, scaled, linear.bias * factor + affine.offset, sources)
+    return _storable(linear, scaled, linear.bias * factor + affine.offset)
 
 
-def scale_inputs(linear: Linear, affine: Affine, *, sources: Iterable[ir.Node]) -> None:
-    """Change W and b of a Conv so that it does for `x` what it did for ``factor * x + offset``."""
+def inputs_scaled(linear: Linear, affine: Affine) -> Linear | str:
+    """A Conv with W and b such that it does for `x` what it did for ``factor * x + offset``.
+
+    Returns:
+        A reason where the type of the weights does not hold the new ones.
+    """
     groups, shape = linear.groups, linear.weight.shape
     by_group = linear.weight.reshape(groups, shape[0] // groups, *shape[1:])
     factor = affine.factor.reshape(groups, 1, shape[1])
@@ -136,7 +157,26 @@ def scale_inputs(linear: Linear, affine: Affine, *, sources: Iterable[ir.Node]) 
     scaled = by_group * _at_axes(factor, (0, 1, 2), by_group.ndim)
     kernel_sums = by_group.reshape(groups, shape[0] // groups, shape[1], -1).sum(axis=3)
     moved = (kernel_sums * offset).sum(axis=2).reshape(-1)
-    _store(linear, scaled.reshape(shape), linear.bias + moved, sources)
+    return _storable(linear, scaled.reshape(shape), linear.bias + moved)
+
+
+def row_sums(linear: Linear, weight: Float) -> Float:
+    """The sums of `weight`, in the layout of that of `linear`, a row; float64 [output channels]."""
+    if linear.node.op_type == "ConvTranspose":
+        by_group = weight.reshape(linear.groups, -1, weight.shape[1], weight[0, 0].size)
+        return np.asarray(by_group.sum(axis=(1, 3)).reshape(-1))
+    others = tuple(axis for axis in range(weight.ndim) if axis != linear.out_axis)
+    with np.errstate(invalid="ignore"):
+        sums = weight.sum(axis=others) * abs(editing.attribute(linear.node, "alpha", 1.0))
+    return np.asarray(sums)
+
+
+def _storable(linear: Linear, weight: Float, bias: Float) -> Linear | str:
+    dtype = linear.dtype
+    losses = row_sums(linear, precision.lost(weight, dtype))
+    return precision.why_not_storable(losses, bias, dtype) or replace(
+        linear, weight=weight, bias=bias
+    )
 
 
 def _linear(node: ir.Node, output: ir.Value) -> Linear | str:
@@ -145,6 +185,8 @@ def _linear(node: ir.Node, output: ir.Value) -> Linear | str:
         return "the weight is not constant"
     if weight.dtype.kind != "f":
         return "the weight is not floating point"
+    if not weight.size:
+        return "the weight is empty"
     bias_value = editing.input_at(node, 2)
     bias = editing.constant(bias_value)
     if bias_value is not None and bias is None:
@@ -213,14 +255,11 @@ def _at_axes(array: Float, axes: tuple[int, ...], rank: int) -> Float:
     return array.reshape(shape)
 
 
-def _store(linear: Linear, weight: Float, bias: Float, sources: Iterable[ir.Node]) -> ir.Value:
-    node = linear.node
+def store(linear: Linear, *, sources: Iterable[ir.Node]) -> ir.Value:
+    """Give the operator the weight and the bias of `linear`; what then is its output."""
+    node, bias, dtype = linear.node, linear.bias, linear.dtype
     inherit(node, sources)
-    old_weight = node.inputs[1]
-    assert old_weight is not None
-    assert old_weight.dtype is not None
-    dtype = old_weight.dtype.numpy()
-    _replace_input(node, 1, weight.astype(dtype))
+    _replace_input(node, 1, precision.stored(linear.weight, dtype))
     if linear.bias_node is not None:
         index = 0 if editing.constant(linear.bias_node.inputs[0]) is not None else 1
         inherit(linear.bias_node, sources)

@@ -11,14 +11,16 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core.graph import editing
+from lprc.core.graph.normalization import is_training_normalization
 from lprc.core.graph.operators import LINEAR
+from lprc.core.passing import precision
 from lprc.passes._scaling import linear_layers as linear
 from lprc.passes._scaling.homogeneous import Step, before
 from lprc.passes._scaling.linear_inputs import (
     axes_behind_channels,
-    magnitudes,
     why_not_scalable,
 )
+from lprc.passes._scaling.linear_layers import Linear
 
 Float = NDArray[np.float64]
 
@@ -57,39 +59,36 @@ class Source:
     is_linear: bool = False
 
     @property
-    def linear(self) -> linear.Linear:
+    def linear(self) -> Linear:
         """The linear operator with the weight and bias that it has now."""
         last = self.steps[-1]
         found = linear.of_output(last.value, last.channels)
-        assert isinstance(found, linear.Linear)
+        assert isinstance(found, Linear)
         return found
 
-    def overflows(self, of_reader: Float) -> bool:
-        """Whether `divide` would make something infinite."""
-        of_reader = self._own(of_reader)
-        arrays = [_scaled(constant, of_reader) for constant in self.constants]
-        if self.is_linear:
-            found = self.linear
-            weight = found.node.inputs[1]
-            assert weight is not None
-            assert weight.dtype is not None
-            factor = 1.0 / self.steps[-1].factor(of_reader)
-            rows = magnitudes(self.node).max(axis=2).reshape(-1)
-            with np.errstate(over="ignore"):
-                arrays += [
-                    (array * factor).astype(weight.dtype.numpy()) for array in (rows, found.bias)
-                ]
-        return not all(np.isfinite(array).all() for array in arrays)
+    def why_not(self, of_reader: Float) -> str | None:
+        """Why the channels can't be divided by these factors; None where they can."""
+        own = self._own(of_reader)
+        for constant in self.constants:
+            losses = precision.lost(_scaled(constant, own), _array(constant).dtype)
+            if losses.any():
+                return precision.OVERFLOWS if np.isinf(losses).any() else precision.UNDERFLOWS
+        divided = self._divided(own) if self.is_linear else None
+        return divided if isinstance(divided, str) else None
 
     def divide(self, of_reader: Float) -> None:
-        """Divide the channels by these factors, in the source and in the constants behind it."""
-        of_reader = self._own(of_reader)
+        """Divide the channels, in the source and in the constants behind it; see `why_not`."""
+        own = self._own(of_reader)
         for constant in self.constants:
-            _scale(constant, of_reader)
+            _scale(constant, own)
         if self.is_linear:
-            factor = 1.0 / self.steps[-1].factor(of_reader)
-            change = linear.Affine(factor, np.zeros_like(factor))
-            linear.scale_outputs(self.linear, change, sources=[])
+            divided = self._divided(own)
+            assert isinstance(divided, Linear)
+            linear.store(divided, sources=[])
+
+    def _divided(self, own: Float) -> Linear | str:
+        factor = 1.0 / self.steps[-1].factor(own)
+        return linear.outputs_scaled(self.linear, linear.Affine(factor, np.zeros_like(factor)))
 
     def _own(self, of_reader: Float) -> Float:
         # Constants behind a Concat belong to the sources of all its operands.
@@ -224,7 +223,7 @@ def _normalization(node: ir.Node, trail: _Trail) -> Source | Blocked:
     if (
         any(array is None or array.shape != (step.channels,) for array in arrays)
         or (step.behind != 0 if last else step.axis != 1)
-        or editing.attribute(node, "training_mode", 0)
+        or (node.op_type == "BatchNormalization" and is_training_normalization(node))
     ):
         return Blocked(node, f"{node.op_type} has no constant scale a channel")
     # The scale and the offset are vectors, wherever the channels are.
@@ -298,15 +297,18 @@ def _keeps_channels(node: ir.Node, position: int, step: Step) -> bool:
     return own < 0 or constant.shape[own] in (1, step.channels)
 
 
-def _scaled(constant: Scaled, of_reader: Float) -> NDArray[Any]:
-    """The constant over the factors, or times them where its user divides by it."""
-    step = constant.step
+def _array(constant: Scaled) -> NDArray[Any]:
     array = editing.constant(constant.node.inputs[constant.position])
     assert array is not None
+    return array
+
+
+def _scaled(constant: Scaled, of_reader: Float) -> Float:
+    """The constant over the factors, or times them where its user divides by it."""
+    step = constant.step
     factor = step.factor(of_reader) if constant.divides else 1.0 / step.factor(of_reader)
-    scaled = array.astype(np.float64) * factor.reshape(-1, *[1] * step.behind)
-    with np.errstate(over="ignore"):
-        return scaled.astype(array.dtype)
+    wide = _array(constant).astype(np.float64)
+    return np.asarray(wide * factor.reshape(-1, *[1] * step.behind))
 
 
 def _scale(constant: Scaled, of_reader: Float) -> None:
@@ -314,6 +316,7 @@ def _scale(constant: Scaled, of_reader: Float) -> None:
     graph, old = node.graph, node.inputs[constant.position]
     assert old is not None
     assert isinstance(graph, ir.Graph)
-    new = editing.add_initializer(graph, old.name or "scale", _scaled(constant, of_reader))
+    scaled = precision.stored(_scaled(constant, of_reader), _array(constant).dtype)
+    new = editing.add_initializer(graph, old.name or "scale", scaled)
     node.replace_input_with(constant.position, new)
     editing.remove_dead_initializer(old)

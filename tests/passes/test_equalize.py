@@ -193,7 +193,7 @@ def test_overflow_is_refused(rewrite):
     )
     text = text.replace("Conv(x, w)", "Conv(x, w, b)").replace("{1,1}", "{3.4e38,1}")
     result = rewrite(text, Equalize(), runs=False)
-    assert result.reasons == ["scaled weights would overflow"]
+    assert result.reasons == ["the new weights would overflow"]
 
 
 def test_half_precision_stays(rewrite):

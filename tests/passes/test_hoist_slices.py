@@ -113,7 +113,7 @@ BLOCKED = {
         "float[A,B,C,D] y, int64[E,F,G,H] i",
         "MaxPool has another output in use",
     ),
-    "no filter": ("v = Conv(x, p) y = Slice(v, end, end, ch)", None, "Slice is empty"),
+    "no filter": ("v = Conv(x, p) y = Slice(v, end, end, ch)", None, "Slice may be empty"),
     "subgraph": (
         "v = Relu(x) y = If(flag) <then_branch = t () => (float[A,B,C,D] i)"
         " { i = Slice(v, start, end, ch) }, else_branch = e () => (float[A,B,C,D] j)"

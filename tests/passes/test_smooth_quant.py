@@ -258,7 +258,7 @@ def test_overflow_is_refused():
     model = ir.from_onnx_text(f'<ir_version: 9, opset_import: ["" : 20]> {text}')
     samples = [{"x": np.zeros((1, 3, 2), np.float32)}]
     context = apply_pass(model, SmoothQuant(alpha=0), calibration=samples)
-    assert [skip.reason for skip in context.skips] == ["scaled weights would overflow"]
+    assert [skip.reason for skip in context.skips] == ["the new weights would overflow"]
 
 
 def test_recorded_ranges_follow():

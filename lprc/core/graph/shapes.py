@@ -91,12 +91,14 @@ def _set_batch(proto: onnx.ModelProto) -> None:
 def skeleton(model: ir.Model) -> onnx.ModelProto:
     """`model` as a proto whose large initialisers are inputs of the same type instead.
 
-    Only the main graph's: subgraphs take their weights along.
+    So are those that a caller may override: what their defaults say of shapes need not hold. Only
+    the main graph's: subgraphs take their weights along.
     """
     large = {
         name: value
         for name, value in model.graph.initializers.items()
-        if value.const_value is not None and value.const_value.nbytes > SMALL
+        if value.const_value is not None
+        and (value.const_value.nbytes > SMALL or _is_overridable(model, value))
     }
     tensors = {name: value.const_value for name, value in large.items()}
     try:
@@ -119,6 +121,11 @@ def skeleton(model: ir.Model) -> onnx.ModelProto:
 
 
 _PLACEHOLDER = ir.tensor([0.0])
+
+
+def _is_overridable(model: ir.Model, value: ir.Value) -> bool:
+    """Whether an initialiser is a default; before IR version 4 all had to be inputs."""
+    return value.is_graph_input() and (model.ir_version or 0) >= 4
 
 
 def is_open(value: ir.Value) -> bool:

@@ -1,0 +1,64 @@
+"""What is lost where weights are computed anew and stored in their own type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lprc.core.passing.contract import LARGEST_ACTIVATION
+
+Float = NDArray[np.float64]
+
+OVERFLOWS = "the new weights would overflow"
+UNDERFLOWS = "the new weights would lose digits: they are too small for their type"
+
+
+def stored(array: Float, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """`array` in `dtype`; infinite where it overflows."""
+    with np.errstate(over="ignore"):
+        return array.astype(dtype)
+
+
+def lost(array: Float, dtype: np.dtype[Any]) -> Float:
+    """How far each element of `array` stored in `dtype` is off, beyond a rounding of its digits.
+
+    Returns:
+        float64, the shape of `array`: 0 where digits were rounded as always, infinite where it
+        overflows.
+    """
+    with np.errstate(invalid="ignore"):
+        error = np.abs(stored(array, dtype).astype(np.float64) - array)
+        is_rounding = error <= np.finfo(dtype).eps * np.abs(array)
+    error = np.where(np.isfinite(array) & np.isfinite(error), error, np.inf)
+    return np.where(is_rounding & np.isfinite(error), 0.0, error)
+
+
+def is_absorbed(row_sums: Float, bias: Float, dtype: np.dtype[Any]) -> NDArray[np.bool_]:
+    """Where what a row of weights adds to a bias is rounded away for every activation allowed.
+
+    Args:
+        row_sums: float64 [channels], the sum of ``|weight|`` of each row.
+        bias: float64 [channels].
+        dtype: What the sums are computed in.
+    """
+    limits = np.finfo(dtype)
+    largest = min(LARGEST_ACTIVATION, float(limits.max))
+    return np.asarray(row_sums * largest <= float(limits.eps) / 4 * np.abs(bias))
+
+
+def why_not_storable(row_losses: Float, bias: Float, dtype: np.dtype[Any]) -> str | None:
+    """Why a linear operator can't have new weights and that bias in `dtype`; None where it can.
+
+    Args:
+        row_losses: float64 [output channels], the sum of what is `lost` of each row of weights.
+        bias: float64 [output channels], not yet stored.
+        dtype: The type of the weights, the bias and the sums.
+    """
+    of_bias = lost(bias, dtype)
+    if np.isinf(row_losses).any() or np.isinf(of_bias).any():
+        return OVERFLOWS
+    if of_bias.any() or not is_absorbed(row_losses, bias, dtype).all():
+        return UNDERFLOWS
+    return None

@@ -1,0 +1,111 @@
+"""Where `exact` promises something for passes that recompute: what values a graph goes through."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+
+from lprc.core.passing.contract import LARGEST_ACTIVATION, Domain
+from lprc.core.running.numerics import RunError, Session
+
+_FACTORS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Mul")
+
+
+def is_inside(proto: onnx.ModelProto, inputs, domain: Domain) -> bool:
+    """Whether all values that the graph goes through are in the domain of an exact pass."""
+    known = dict(inputs)
+    for tensor in proto.graph.initializer:
+        known.setdefault(tensor.name, numpy_helper.to_array(tensor))
+    known |= _intermediate(proto, inputs)
+    floats = {name: array for name, array in known.items() if array.dtype.kind == "f"}
+    if not all(np.isfinite(array).all() for array in floats.values()):
+        return False
+    if domain == "finite":
+        return True
+    if not all(_is_plain(array) for array in floats.values()):
+        return False
+    return all(
+        _has_room(*(floats[name] for name in node.input[:2]))
+        for node in proto.graph.node
+        if node.op_type in _FACTORS and all(name in floats for name in node.input[:2])
+    )
+
+
+def _is_plain(array: np.ndarray) -> bool:
+    limits = np.finfo(array.dtype)
+    size = np.abs(array[array != 0].astype(np.float64))
+    if not size.size:
+        return True
+    largest = min(LARGEST_ACTIVATION, float(limits.max))
+    return bool(size.max() <= largest and size.min() >= limits.tiny)
+
+
+def _has_room(left: np.ndarray, right: np.ndarray) -> bool:
+    sizes = [np.abs(array[array != 0].astype(np.float64)) for array in (left, right)]
+    if not all(size.size for size in sizes):
+        return True
+    return bool(sizes[0].min() * sizes[1].min() >= np.finfo(left.dtype).tiny)
+
+
+def _intermediate(proto: onnx.ModelProto, inputs) -> dict[str, np.ndarray]:
+    """What every node puts out."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    sequences = {"SplitToSequence", "SequenceConstruct"}
+    names = [
+        name
+        for node in copy.graph.node
+        if node.op_type not in sequences
+        for name in node.output
+        if name
+    ]
+    del copy.graph.output[:]
+    copy.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    return {
+        name: np.asarray(array)
+        for name, array in Session(copy.SerializeToString()).run(inputs).items()
+        if isinstance(array, np.ndarray)
+    }
+
+
+def is_well_conditioned(proto: onnx.ModelProto, inputs) -> bool:
+    """Whether outputs move little when every number of the graph moves by a rounding error."""
+    rng = np.random.default_rng(0)
+    before = Session(proto.SerializeToString()).run(inputs)
+    for _ in range(3):
+        moved = onnx.ModelProto()
+        moved.CopyFrom(proto)
+        for tensor in moved.graph.initializer:
+            if tensor.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE):
+                array = _nudged(rng, numpy_helper.to_array(tensor))
+                tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+        try:
+            after = Session(moved.SerializeToString()).run(
+                {name: _nudged(rng, array) for name, array in inputs.items()}
+            )
+        except RunError:
+            continue
+        if any(not _is_near(before[name], after[name]) for name in before):
+            return False
+    return True
+
+
+def _nudged(rng: np.random.Generator, array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind != "f":
+        return array
+    unit = float(np.finfo(array.dtype).eps)
+    factor = 1 + unit * rng.choice([-1.0, 0.0, 1.0], array.shape)
+    return np.asarray(array.astype(np.float64) * factor).astype(array.dtype)
+
+
+def _is_near(before, after) -> bool:
+    before, after = np.asarray(before), np.asarray(after)
+    if before.dtype.kind != "f":
+        return np.array_equal(before, after)
+    finite = np.isfinite(before) & np.isfinite(after)
+    if not finite.any():
+        return True
+    distance = np.abs(before[finite].astype(np.float64) - after[finite].astype(np.float64))
+    unit = 2.0**-10 if before.dtype == np.float16 else 2.0**-23
+    return bool(distance.max() <= 16 * unit * np.abs(before[finite].astype(np.float64)).max())
