@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 DEMO := build/demo
+MINUTES ?= 30
 
-.PHONY: demo test lint fast clean
+.PHONY: demo test lint fast fuzz clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo-installed
@@ -24,6 +25,10 @@ lint: $(VENV)/.dev-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config setup.cfg
+
+# Exact passes on random graphs; crash files go to build/fuzz.
+fuzz: $(VENV)/.dev-installed
+	$(BIN)/python -W ignore -m tests.fuzz --minutes $(MINUTES)
 
 clean:
 	rm -rf build dist *.egg-info $(VENV)

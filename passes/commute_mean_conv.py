@@ -101,10 +101,10 @@ def _why_not(mean: ir.Node, conv: ir.Node) -> str | None:
 def _why_not_pool(mean: ir.Node, conv: ir.Node) -> str | None:
     if editing.attribute(mean, "ceil_mode", 0):
         return "AveragePool has ceil_mode"
-    if not editing.attribute(mean, "count_include_pad", 0) or editing.input_at(conv, 2) is None:
-        return None
     same = editing.attribute(mean, "auto_pad", "NOTSET").startswith("SAME")
-    if same or any(editing.attribute(mean, "pads") or ()):
+    padded = same or any(editing.attribute(mean, "pads") or ())
+    counts = editing.attribute(mean, "count_include_pad", 0)
+    if padded and counts and editing.input_at(conv, 2) is not None:
         return "padding is counted and Conv has a bias"
     return None if fits(mean) else MAY_NOT_FIT
 

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from lprc.core.graph import editing, shapes
 from lprc.core.graph.origin_map import OriginMap
 from lprc.core.options import option
-from lprc.core.passing.contract import exact_everywhere
+from lprc.core.passing.contract import exact_if_finite
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.passes._forms.opset_repairs import element_types, repair
 
@@ -25,7 +25,7 @@ class ConvertOpset(Pass):
     """
 
     name = "convert-opset"
-    contract = exact_everywhere
+    contract = exact_if_finite
     version: int = option(20, "the version to raise to")
     minimum: int = option(13, "the oldest version that stays")
 

@@ -8,6 +8,8 @@ import onnx
 import onnx_ir as ir
 
 from lprc.core.errors import InvalidModelError, MissingDependencyError, UsageError
+from lprc.core.graph import editing
+from lprc.core.graph.operators import RANDOM
 from lprc.core.options import option
 from lprc.core.passing.adapters import run_over_proto
 from lprc.core.passing.contract import exact
@@ -17,6 +19,9 @@ from lprc.core.passing.pass_base import Pass, PassContext
 @dataclass(frozen=True)
 class OnnxOptimizer(Pass):
     """Run onnxoptimizer's passes; by default its fuse and eliminate passes.
+
+    Its `eliminate_common_subexpression` merges draws of random numbers. It stays out where a node
+    is random, or of another domain, and may be.
 
     Needs the extra `simplify`.
     """
@@ -34,9 +39,12 @@ class OnnxOptimizer(Pass):
             UsageError: An unknown pass.
             InvalidModelError: onnxoptimizer fails on the model.
         """
-        run_over_proto(model, context, self._optimize, self.name)
+        left_out = frozenset([_MERGING]) if _may_be_random(model) else frozenset()
+        if left_out & set(self.passes):
+            context.skip(None, f"{_MERGING} would merge random numbers")
+        run_over_proto(model, context, lambda proto: self._optimize(proto, left_out), self.name)
 
-    def _optimize(self, proto: onnx.ModelProto) -> onnx.ModelProto:
+    def _optimize(self, proto: onnx.ModelProto, left_out: frozenset[str]) -> onnx.ModelProto:
         try:
             import onnxoptimizer
         except ImportError as error:
@@ -53,7 +61,8 @@ class OnnxOptimizer(Pass):
                 where="onnx-optimizer{passes}",
                 hint=f"known: {', '.join(sorted(known))}",
             )
-        names = list(self.passes) or onnxoptimizer.get_fuse_and_elimination_passes()
+        wanted = self.passes or onnxoptimizer.get_fuse_and_elimination_passes()
+        names = [name for name in wanted if name not in left_out]
         try:
             optimized: onnx.ModelProto = onnxoptimizer.optimize(proto, names)
         except (RuntimeError, ValueError) as error:
@@ -62,3 +71,15 @@ class OnnxOptimizer(Pass):
                 f"onnxoptimizer fails: {reason[:200]}", where="pass 'onnx-optimizer'"
             ) from error
         return optimized
+
+
+_MERGING = "eliminate_common_subexpression"
+
+
+def _may_be_random(model: ir.Model) -> bool:
+    nodes = [*model.graph.all_nodes()]
+    for function in model.functions.values():
+        nodes += function.all_nodes()
+    return any(
+        node.op_type in RANDOM if node.domain in editing.ONNX_DOMAIN else True for node in nodes
+    )

@@ -101,10 +101,10 @@ def _cast(tensor: onnx.TensorProto, wanted: int) -> None:
         return
     dtype = ir.DataType(wanted).numpy()
     array = onnx.numpy_helper.to_array(tensor).astype(np.float64)
-    if dtype.kind == "f":
-        # A bound that was left out became the largest float32.
-        array = np.clip(array, float(np.finfo(dtype).min), float(np.finfo(dtype).max))
-    tensor.CopyFrom(onnx.numpy_helper.from_array(array.astype(dtype), tensor.name))
+    with np.errstate(over="ignore"):
+        # A bound that was left out is the largest float32, which is infinite in float16.
+        array = array.astype(dtype)
+    tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
 
 
 def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:

@@ -90,23 +90,34 @@ def input_at(node: ir.Node, index: int) -> ir.Value | None:
 
 def static_shape(value: ir.Value | None) -> tuple[int, ...] | None:
     """The shape of `value` if every dimension is known; else None."""
-    if value is None or value.shape is None:
+    shape = _shape(value)
+    if shape is None:
         return None
-    dims = [dim for dim in value.shape if isinstance(dim, int)]
-    return tuple(dims) if len(dims) == len(value.shape) else None
+    dims = [dim for dim in shape if isinstance(dim, int)]
+    return tuple(dims) if len(dims) == len(shape) else None
 
 
 def dimension(value: ir.Value | None, axis: int) -> int | None:
     """One dimension of `value` if it is known; else None."""
-    if value is None or value.shape is None or not -len(value.shape) <= axis < len(value.shape):
+    shape = _shape(value)
+    if shape is None or not -len(shape) <= axis < len(shape):
         return None
-    size = value.shape[axis]
+    size = shape[axis]
     return size if isinstance(size, int) else None
 
 
 def rank(value: ir.Value | None) -> int | None:
     """The number of dimensions of `value` if it is known; else None."""
-    return None if value is None or value.shape is None else len(value.shape)
+    shape = _shape(value)
+    return None if shape is None else len(shape)
+
+
+def _shape(value: ir.Value | None) -> ir.Shape | tuple[int, ...] | None:
+    """What is written, or for a Constant node of which nothing is written what it puts out."""
+    if value is None or value.shape is not None:
+        return None if value is None else value.shape
+    array = constant(value) if is_op(value.producer(), "Constant") else None
+    return None if array is None else array.shape
 
 
 def sole_user(value: ir.Value) -> ir.Node | None:
