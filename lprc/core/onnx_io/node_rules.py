@@ -13,6 +13,7 @@ from typing import Any
 
 import onnx
 
+from lprc.core.graph.operators import CONVOLUTIONS, POOLS
 from lprc.core.onnx_io.bodies import ONNX_DOMAINS, Body, blame, with_versions
 from lprc.core.onnx_io.tensor_rules import type_name
 
@@ -251,8 +252,7 @@ def _attention(site: Site) -> str | None:
 
 _RULES: dict[str, Rule] = {
     **dict.fromkeys(("Einsum", "Max", "Mean", "Min", "SequenceConstruct", "Sum"), _no_gaps),
-    **dict.fromkeys(("AveragePool", "LpPool", "MaxPool"), _window),
-    **dict.fromkeys(("Conv", "ConvInteger", "ConvTranspose", "DeformConv", "QLinearConv"), _window),
+    **dict.fromkeys(CONVOLUTIONS | POOLS, _window),
     **dict.fromkeys(
         ("ArgMax", "ArgMin", "Gather", "GatherElements", "ScatterElements", "TopK"), _axis
     ),
