@@ -72,6 +72,7 @@ def small(tmp_path):
 def test_the_runtime_runs_an_artefact_and_files(run, small, tmp_path):
     out = tmp_path / "out"
     assert "onnx-reference" in run("lprc", "runtimes")
+    assert "opens: nothing, where no runtime is named" in run("lprc", "runtimes", "onnx-reference")
     run("lprc", "compile", small, "--target", "stripped-onnx-reference", "-o", out, "-q")
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["runtime"] == "onnx-reference"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -46,7 +47,8 @@ def _print_one(document: Document) -> None:
     say(f"{document['name']} — {document['description']}\n")
     say(f"alias: {', '.join(document['aliases']) or 'none'}")
     say(f"loads: {document['file']} of an artefact")
-    say(f"opens: files with {', '.join(document['suffixes'])} that name no runtime")
+    opened = ", ".join(document["suffixes"]) or "nothing"
+    say(f"opens: {opened}, where no runtime is named")
     say(f"device: {document['device']}")
     say(f"runs here: {_runs_here(document)}")
     say(f"install: {document['install']}")
@@ -54,7 +56,7 @@ def _print_one(document: Document) -> None:
 
 def _describe(name: str) -> dict[str, Any]:
     from lprc.core.builtin import RUNTIME_ALIASES
-    from lprc.core.targets.runtimes import runtime
+    from lprc.core.targets.runtimes import runtime, runtime_of_file
 
     found = runtime(name)
     return {
@@ -62,7 +64,11 @@ def _describe(name: str) -> dict[str, Any]:
         "aliases": sorted(alias for alias, full in RUNTIME_ALIASES.items() if full == found.name),
         "description": found.title,
         "file": found.file,
-        "suffixes": list(found.opened_suffixes),
+        "suffixes": [
+            suffix
+            for suffix in found.opened_suffixes
+            if runtime_of_file(Path(f"model{suffix}")).name == found.name
+        ],
         "device": found.device,
         "obstacle": found.obstacle(),
         "install": found.install,
