@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lprc.core.graph import editing
 from lprc.core.graph.weight_sparsity import is_sparse
 from lprc.core.options import option
-from lprc.core.passing.contract import exact
+from lprc.core.passing.contract import exact_up_to_2_24
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.core.passing.pass_order import State, reasons
 from lprc.passes._channels.absorption import Absorption, CannotAbsorbError, absorb, plan_absorption
@@ -43,7 +43,7 @@ class EliminateConstantChannels(Pass):
     """
 
     name = "eliminate-constant-channels"
-    contract = exact
+    contract = exact_up_to_2_24
     not_after = reasons(
         {State.GROUPS: "moving input channels breaks up N:M groups, without keep-sparse=true"}
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lprc.core.graph import editing
 from lprc.core.graph.operators import AFFINE, GLOBAL_POOLS
 from lprc.core.graph.reduction import reduced_axes
+from lprc.core.passing.contract import exact_up_to_2_24
 from lprc.core.passing.precision import is_absorbed
 from lprc.passes._channels.axes import POOLS, aligned_axis, channel_slice, slice_bounds
 
@@ -47,9 +48,10 @@ Known = Mapping[ir.Value, Levels]
 def constant_rows(node: ir.Node) -> NDArray[np.bool_] | None:
     """Which output channels of a Conv do not depend on its input; None if that is unknown.
 
-    Such a channel has no weights, or so small ones that adding what they make of any activation
-    within `LARGEST_ACTIVATION` to the channel's own bias leaves the bias, in the type of the Conv:
-    the channel is constant already, whatever reads it. How large other channels are says nothing.
+    Such a channel has no weights, or so small ones that adding what they make of any activation up
+    to `exact_up_to_2_24.largest` to the channel's own bias leaves the bias, in the type of the
+    Conv: the channel is constant already, whatever reads it. How large other channels are says
+    nothing.
     """
     weight = editing.constant(editing.input_at(node, 1))
     bias_value = editing.input_at(node, 2)
@@ -60,7 +62,9 @@ def constant_rows(node: ir.Node) -> NDArray[np.bool_] | None:
     if not np.isfinite(sums).all():
         return None
     offset = np.zeros(len(weight)) if bias is None else bias.astype(np.float64)
-    return np.asarray((sums == 0) | is_absorbed(sums, offset, weight.dtype))
+    return np.asarray(
+        (sums == 0) | is_absorbed(sums, offset, weight.dtype, exact_up_to_2_24.largest)
+    )
 
 
 def levels_of(node: ir.Node, known: Known) -> Levels | None:

@@ -6,13 +6,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from lprc.core.passing.contract import LARGEST_ACTIVATION, Domain
+from lprc.core.passing.contract import Domain
 from lprc.core.running.numerics import RunError, Session
 
 _FACTORS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Mul")
 
 
-def is_inside(proto: onnx.ModelProto, inputs, domain: Domain) -> bool:
+def is_inside(proto: onnx.ModelProto, inputs, domain: Domain, most: float) -> bool:
     """Whether all values that the graph goes through are in the domain of an exact pass."""
     known = dict(inputs)
     for tensor in proto.graph.initializer:
@@ -23,7 +23,7 @@ def is_inside(proto: onnx.ModelProto, inputs, domain: Domain) -> bool:
         return False
     if domain == "finite":
         return True
-    if not all(_is_plain(array) for array in floats.values()):
+    if not all(_is_plain(array, most) for array in floats.values()):
         return False
     return all(
         _has_room(*(floats[name] for name in node.input[:2]))
@@ -32,12 +32,12 @@ def is_inside(proto: onnx.ModelProto, inputs, domain: Domain) -> bool:
     )
 
 
-def _is_plain(array: np.ndarray) -> bool:
+def _is_plain(array: np.ndarray, most: float) -> bool:
     limits = np.finfo(array.dtype)
     size = np.abs(array[array != 0].astype(np.float64))
     if not size.size:
         return True
-    largest = min(LARGEST_ACTIVATION, float(limits.max))
+    largest = min(most, float(limits.max))
     return bool(size.max() <= largest and size.min() >= limits.tiny)
 
 

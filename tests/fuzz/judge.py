@@ -126,7 +126,7 @@ def _is_promised(source: Source, family: str, contract: Contract) -> bool:
         if rounding(source.model) < HALF_PRECISION:
             return True
         domain = "finite"
-    if not is_inside(proto, inputs, domain):
+    if not is_inside(proto, inputs, domain, contract.largest):
         return False
     return domain == "finite" or is_well_conditioned(proto, inputs)
 

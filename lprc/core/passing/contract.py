@@ -15,10 +15,10 @@ The domain says for which values that holds:
   MaxPool takes no notice of NaN.
 - ``in range``: passes that compute weights anew or reorder sums. ``W x`` scaled by ``k`` may
   overflow, or lose digits below the smallest normal number, where ``(k W) x`` does not. Every value
-  is then finite and no larger than `LARGEST_ACTIVATION`, and no product of two values is smaller
-  than the smallest normal number without being zero; that number itself is as good as zero. The
-  weights that such a pass writes neither overflow nor lose digits that count: it checks that, in
-  their own type.
+  is then finite and no larger than the contract's `largest`, and no product of two values is
+  smaller than the smallest normal number without being zero; that number itself is as good as zero.
+  The weights that such a pass writes neither overflow nor lose digits that count: it checks that,
+  in their own type.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ from typing import Literal
 
 Kind = Literal["exact", "approximate", "lossy"]
 Domain = Literal["everywhere", "finite", "in range"]
+
+LARGEST_ACTIVATION = 2.0**64
+"""What `exact` holds for at most; the largest power of two whose square is a finite float32."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Contract:
         metric: The metric that judges a lossy pass.
         batch: The one batch size at which the promise holds, if it does not hold at every size.
         domain: Where the promise of an exact pass holds; see the module's text.
+        largest: The largest magnitude that a value ``in range`` has.
     """
 
     kind: Kind
@@ -48,6 +52,7 @@ class Contract:
     metric: str | None = None
     batch: int | None = None
     domain: Domain = "in range"
+    largest: float = LARGEST_ACTIVATION
 
     def __str__(self) -> str:
         """The promise in words, as ``lprc passes`` prints it."""
@@ -65,12 +70,12 @@ EXACT_TOLERANCE = 1e-4
 
 exact = Contract("exact", tolerance=EXACT_TOLERANCE)
 
+exact_up_to_2_24 = Contract("exact", tolerance=EXACT_TOLERANCE, largest=2.0**24)
+"""For passes that tell constants from what depends on the input."""
+
 exact_if_finite = Contract("exact", tolerance=EXACT_TOLERANCE, domain="finite")
 
 exact_everywhere = Contract("exact", tolerance=EXACT_TOLERANCE, domain="everywhere")
-
-LARGEST_ACTIVATION = 2.0**64
-"""What `exact` holds for at most; the largest power of two whose square is a finite float32."""
 
 
 def exact_at_batch(batch: int) -> Contract:

@@ -35,17 +35,21 @@ def lost(array: Float, dtype: np.dtype[Any]) -> Float:
     return np.where(is_rounding & np.isfinite(error), 0.0, error)
 
 
-def is_absorbed(row_sums: Float, bias: Float, dtype: np.dtype[Any]) -> NDArray[np.bool_]:
+def is_absorbed(
+    row_sums: Float, bias: Float, dtype: np.dtype[Any], largest: float = LARGEST_ACTIVATION
+) -> NDArray[np.bool_]:
     """Where what a row of weights adds to a bias is rounded away for every activation allowed.
 
     Args:
         row_sums: float64 [channels], the sum of ``|weight|`` of each row.
         bias: float64 [channels].
         dtype: What the sums are computed in.
+        largest: The largest activation allowed.
     """
     limits = np.finfo(dtype)
-    largest = min(LARGEST_ACTIVATION, float(limits.max))
-    return np.asarray(row_sums * largest <= float(limits.eps) / 4 * np.abs(bias))
+    return np.asarray(
+        row_sums * min(largest, float(limits.max)) <= float(limits.eps) / 4 * np.abs(bias)
+    )
 
 
 def why_not_storable(row_losses: Float, bias: Float, dtype: np.dtype[Any]) -> str | None:
