@@ -104,16 +104,17 @@ def networks(folder: Path, *, quick: bool) -> list[Network]:
     copied(ROOT / "models" / "synthetic_plates" / "calib", synthetic)
     preprocessing = folder / "preprocessing.toml"
     preprocessing.write_text(PREPROCESSING, encoding="utf-8")
-    listed = [Network(ROOT / "models" / "lprnet_synthetic.onnx", synthetic)]
-    data = Path(os.environ.get("LPRC_DATA", ROOT.parent / "shared" / "lprnet"))
-    weights = data / "Final_LPRNet_model.pth"
-    if weights.is_file() and not quick:
-        listed.append(real_lprnet(weights, data / "calib", folder))
+    listed = []
     for network, exporter in ZOO:
         if network.__name__ in QUICK_NETWORKS or not quick:
             model = folder / f"{network.__name__}.onnx"
             onnx.save(zoo.exported(network, exporter), model)
             listed.append(Network(model, synthetic, preprocessing))
+    listed.append(Network(ROOT / "models" / "lprnet_synthetic.onnx", synthetic))
+    data = Path(os.environ.get("LPRC_DATA", ROOT.parent / "shared" / "lprnet"))
+    weights = data / "Final_LPRNet_model.pth"
+    if weights.is_file() and not quick:
+        listed.append(real_lprnet(weights, data / "calib", folder))
     return listed
 
 
@@ -136,13 +137,12 @@ def copied(images: Path, folder: Path) -> None:
 
 
 def compilations(models: Iterable[Network], *, quick: bool, engines: bool) -> Iterator[Case]:
-    """Each network for each target, then through `PIPELINES`."""
+    """Each network for each target and through `PIPELINES`; small networks come first."""
     for network in models:
         for name in QUICK_TARGETS if quick else target_names():
             emitted = ready_to_load(name) if engines else ("--emit", "onnx")
             yield compilation(network, name, name, emitted)
-    for network in () if quick else models:
-        for row, pipeline in PIPELINES.items():
+        for row, pipeline in () if quick else PIPELINES.items():
             yield compilation(network, row, "onnx", ("--emit", "onnx", "--passes", pipeline))
 
 
