@@ -15,7 +15,7 @@ from random_cnn import networks
 from tvm_packing import by_onnx_runtime, compared, packed, random_inputs
 
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.optimize import Settings
+from lprc.compiler.compile.request import compile_request
 from lprc.core.onnx_io.model_io import load
 from lprc.core.running import random_inputs as samples
 
@@ -27,12 +27,15 @@ def lowered(source, target, folder):
     """As `lprc compile` lowers it for one image."""
     images = [samples.random_inputs(load(source), seed=seed, batch=1) for seed in range(8)]
     compile_model(
-        source,
-        target,
-        folder,
-        then="set-batch{batch=1}",
-        emit="onnx",
-        settings=Settings(verify="off", calibration=images),
+        compile_request(
+            source,
+            target,
+            folder,
+            then="set-batch{batch=1}",
+            emit="onnx",
+            verify="off",
+            calibration=images,
+        )
     )
     return onnx.load(folder / "lowered.onnx")
 
