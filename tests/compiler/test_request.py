@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import shutil
 import typing
+from pathlib import Path
 
 import click
 import pytest
@@ -113,15 +114,15 @@ def few(plates, tmp_path):
 
 @pytest.fixture
 def reads(monkeypatch):
-    """The files that were loaded and checked."""
+    """The files that a graph was made of; running one in its runtime makes none."""
     paths = []
-    read = model_io._read
+    deserialize = model_io._deserialize
 
-    def note(path):
-        paths.append(path)
-        return read(path)
+    def note(proto, where):
+        paths.append(Path(where))
+        return deserialize(proto, where)
 
-    monkeypatch.setattr(model_io, "_read", note)
+    monkeypatch.setattr(model_io, "_deserialize", note)
     return paths
 
 
