@@ -87,8 +87,10 @@ def test_the_runtime_runs_an_artefact_and_files(run, small, tmp_path):
 def test_the_runtime_reads_plates(run, bundled, plates, tmp_path):
     few = tmp_path / "plates"
     few.mkdir()
-    for path in [*sorted(plates.glob("*.jpg"))[:3], plates / "labels.csv"]:
-        shutil.copy(path, few)
+    head, *rows = (plates / "labels.csv").read_text("utf-8").splitlines()[:4]
+    (few / "labels.csv").write_text("\n".join([head, *rows]) + "\n", "utf-8")
+    for row in rows:
+        shutil.copy(plates / row.partition(",")[0], few)
     scores = [
         json.loads(run("lprc", "eval", f"{bundled}@{name}", "--data", few, "--json"))["accuracy"]
         for name in ("onnx-reference", "ort")
