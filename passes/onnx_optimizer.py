@@ -18,7 +18,7 @@ from lprc.core.passing.pass_base import Pass, PassContext
 
 @dataclass(frozen=True)
 class OnnxOptimizer(Pass):
-    """Run onnxoptimizer's passes; by default its fuse and eliminate passes.
+    """Run onnxoptimizer's passes; by default its fuse and eliminate passes that are right.
 
     Its `eliminate_common_subexpression` merges draws of random numbers. It stays out where a node
     is random, or of another domain, and may be.
@@ -61,7 +61,8 @@ class OnnxOptimizer(Pass):
                 where="onnx-optimizer{passes}",
                 hint=f"known: {', '.join(sorted(known))}",
             )
-        wanted = self.passes or onnxoptimizer.get_fuse_and_elimination_passes()
+        usual = onnxoptimizer.get_fuse_and_elimination_passes()
+        wanted = self.passes or [name for name in usual if name not in _WRONG]
         names = [name for name in wanted if name not in left_out]
         try:
             optimized: onnx.ModelProto = onnxoptimizer.optimize(proto, names)
@@ -74,6 +75,9 @@ class OnnxOptimizer(Pass):
 
 
 _MERGING = "eliminate_common_subexpression"
+
+# Of axes -1 and 0 it makes -1 and 1.
+_WRONG = frozenset(["fuse_consecutive_squeezes"])
 
 
 def _may_be_random(model: ir.Model) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 from lprc.core.passing.manager import PassManager
 from lprc.core.passing.pipeline import Pipeline
+from lprc.passes.onnx_optimizer import OnnxOptimizer
 
 pytest.importorskip("onnxoptimizer")
 
@@ -57,3 +58,14 @@ def test_who_asks_for_merging_is_told_why_there_is_none():
         "eliminate_common_subexpression would merge random numbers"
     ]
     assert len(model.graph) == 3
+
+
+def test_squeezes_of_negative_axes_keep_their_meaning(rewrite):
+    found = rewrite(
+        """<ir_version: 8, opset_import: ["" : 17]>
+        g (float[1,3,1] x) => (float[3] y) <int64[1] last = {-1}, int64[1] first = {0}> {
+            a = Squeeze(x, last) y = Squeeze(a, first)
+        }""",
+        OnnxOptimizer(),
+    )
+    assert found.ops == ["Squeeze", "Squeeze"]

@@ -146,3 +146,18 @@ def test_large_weights_come_back_whole():
     PassManager(Pipeline.parse("simplify"), [ChangeDetection()]).run(model)
     (matmul,) = [node for node in model.graph if node.op_type in ("MatMul", "Gemm")]
     np.testing.assert_array_equal(matmul.inputs[1].const_value.numpy(), weight)
+
+
+def test_defaults_that_can_be_overridden_are_left_alone():
+    pytest.importorskip("onnxsim")
+    model = ir.from_onnx_text(
+        """<ir_version: 8, opset_import: ["" : 17]>
+        g (float[2] x, float[2] w) => (float[2] y) <float[2] w = {1, 2}, float[2] v = {3, 4}> {
+            a = Add(w, v) y = Add(x, a)
+        }"""
+    )
+    (record,) = PassManager(Pipeline.parse("simplify"), [ChangeDetection()]).run(model)
+    assert [skip.reason for skip in record.skips] == [
+        "initialisers are inputs: freeze-initializers runs first"
+    ]
+    assert len(model.graph) == 2
