@@ -12,7 +12,7 @@ from lprc.core.graph.origin_map import OriginMap
 from lprc.core.options import option
 from lprc.core.passing.contract import exact_if_finite
 from lprc.core.passing.pass_base import Pass, PassContext
-from lprc.passes._forms.opset_repairs import element_types, repair
+from lprc.passes._forms.opset_repairs import known_values, repair
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class ConvertOpset(Pass):
             context.skip(None, reason)
             return
         try:
-            types = element_types(model)
+            known = known_values(model)
             converted = onnx.version_converter.convert_version(shapes.skeleton(model), self.version)
-            reason = repair(converted, types, old)
+            reason = repair(converted, known, old)
             onnx.checker.check_model(converted)
         except _FAILURES as error:
             reason = f"opset {old} can't be converted: {_first_line(error)}"

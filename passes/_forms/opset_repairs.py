@@ -13,13 +13,14 @@ import onnx
 import onnx_ir as ir
 
 from lprc.core.graph import editing, shapes
+from lprc.core.graph.operators import POOLS
 
 _OPERANDS = {"Clip": (1, 2), "Pad": (2,)}
 """Inputs that were float attributes once, and must have the type of the first input."""
 
 
-def element_types(model: ir.Model) -> dict[str, int]:
-    """The element types of the values of `model`, as far as they are known, by name.
+def known_values(model: ir.Model) -> dict[str, ir.Value]:
+    """The values of `model` by name, with the types and shapes that inference finds.
 
     Raises:
         onnx.shape_inference.InferenceError: The graph contradicts itself.
@@ -27,15 +28,15 @@ def element_types(model: ir.Model) -> dict[str, int]:
     known = [value for graph in editing.graphs(model) for value in graph.inputs]
     known += [value for graph in editing.graphs(model) for value in graph.initializers.values()]
     known += shapes.infer(model).values()
-    return {value.name or "": int(value.dtype) for value in known if value.dtype is not None}
+    return {value.name or "": value for value in known}
 
 
-def repair(converted: onnx.ModelProto, types: Mapping[str, int], old: int) -> str | None:
+def repair(converted: onnx.ModelProto, known: Mapping[str, ir.Value], old: int) -> str | None:
     """Give every node the meaning that it had; why that can't be, or None.
 
     Args:
         converted: It is changed.
-        types: The element types of the values that nodes read.
+        known: The values of the graph that it was converted from, by name.
         old: The opset that it was converted from.
     """
     for graph in _graphs(converted.graph):
@@ -44,9 +45,11 @@ def repair(converted: onnx.ModelProto, types: Mapping[str, int], old: int) -> st
         made = [node for node in graph.node if node.op_type == "Constant" and not node.name]
         new = {node.output[0]: constants[node.output[0]] for node in made}
         for node in graph.node:
-            reason = _retype(node, new, types)
+            reason = _retype(node, new, known)
             if reason is None and old < 11 and node.op_type == "Resize":
                 reason = _sample_as_before(node, constants)
+            if reason is None and _is_larger_than_input(node, known):
+                reason = "a window is larger than its input, which runtimes take in several ways"
             if reason is not None:
                 return f"{node.op_type} '{node.name}': {reason}"
     return None
@@ -82,24 +85,42 @@ def _sample_as_before(
 
 
 def _retype(
-    node: onnx.NodeProto, new: Mapping[str, onnx.TensorProto], types: Mapping[str, int]
+    node: onnx.NodeProto, new: Mapping[str, onnx.TensorProto], known: Mapping[str, ir.Value]
 ) -> str | None:
     """Give the constants `new`, which were attributes, the type of what the node reads."""
     for index in _OPERANDS.get(node.op_type, ()):
         tensor = new.get(node.input[index]) if index < len(node.input) else None
         if tensor is None:
             continue
-        wanted = types.get(node.input[0])
-        if wanted is None:
+        value = known.get(node.input[0])
+        if value is None or value.dtype is None:
             return "the type of what it reads is not known"
-        _cast(tensor, wanted)
+        _cast(tensor, value.dtype)
     return None
 
 
-def _cast(tensor: onnx.TensorProto, wanted: int) -> None:
+def _is_larger_than_input(node: onnx.NodeProto, known: Mapping[str, ir.Value]) -> bool:
+    """Whether the window of a pool is known to be larger than what it reads, with its pads."""
+    if node.op_type not in POOLS:
+        return False
+    given = {each.name: list(each.ints) for each in node.attribute if each.ints}
+    kernel = given.get("kernel_shape", [])
+    pads = given.get("pads", [0] * 2 * len(kernel))
+    padded = [begin + end for begin, end in zip(pads, pads[len(kernel) :], strict=False)]
+    sizes = [editing.dimension(known.get(node.input[0]), axis + 2) for axis in range(len(kernel))]
+    dilations = given.get("dilations", [1] * len(kernel))
+    same = any(each.name == "auto_pad" and each.s.startswith(b"SAME") for each in node.attribute)
+    columns = zip(sizes, padded, kernel, dilations, strict=False)
+    return not same and any(
+        size is not None and size + pad < (window - 1) * dilation + 1
+        for size, pad, window, dilation in columns
+    )
+
+
+def _cast(tensor: onnx.TensorProto, wanted: ir.DataType) -> None:
     if tensor.data_type == wanted:
         return
-    dtype = ir.DataType(wanted).numpy()
+    dtype = wanted.numpy()
     array = onnx.numpy_helper.to_array(tensor).astype(np.float64)
     with np.errstate(over="ignore"):
         # A bound that was left out is the largest float32, which is infinite in float16.

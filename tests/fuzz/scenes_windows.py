@@ -84,6 +84,8 @@ def conv_transpose(m: Maker) -> Value:
 def gemm(m: Maker) -> Value:
     value = m.pick(dtypes=FLOATS, ranks=[2])
     inner = value.shape[1]
+    if inner == 0:
+        raise DoesNotFit  # ONNX Runtime leaves what it puts out as it finds it
     outputs = m.integer(1, 3)
     transposed = m.coin()
     shape = (outputs, inner) if transposed else (inner, outputs)
@@ -110,6 +112,8 @@ def gemm(m: Maker) -> Value:
 def matmul(m: Maker) -> Value:
     value = m.pick(dtypes=FLOATS, ranks=[1, 2, 3, 4])
     outputs = m.integer(1, 3)
+    if value.shape[-1] == 0:
+        raise DoesNotFit
     made = m.add("MatMul", [value, m.weight(value.dtype, value.shape[-1], outputs)])
     if m.coin(0.5):
         made = m.add("Add", [made, m.weight(value.dtype, outputs)])
