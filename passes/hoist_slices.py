@@ -10,7 +10,7 @@ import onnx_ir as ir
 from lprc.core.graph import editing
 from lprc.core.graph.normalization import is_training_normalization
 from lprc.core.graph.operators import BROADCAST, UNARY
-from lprc.core.passing.contract import exact_everywhere
+from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.passes._channels.axes import POOLS, aligned_axis, slice_bounds
 
@@ -28,7 +28,7 @@ class HoistSlices(Pass):
     """
 
     name = "hoist-slices"
-    contract = exact_everywhere
+    contract = exact
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Hoist each constant Slice as far as it goes; see the class."""

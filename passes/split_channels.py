@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from lprc.core.graph import editing
 from lprc.core.graph.operators import UNARY
-from lprc.core.passing.contract import exact_everywhere
+from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.passes._channels.axes import POOLS, channel_slice
 
@@ -25,7 +25,7 @@ class SplitChannels(Pass):
     """
 
     name = "split-channels"
-    contract = exact_everywhere
+    contract = exact
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Split each Conv whose output is sliced; see the class."""
