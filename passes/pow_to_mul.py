@@ -16,8 +16,8 @@ class PowToMul(Pass):
     """Replace ``Pow(x, 2)`` by ``Mul(x, x)``.
 
     Runtimes compute Pow through exp and log. Other exponents stay: three factors round
-    differently from Pow, and roots differ from Pow at -0 and -∞. The exponent must be one value
-    that adds no dimensions.
+    differently from Pow, and roots differ from Pow at -0 and -∞. So do integers, which overflow in
+    another way. The exponent must be one value that adds no dimensions.
 
     Enters subgraphs.
     """
@@ -36,6 +36,8 @@ class PowToMul(Pass):
                 exponent_rank = editing.rank(exponent)
                 if base is None or base.dtype is None:
                     context.skip(node, "the type is not known")
+                elif not base.dtype.is_floating_point():
+                    context.skip(node, "integers overflow in another way")
                 elif exponent_rank and (rank is None or exponent_rank > rank):
                     context.skip(node, "the exponent adds dimensions")
                 elif context.rewrite(node, f"square of {base.name}"):

@@ -12,7 +12,7 @@ import onnx_ir as ir
 from lprc.core.errors import LprcError
 from lprc.core.graph import provenance
 from lprc.core.graph.printer import model_hash
-from lprc.core.onnx_io.model_io import from_proto, to_bytes, to_proto
+from lprc.core.onnx_io.model_io import to_bytes, to_proto
 from lprc.core.passing.contract import EXACT_TOLERANCE, Contract
 from lprc.core.passing.manager import PassManager
 from lprc.core.passing.pipeline import Pipeline
@@ -77,7 +77,8 @@ class Source:
 
 def judge(source: Source, pass_text: str) -> tuple[Verdict, ir.Model]:
     """Run one pass on a copy and say whether it kept its promise; also what it made."""
-    model = from_proto(onnx.ModelProto.FromString(source.data))
+    # Not read again: that would make sizes of 0, which inference wrote, unknown.
+    model = source.model.clone()
     pipeline = Pipeline.parse(pass_text)
     try:
         (record,) = PassManager(pipeline).run(model)
