@@ -9,7 +9,7 @@ says more, in words separated by `; `:
     <!-- example: with --steps 2 -->       commands with this option are run with this value
     <!-- example: numbers vary -->         numbers in what is printed may be others
     <!-- example: prints -->               the block is what the block before it prints
-    <!-- example: file lprc.toml -->       the block is this file
+    <!-- example: file lprc.toml -->       the block is this file, or goes on with it
 
 In what is shown, `…` stands for anything in a line, and a line of its own for any lines.
 """

@@ -11,12 +11,23 @@ import stat
 import sys
 from pathlib import Path
 
+import onnx
 from doc_blocks import ROOT
 
 MODELS = ("lprnet.onnx", "model.onnx", "m.onnx", "plates.onnx")
 CHECKPOINTS = ("Final_LPRNet_model.pth",)
 CALIBRATION = ("plates/calib", "calib", "images")
 LABELLED = ("plates/labelled", "test", "val")
+WRITTEN = {
+    "small.onnx": """<ir_version: 9, opset_import: ["" : 18]>
+        g (float[1,4] x) => (float[1,4] y) { y = Relu(x) }""",
+    "downloaded.onnx": """<ir_version: 9, opset_import: ["" : 18]>
+        g (float[6] x) => (float[2] a, float[2] b, float[2] c) {
+            a, b, c = Split<num_outputs=2>(x)
+        }""",
+}
+"""Models as text: a small one, and one that lprc refuses."""
+
 PROGRAMS = {
     "lprc": "import sys\nfrom lprc.cli import main\nsys.exit(main())\n",
     "pip": "import runpy\nrunpy.run_module('pip', run_name='__main__')\n",
@@ -34,6 +45,8 @@ def furnish(folder: Path) -> None:
         _copy_plates("calib", 16, folder / name)
     for name in LABELLED:
         _copy_plates("test", 40, folder / name)
+    for name, text in WRITTEN.items():
+        onnx.save(onnx.parser.parse_model(text), folder / name)
 
 
 def _copy_plates(split: str, count: int, folder: Path) -> None:
@@ -48,7 +61,6 @@ def _copy_plates(split: str, count: int, folder: Path) -> None:
 
 def write_checkpoint(path: Path) -> None:
     """Write the bundled model's weights as torch would have saved them."""
-    import onnx
     import torch
 
     graph = onnx.load(ROOT / "models" / "lprnet_synthetic.onnx").graph

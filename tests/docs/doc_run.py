@@ -38,10 +38,13 @@ def run_page(blocks: list[Block], folder: Path, environment: dict[str, str]) -> 
     """
     faults = []
     printed = ""
+    written: dict[str, list[str]] = {}
     for block in blocks:
         if block.file:
             (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
-            (folder / block.file).write_text(block.text)
+            before = "".join(f"{text}\n\n" for text in written.get(block.file, ()))
+            (folder / block.file).write_text(before + block.text)
+            written.setdefault(block.file, []).append(block.text)
         elif block.prints and not agree(printed, block.text, numbers_vary=block.numbers_vary):
             faults.append(f"{block.place}: printed:\n{printed}")
         if block.file or block.skipped:

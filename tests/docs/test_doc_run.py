@@ -64,6 +64,11 @@ def test_what_is_wrong_is_told(faults, blocks):
         (fenced("console", "$ echo a 1\na  2", "numbers vary"),),
         (fenced("console", "$ echo 'error: a'; exit 7\nerror: …"),),
         (fenced("text", "one", "file a/b"), fenced("console", "$ cat a/b\none")),
+        (
+            fenced("text", "one", "file a"),
+            fenced("text", "two", "file a"),
+            fenced("console", "$ cat a\none\n\n\ntwo"),
+        ),
         (fenced("python", "print(1)"), fenced("text", "1", "prints")),
         (fenced("sh", "test 1 -eq --steps || true", "with --steps 2"),),
         (fenced("text", "shown"),),
