@@ -23,7 +23,7 @@ def printable(text: str, *, lines: bool = False) -> str:
     if text.isprintable():
         return text
     risky = _RISKY_IN_LINES if lines else _RISKY
-    return risky.sub(lambda found: ascii(found[0])[1:-1], text)
+    return risky.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def json_escaped(document: str) -> str:

@@ -33,8 +33,8 @@ def load(kind: str, name: str, table: Mapping[str, str], group: str) -> Any:
     plugins = _plugins(group)
     if name in plugins:
         return _load_plugin(plugins[name])
-    known = sorted({*table, *plugins})
-    close = difflib.get_close_matches(name, known, n=1)
+    names = sorted({*table, *plugins})
+    close = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean '{close[0]}'?" if close else f"`lprc {group[5:]}` lists them"
     raise UsageError(f"unknown {kind} '{name}'", hint=hint)
 

@@ -53,10 +53,10 @@ def _inner(node: ir.Node, sizes: Sizes) -> int:
     right = sizes.shape(node.inputs[WEIGHT_INPUT[node.op_type]])
     gemm = node.op_type == "Gemm"
     turned = gemm and editing.attribute(node, "transA", 0)
-    known = None if not left else left[0 if turned else -1]
-    if known is None and right:
+    length = None if not left else left[0 if turned else -1]
+    if length is None and right:
         turned = gemm and editing.attribute(node, "transB", 0)
-        known = right[-1 if turned or len(right) == 1 else -2]
-    if known is None:
+        length = right[-1 if turned or len(right) == 1 else -2]
+    if length is None:
         sizes.unknown = True
-    return 1 if known is None else known
+    return 1 if length is None else length

@@ -95,15 +95,15 @@ def checked(
     """
     try:
         return model.model_validate(data)
-    except ValidationError as found:
-        problem = first_problem(found, model)
+    except ValidationError as invalid:
+        problem = first_problem(invalid, model)
         place = ".".join(problem.path)
         raise error(
             problem.message,
             where=f"{where}: {place}" if place else where,
             hint=problem.hint,
             path=path,
-        ) from found
+        ) from invalid
 
 
 def checked_json(
@@ -146,10 +146,10 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> Problem:
     entry = next((item for item in entries if item["type"] == "extra_forbidden"), entries[0])
     path, owner = _followed(model, entry["loc"])
     if entry["type"] == "extra_forbidden":
-        known = _keys(owner)
-        close = difflib.get_close_matches(path[-1], known, n=1)
+        accepted_keys = _keys(owner)
+        close = difflib.get_close_matches(path[-1], accepted_keys, n=1)
         guess = f"did you mean '{close[0]}'? " if close else ""
-        listed = f"{guess}known: {', '.join(known)}" if known else "it takes none"
+        listed = f"{guess}known: {', '.join(accepted_keys)}" if accepted_keys else "it takes none"
         key = path[-1][:_LONGEST]
         return Problem(path[:-1], f"unknown key '{key}'", listed, key, unknown_key=True)
     if entry["type"] == "missing":

@@ -28,12 +28,12 @@ def scratch_file(parent: Path) -> Iterator[Path]:
     """
     sweep(parent)
     handle, name = tempfile.mkstemp(dir=parent, prefix=PREFIX, suffix=_UNCLAIMED)
-    made = Path(name)
+    path = Path(name)
     try:
-        made = _claim(handle, made)
-        yield made
+        path = _claim(handle, path)
+        yield path
     finally:
-        made.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         os.close(handle)
 
 
@@ -45,19 +45,19 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
         OSError: It can't be made.
     """
     sweep(parent)
-    made = Path(tempfile.mkdtemp(dir=parent, prefix=PREFIX, suffix=_UNCLAIMED))
+    folder = Path(tempfile.mkdtemp(dir=parent, prefix=PREFIX, suffix=_UNCLAIMED))
     handle = -1
     try:
-        handle = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
-        made = _claim(handle, made)
-        yield made
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        folder = _claim(handle, folder)
+        yield folder
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         if handle >= 0:
             os.close(handle)
 
 
-def _claim(handle: int, made: Path) -> Path:
+def _claim(handle: int, path: Path) -> Path:
     """Lock what was made for as long as we live, and only then give it a name that is swept.
 
     The kernel drops the lock when its process ends, however it ends. A process id in the name
@@ -67,8 +67,8 @@ def _claim(handle: int, made: Path) -> Path:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        return made
-    return made.rename(made.with_suffix(_CLAIMED))
+        return path
+    return path.rename(path.with_suffix(_CLAIMED))
 
 
 def sweep(parent: Path) -> None:

@@ -48,10 +48,12 @@ class Grid:
     scale: NDArray[np.float32]
 
 
-def set_range(value: ir.Value, found: Range) -> None:
+def set_range(value: ir.Value, activation_range: Range) -> None:
     """Record the range of an activation."""
     # Adding zero makes 0 of -0.
-    value.metadata_props[RANGE] = json.dumps([found.low + 0.0, found.high + 0.0])
+    value.metadata_props[RANGE] = json.dumps(
+        [activation_range.low + 0.0, activation_range.high + 0.0]
+    )
 
 
 def range_of(value: ir.Value | None) -> Range | None:

@@ -51,7 +51,10 @@ def constant_tensor(node: ir.Node) -> ir.TensorProtocol | None:
 def tensor_of(array: NDArray[Any], name: str) -> ir.TensorProtocol:
     """`array` as a tensor called `name`; arrays of objects or text as string tensors."""
     if array.dtype.kind in "OUS":
-        texts = [each.encode() if isinstance(each, str) else each for each in array.reshape(-1)]
+        texts = [
+            element.encode() if isinstance(element, str) else element
+            for element in array.reshape(-1)
+        ]
         return ir.StringTensor(
             np.array(texts, dtype=object).reshape(array.shape),
             shape=ir.Shape(array.shape),

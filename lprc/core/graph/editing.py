@@ -75,12 +75,12 @@ def attribute(node: ir.Node, name: str, default: Any = None) -> Any:
     Raises:
         ValueError: The attribute refers to an attribute of the enclosing function.
     """
-    found = node.attributes.get(name)
-    if found is None:
+    attr = node.attributes.get(name)
+    if attr is None:
         return default
-    if found.ref_attr_name is not None:
+    if attr.ref_attr_name is not None:
         raise ValueError(f"attribute '{name}' refers to a function's attribute")
-    return found.value
+    return attr.value
 
 
 def input_at(node: ir.Node, index: int) -> ir.Value | None:

@@ -20,9 +20,11 @@ def check_names(graph: ir.Graph, names: Iterable[str], where: str) -> None:
     wanted = list(names)
     if not wanted:
         return
-    known = {name for node in graph for name in (node.name, *origins(node)) if name is not None}
+    existing_names = {
+        name for node in graph for name in (node.name, *origins(node)) if name is not None
+    }
     for name in wanted:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
+        if name not in existing_names:
+            close = difflib.get_close_matches(name, existing_names, n=1)
             guess = f"did you mean '{close[0]}'?" if close else "`lprc opt -v` shows the names"
             raise UsageError(f"no node is called '{name}'", where=where, hint=guess)

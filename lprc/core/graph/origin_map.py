@@ -45,7 +45,9 @@ class OriginMap:
                 node.metadata_props.pop(KEY, None)
             sources = [*([] if same is None else [same]), *self._replaced(node, present)]
             if sources:
-                set_origins(node, (name for each in sources for name in self._origins[id(each)]))
+                set_origins(
+                    node, (name for source in sources for name in self._origins[id(source)])
+                )
         for node in reversed(nodes):
             _inherit(node, (user for value in node.outputs for user in value.consumers()))
         for node in nodes:
@@ -54,15 +56,15 @@ class OriginMap:
 
     def _replaced(self, node: ir.Node, present: set[str]) -> list[ir.Node]:
         """The old nodes between the values that `node` makes and those that still exist."""
-        found: dict[int, ir.Node] = {}
+        replaced: dict[int, ir.Node] = {}
         pending = [value.name for value in node.outputs if value.name]
-        while pending and len(found) < _MOST:
+        while pending and len(replaced) < _MOST:
             old = self._by_output.get(pending.pop())
-            if old is None or id(old) in found:
+            if old is None or id(old) in replaced:
                 continue
-            found[id(old)] = old
+            replaced[id(old)] = old
             pending += [name for name in self._inputs[id(old)] if name and name not in present]
-        return list(reversed(found.values()))
+        return list(reversed(replaced.values()))
 
 
 def _value_names(model: ir.Model) -> Iterator[str]:

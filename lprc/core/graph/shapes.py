@@ -137,32 +137,32 @@ def is_open(value: ir.Value) -> bool:
     )
 
 
-def is_more(known: ir.Value, found: ir.Value) -> bool:
-    """Whether `found` says something that `known` does not, and contradicts nothing."""
-    if found.type is None:
+def is_more(current: ir.Value, inferred: ir.Value) -> bool:
+    """Whether `inferred` says something that `current` does not, and contradicts nothing."""
+    if inferred.type is None:
         return False
-    if known.type is None:
+    if current.type is None:
         return True
-    if known.type != found.type or found.shape is None:
+    if current.type != inferred.type or inferred.shape is None:
         return False
-    if known.shape is None:
+    if current.shape is None:
         return True
-    return len(known.shape) == len(found.shape) and any(
+    return len(current.shape) == len(inferred.shape) and any(
         not isinstance(old, int)
         and (isinstance(new, int) or (old.value is None and new.value is not None))
-        for old, new in zip(known.shape, found.shape, strict=True)
+        for old, new in zip(current.shape, inferred.shape, strict=True)
     )
 
 
-def refine(value: ir.Value, found: ir.Value) -> None:
-    """Give `value` what `found` knows besides."""
+def refine(value: ir.Value, inferred: ir.Value) -> None:
+    """Give `value` what `inferred` knows besides."""
     if value.type is None:
-        value.type = found.type
-    if value.shape is None or found.shape is None:
-        value.shape = found.shape if value.shape is None else value.shape
+        value.type = inferred.type
+    if value.shape is None or inferred.shape is None:
+        value.shape = inferred.shape if value.shape is None else value.shape
         return
     dims = [
         old if isinstance(old, int) or (not isinstance(new, int) and old.value is not None) else new
-        for old, new in zip(value.shape, found.shape, strict=True)
+        for old, new in zip(value.shape, inferred.shape, strict=True)
     ]
     value.shape = ir.Shape(dims)

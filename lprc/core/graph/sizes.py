@@ -30,9 +30,9 @@ class Sizes:
             for dim in ([None] if value.shape is None else value.shape)
         )
         self.contradiction: str | None = None
-        self._found: dict[str, ir.Value] = {}
+        self._inferred: dict[str, ir.Value] = {}
         try:
-            self._found = infer(model, one_sample=True)
+            self._inferred = infer(model, one_sample=True)
         except onnx.shape_inference.InferenceError as error:
             self.contradiction = next(iter(str(error).splitlines()), "shapes contradict")
 
@@ -40,14 +40,14 @@ class Sizes:
         """The dimensions of `value`, None for an unknown one; None if their number is unknown."""
         if value is None:
             return None
-        known = _dimensions(value)
-        if known is not None and None not in known:
-            return known
-        found = _dimensions(self._found.get(value.name or ""))
-        if found is None or (known is not None and len(known) != len(found)):
-            return known
-        own = known or [None] * len(found)
-        return [two if one is None else one for one, two in zip(own, found, strict=True)]
+        declared = _dimensions(value)
+        if declared is not None and None not in declared:
+            return declared
+        inferred = _dimensions(self._inferred.get(value.name or ""))
+        if inferred is None or (declared is not None and len(declared) != len(inferred)):
+            return declared
+        own = declared or [None] * len(inferred)
+        return [two if one is None else one for one, two in zip(own, inferred, strict=True)]
 
     def counts(self, value: ir.Value | None) -> list[int]:
         """The dimensions of `value`, 1 for each that is not known; none if their number is not."""
@@ -62,8 +62,8 @@ class Sizes:
 
     def dtype(self, value: ir.Value) -> ir.DataType | None:
         """The element type of `value`; None where it is not known or `value` is no tensor."""
-        if value.type is None and value.name in self._found:
-            return self._found[value.name].dtype
+        if value.type is None and value.name in self._inferred:
+            return self._inferred[value.name].dtype
         return value.dtype
 
     def nbytes(self, value: ir.Value) -> int:

@@ -25,16 +25,16 @@ def groups(difference: GraphDifference) -> list[Group]:
     """All differences in groups; in each section the largest group first."""
     all_groups: list[Group] = []
     all_groups += _grouped("interface", "~", difference.interface, _interface_kind, _interface_item)
-    all_groups += _grouped("removed", "-", difference.removed, _fate, lambda each: _node(each.node))
+    all_groups += _grouped("removed", "-", difference.removed, _fate, lambda gone: _node(gone.node))
     all_groups += _grouped(
         "added",
         "+",
         difference.added,
-        lambda each: (
-            quoted(each.node.operator)
-            + (f" for {_together(each.made_from)}" if each.made_from else "")
+        lambda added: (
+            quoted(added.node.operator)
+            + (f" for {_together(added.made_from)}" if added.made_from else "")
         ),
-        lambda each: _node(each.node),
+        lambda added: _node(added.node),
     )
     all_groups += _changed_groups(difference.changed)
     all_groups += _grouped("rewired", "~", difference.rewired, _wire_kind, _wire_item)
@@ -44,8 +44,10 @@ def groups(difference: GraphDifference) -> list[Group]:
         "renamed",
         "=",
         difference.renamed,
-        lambda each: f"{each.what} renamed",
-        lambda each: Item(f"{placed(each.body, each.before)} → {quoted(each.after)}"),
+        lambda renaming: f"{renaming.what} renamed",
+        lambda renaming: Item(
+            f"{placed(renaming.body, renaming.before)} → {quoted(renaming.after)}"
+        ),
     )
     return all_groups
 

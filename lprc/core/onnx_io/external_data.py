@@ -71,5 +71,5 @@ def external_files(path: Path) -> list[str]:
         proto = onnx.ModelProto.FromString(read_regular(path))
     except (DecodeError, RecursionError) as error:
         raise InvalidModelError("not an ONNX file", where=str(path), path=path) from error
-    entries = [entry for each in _external_tensors(proto.graph) for entry in each.external_data]
+    entries = [entry for tensor in _external_tensors(proto.graph) for entry in tensor.external_data]
     return sorted({entry.value for entry in entries if entry.key == "location"})

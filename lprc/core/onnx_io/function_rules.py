@@ -63,7 +63,7 @@ def check_references(proto: onnx.ModelProto, where: str) -> None:
                         where,
                     )
     for function in proto.functions:
-        declared = {*function.attribute, *(each.name for each in function.attribute_proto)}
+        declared = {*function.attribute, *(default.name for default in function.attribute_proto)}
         for body in with_subgraphs(function):
             for node in body.node:
                 for attribute in node.attribute:

@@ -31,13 +31,13 @@ def unpack(data: bytes, where: str, limit: int) -> bytes:
     limit = min(limit, unpacked_limit(len(data)))
     inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
-        found = inflater.decompress(data, limit + 1)
+        content = inflater.decompress(data, limit + 1)
     except zlib.error as error:
         raise InvalidModelError(f"not a gzip file: {error}", where=where) from error
-    if len(found) > limit:
+    if len(content) > limit:
         raise InvalidModelError(f"holds more than {limit} bytes", where=where)
     if not inflater.eof or inflater.unused_data:
         raise InvalidModelError(
             "not one whole gzip file", where=where, hint="export or copy it again"
         )
-    return found
+    return content

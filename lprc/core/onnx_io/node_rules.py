@@ -169,8 +169,8 @@ def _slice(site: Site) -> str | None:
         lengths = {n: len(site.attributes[n]) for n in names if n in site.attributes}
         axes = list(site.attributes.get("axes", ()))
     else:
-        found = {name: site.length(index) for index, name in enumerate(names, 1)}
-        lengths = {name: length for name, length in found.items() if length is not None}
+        input_lengths = {name: site.length(index) for index, name in enumerate(names, 1)}
+        lengths = {name: length for name, length in input_lengths.items() if length is not None}
         axes = []
     for name, length in lengths.items():
         if length != next(iter(lengths.values())):

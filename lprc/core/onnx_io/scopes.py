@@ -25,33 +25,33 @@ def _declared(graph: onnx.GraphProto) -> set[str]:
     }
 
 
-def _check_scope(body: Body, known: set[str], where: str) -> None:
-    """Check `body`; `known` are the names that it may use, its own inputs among them."""
-    made = []
+def _check_scope(body: Body, visible: set[str], where: str) -> None:
+    """Check `body`; `visible` are the names that it may use, its own inputs among them."""
+    body_outputs = []
     for node in body.node:
         for name in node.input:
-            if name and name not in known:
+            if name and name not in visible:
                 raise _missing(body, node, name, where)
         for inner in subgraphs(node):
-            fresh = _declared(inner) - known
-            known |= fresh
-            _check_scope(inner, known, where)
-            known -= fresh
-        fresh_outputs = [name for name in node.output if name not in known]
-        known.update(fresh_outputs)
-        made += fresh_outputs
+            fresh = _declared(inner) - visible
+            visible |= fresh
+            _check_scope(inner, visible, where)
+            visible -= fresh
+        fresh_outputs = [name for name in node.output if name not in visible]
+        visible.update(fresh_outputs)
+        body_outputs += fresh_outputs
     # The caller's scope does not see what a subgraph makes.
-    known.difference_update(made)
+    visible.difference_update(body_outputs)
 
 
 def _missing(body: Body, node: onnx.NodeProto, name: str, where: str) -> InvalidModelError:
     place = f"{where}: {node_label(node)}"
-    producers = {output: index for index, each in enumerate(body.node) for output in each.output}
+    producers = {output: index for index, other in enumerate(body.node) for output in other.output}
     if name not in producers:
         return InvalidModelError(f"nothing makes its input '{name}'", where=place)
     sorter: graphlib.TopologicalSorter[int] = graphlib.TopologicalSorter()
-    for index, each in enumerate(body.node):
-        sorter.add(index, *(producers[used] for used in each.input if used in producers))
+    for index, other in enumerate(body.node):
+        sorter.add(index, *(producers[used] for used in other.input if used in producers))
     try:
         sorter.prepare()
     except graphlib.CycleError as error:

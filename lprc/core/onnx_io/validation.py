@@ -110,11 +110,11 @@ def _check_versions(proto: onnx.ModelProto, where: str) -> None:
 def _check_operators(proto: onnx.ModelProto, where: str) -> None:
     """Refuse an unknown operator of the ONNX domain; the checker's own message names no node."""
     local = {(function.domain, function.name) for function in proto.functions}
-    known: set[tuple[str, int]] = set()
+    seen: set[tuple[str, int]] = set()
     for body, version in with_versions(proto):
         for node in body.node:
             key = (node.op_type, version)
-            if node.domain not in ONNX_DOMAINS or key in known:
+            if node.domain not in ONNX_DOMAINS or key in seen:
                 continue
             if (node.domain, node.op_type) not in local and not _exists(*key):
                 raise InvalidModelError(
@@ -122,7 +122,7 @@ def _check_operators(proto: onnx.ModelProto, where: str) -> None:
                     where=f"{where}: {node_label(node)}",
                     hint="an operator of one's own belongs to a domain of one's own",
                 )
-            known.add(key)
+            seen.add(key)
 
 
 def _exists(op_type: str, version: int) -> bool:

@@ -70,14 +70,14 @@ class PassContext:
             node: The node that is rewritten, or None for the graph as a whole.
             note: What becomes of it, for instance ``folded into conv1``.
         """
-        made = Rewrite(*_describe(node), note=note)
-        if self.rewrites_allowed is not None and not self.rewrites_allowed(made):
+        announced = Rewrite(*_describe(node), note=note)
+        if self.rewrites_allowed is not None and not self.rewrites_allowed(announced):
             return False
         if self.rewrite_limit is not None:
             if self.rewrite_limit <= 0:
                 return False
             self.rewrite_limit -= 1
-        self.rewrites.append(made)
+        self.rewrites.append(announced)
         return True
 
     def withdraw(self, node: ir.Node, reason: str) -> None:

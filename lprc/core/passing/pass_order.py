@@ -43,9 +43,9 @@ def serves_quantization(states: Iterable[State]) -> bool:
     return not (_INTEGERS | _PREPARED).isdisjoint(states)
 
 
-def reasons(found: Mapping[State, str]) -> Mapping[State, str]:
+def reasons(reason_by_state: Mapping[State, str]) -> Mapping[State, str]:
     """What a pass can't come behind and why, as a class attribute that nobody can change."""
-    return MappingProxyType(dict(found))
+    return MappingProxyType(dict(reason_by_state))
 
 
 def check_order(passes: Sequence[Pass]) -> None:

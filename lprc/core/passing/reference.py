@@ -41,6 +41,6 @@ def remember(model: ir.Model) -> None:
         model.meta[_KEY] = Reference(model_io.from_proto(model_io.to_proto(model)))
 
 
-def restore(model: ir.Model, found: Reference) -> None:
+def restore(model: ir.Model, reference: Reference) -> None:
     """Let `model`, which was read from a file, have the reference that it had before."""
-    model.meta[_KEY] = found
+    model.meta[_KEY] = reference

@@ -50,16 +50,20 @@ class QuantParams:
     high: int
 
 
-def activation_params(found: Range, scheme: Scheme) -> QuantParams:
-    """The parameters that cover `found`; a range of only zero gets the scale 1."""
+def activation_params(activation_range: Range, scheme: Scheme) -> QuantParams:
+    """The parameters that cover `activation_range`; a range of only zero gets the scale 1."""
     if scheme == "asymmetric":
-        low, high = min(found.low, 0.0), max(found.high, 0.0)
+        low, high = min(activation_range.low, 0.0), max(activation_range.high, 0.0)
         scale = _scale((high - low) / 255)
         zero = np.clip(np.rint(-low / scale), 0, 255)
         return QuantParams(_array(scale), np.array(zero, np.uint8), 0, 255)
-    if scheme == "unsigned" and found.low >= 0:
-        return QuantParams(_array(_scale(found.high / 255)), np.array(0, np.uint8), 0, 255)
-    return QuantParams(_array(_scale(found.magnitude / 127)), np.array(0, np.int8), -127, 127)
+    if scheme == "unsigned" and activation_range.low >= 0:
+        return QuantParams(
+            _array(_scale(activation_range.high / 255)), np.array(0, np.uint8), 0, 255
+        )
+    return QuantParams(
+        _array(_scale(activation_range.magnitude / 127)), np.array(0, np.int8), -127, 127
+    )
 
 
 def _array(scale: float) -> NDArray[np.float32]:
@@ -92,7 +96,7 @@ def weight_scale(
     elif axis is None:
         largest = largest.max(initial=0.0)
     else:
-        others = tuple(each for each in range(weight.ndim) if each != axis)
+        others = tuple(dimension for dimension in range(weight.ndim) if dimension != axis)
         largest = largest.max(axis=others, initial=0.0)
     steps = np.asarray(largest) / (2 ** (bits - 1) - 1)
     return floored(steps)
@@ -130,7 +134,7 @@ def expand(
         return np.take(np.repeat(wide, block, axis=axis), range(shape[axis]), axis=axis)
     if axis is None or wide.ndim == 0:
         return wide
-    return wide.reshape([-1 if each == axis else 1 for each in range(len(shape))])
+    return wide.reshape([-1 if dimension == axis else 1 for dimension in range(len(shape))])
 
 
 def fake_quantize(array: NDArray[Any], params: QuantParams) -> NDArray[np.float32]:

@@ -21,19 +21,19 @@ def is_quantized(model: ir.Model, choice: Choice, context: PassContext) -> bool:
     Raises:
         InvalidModelError: It is, and `choice` is to refuse that.
     """
-    found = ", ".join(str(form) for form in forms(model) if form.kind != WEIGHT_ONLY)
-    if not found:
+    form_names = ", ".join(str(form) for form in forms(model) if form.kind != WEIGHT_ONLY)
+    if not form_names:
         return False
     if choice == "keep":
         context.skip(None, "the model is quantised already")
         return True
-    raise refused(found)
+    raise refused(form_names)
 
 
-def refused(found: str, where: str | None = None) -> InvalidModelError:
-    """The error for a model that is quantised in the form `found`."""
+def refused(form_names: str, where: str | None = None) -> InvalidModelError:
+    """The error for a model that is quantised in the forms `form_names`."""
     return InvalidModelError(
-        f"quantised already: {found}",
+        f"quantised already: {form_names}",
         where=where,
         hint="start from the float model, or let it through as it is with --quantized keep "
         "(a pass's option: quantized=keep)",

@@ -75,9 +75,9 @@ def _inputs(node: ir.Node) -> Iterator[Quantization]:
         constant = value is not None and is_constant(value)
         role = "bias" if is_bias(node, index) else "weight" if constant else "activation"
         for root in roots(value):
-            found = qdq(root.producer())
-            if found is not None and not found.quantizes:
-                yield _of_pair(found, role)
+            pair = qdq(root.producer())
+            if pair is not None and not pair.quantizes:
+                yield _of_pair(pair, role)
         recorded = _recorded(value, role)
         if recorded is not None:
             yield recorded

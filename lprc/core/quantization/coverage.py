@@ -34,17 +34,19 @@ class Coverage:
 
 def coverage(model: ir.Model) -> dict[str, Coverage]:
     """The Convs, ConvTransposes, Gemms and MatMuls of all graphs, those on integers included."""
-    found: dict[str, list[tuple[bool, bool]]] = {}
+    flags_by_operator: dict[str, list[tuple[bool, bool]]] = {}
     for graph in editing.graphs(model):
         for node in graph:
             if editing.is_op(node, *LINEAR) and not is_constant(node.outputs[0]):
                 both = is_quantized(node)
-                found.setdefault(node.op_type, []).append((both, not both and _is_half(node)))
+                flags_by_operator.setdefault(node.op_type, []).append(
+                    (both, not both and _is_half(node))
+                )
             elif editing.is_op(node, *_STANDS_FOR):
-                found.setdefault(_STANDS_FOR[node.op_type], []).append((True, False))
+                flags_by_operator.setdefault(_STANDS_FOR[node.op_type], []).append((True, False))
     return {
-        name: Coverage(len(each), sum(both for both, _ in each), sum(half for _, half in each))
-        for name, each in sorted(found.items())
+        name: Coverage(len(flags), sum(both for both, _ in flags), sum(half for _, half in flags))
+        for name, flags in sorted(flags_by_operator.items())
     }
 
 

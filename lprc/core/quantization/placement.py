@@ -74,34 +74,36 @@ class Plan:
 
 def plan(model: ir.Model, rules: Rules) -> Plan:
     """Where Q/DQ pairs go in the main graph of `model`, whose activations have recorded ranges."""
-    found = Plan()
+    placement = Plan()
     carried: dict[ir.Node, None] = {}
     for node in model.graph:
         reason = _why_not(node, rules)
         if reason is not None:
-            found.skips.append((node, reason))
+            placement.skips.append((node, reason))
             continue
         wanted = [(node, index) for index in _quantized_inputs(node, rules)]
         if not wanted:
             continue
         missing = [node.inputs[index] for _, index in wanted if not _has_range(node, index)]
         if missing:
-            found.skips.append((node, "no range is recorded for its input"))
+            placement.skips.append((node, "no range is recorded for its input"))
             continue
         if rules.outputs and editing.is_op(node, *LINEAR):
             output = behind_activation(node)
             if _leaves(output, rules) or range_of(output) is None:
-                found.skips.append((node, "its output leaves the graph in float"))
+                placement.skips.append((node, "its output leaves the graph in float"))
                 continue
             if output.uses():
-                found.outputs.append(output)
-        found.inputs += wanted
+                placement.outputs.append(output)
+        placement.inputs += wanted
         for _, index in wanted:
             _carry(node.inputs[index], rules, carried)
-    found.carriers = [node for node in model.graph if node in carried]
-    found.inputs += [(node, index) for node in found.carriers for index, _ in carried_inputs(node)]
-    _set_ranges(found, rules)
-    return found
+    placement.carriers = [node for node in model.graph if node in carried]
+    placement.inputs += [
+        (node, index) for node in placement.carriers for index, _ in carried_inputs(node)
+    ]
+    _set_ranges(placement, rules)
+    return placement
 
 
 def carried_inputs(node: ir.Node) -> Iterator[tuple[int, ir.Value]]:
@@ -130,9 +132,9 @@ def _leaves(value: ir.Value, rules: Rules) -> bool:
             return True
         for use in current.uses():
             if is_carrier(use.node, rules):
-                found = [each for each in use.node.outputs if each not in seen]
-                seen.update(found)
-                pending += found
+                outputs = [output for output in use.node.outputs if output not in seen]
+                seen.update(outputs)
+                pending += outputs
     return False
 
 
@@ -226,33 +228,33 @@ def _carry(value: ir.Value | None, rules: Rules, carried: dict[ir.Node, None]) -
         producer = None if current is None else current.producer()
         if producer is None or producer in carried or not is_carrier(producer, rules):
             continue
-        if any(range_of(each) is None for _, each in carried_inputs(producer)):
+        if any(range_of(operand) is None for _, operand in carried_inputs(producer)):
             continue
         carried[producer] = None
-        pending += [each for _, each in carried_inputs(producer)]
+        pending += [operand for _, operand in carried_inputs(producer)]
 
 
-def _set_ranges(found: Plan, rules: Rules) -> None:
+def _set_ranges(placement: Plan, rules: Rules) -> None:
     """One range for each quantised value; all that a carrier touches share one.
 
     A group's range is that of what its readers read. What a Slice drops, for instance, does not
     count, and neither does the float reader of a value unless it shares the quantised one.
     """
-    carriers = {node for node in found.carriers if not editing.is_op(node, *rules.rescalers)}
+    carriers = {node for node in placement.carriers if not editing.is_op(node, *rules.rescalers)}
     groups = _Groups(carriers)
     wanted: dict[ir.Value, list[Range]] = {}
-    for node, index in found.inputs:
+    for node, index in placement.inputs:
         value = _value(node, index)
         own = range_of(value)
         if own is not None and node not in carriers:
             wanted.setdefault(groups.root(value), []).append(own)
-    values = dict.fromkeys(_value(node, index) for node, index in found.inputs)
-    for value in found.outputs:
+    values = dict.fromkeys(_value(node, index) for node, index in placement.inputs)
+    for value in placement.outputs:
         own = range_of(value)
         assert own is not None
         wanted.setdefault(groups.root(value), []).append(own)
         values[value] = None
-        found.shared.add(value)
+        placement.shared.add(value)
     for value in values:
         read, own = wanted.get(groups.root(value)), range_of(value)
         if read is None or own is None or not rules.share or value.producer() in carriers:
@@ -261,11 +263,11 @@ def _set_ranges(found: Plan, rules: Rules) -> None:
             continue
         together = _union([*read, own])
         if together.magnitude <= SHARE_LIMIT * _union(read).magnitude:
-            found.shared.add(value)
+            placement.shared.add(value)
             read.append(own)
     for value in values:
         if groups.root(value) in wanted:
-            found.ranges[value] = _union(wanted[groups.root(value)])
+            placement.ranges[value] = _union(wanted[groups.root(value)])
 
 
 def _is_in_front_of_activation(value: ir.Value) -> bool:

@@ -124,7 +124,7 @@ def roots(value: ir.Value | None) -> Iterator[ir.Value]:
         seen.add(current)
         producer = current.producer()
         if producer is not None and carries(producer):
-            pending += [each for _, each in carried_inputs(producer)]
+            pending += [operand for _, operand in carried_inputs(producer)]
         else:
             yield current
 

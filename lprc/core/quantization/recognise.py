@@ -60,17 +60,19 @@ def forms(model: ir.Model) -> list[Form]:
     A model whose activations have Q/DQ is `QDQ` with its weights; one where only constants have
     them is `WEIGHT_ONLY`.
     """
-    found: dict[str, list[ir.Node]] = {}
+    nodes_by_kind: dict[str, list[ir.Node]] = {}
     for node in _nodes(model):
         kind = _kind(node)
         if kind is not None:
-            found.setdefault(kind, []).append(node)
-    constants = found.pop(_OF_CONSTANT, [])
+            nodes_by_kind.setdefault(kind, []).append(node)
+    constants = nodes_by_kind.pop(_OF_CONSTANT, [])
     if constants:
-        kind = QDQ if QDQ in found else WEIGHT_ONLY
+        kind = QDQ if QDQ in nodes_by_kind else WEIGHT_ONLY
         order = {node: number for number, node in enumerate(_nodes(model))}
-        found[kind] = sorted([*found.get(kind, []), *constants], key=order.__getitem__)
-    return [Form(kind, len(nodes), nodes[0]) for kind, nodes in found.items()]
+        nodes_by_kind[kind] = sorted(
+            [*nodes_by_kind.get(kind, []), *constants], key=order.__getitem__
+        )
+    return [Form(kind, len(nodes), nodes[0]) for kind, nodes in nodes_by_kind.items()]
 
 
 _OF_CONSTANT = "Q or DQ of a constant"

@@ -72,15 +72,15 @@ def observe(
     observer = Observer(model, values)
     count = 0
     for count, inputs in enumerate(samples, 1):
-        found = observer.run(inputs)
-        for name, array in found.items():
+        activations = observer.run(inputs)
+        for name, array in activations.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise DataError(
                     "NaN or infinite values",
                     where=f"activation '{name}' at calibration sample {count}",
                     hint="remove that sample, or mend the model: a range can't be found for it",
                 )
-        yield found
+        yield activations
     if count == 0:
         raise no_samples()
 

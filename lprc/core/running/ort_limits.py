@@ -19,7 +19,7 @@ def disabled_optimizers(model: bytes | Path) -> list[str]:
     ``QDQPropagationTransformer`` makes new float16 QuantizeLinear nodes, which `rounded` is about.
     """
     graph = _without_weights(model).graph
-    if not any(each.data_type == TensorProto.FLOAT16 for each in graph.initializer):
+    if not any(weight.data_type == TensorProto.FLOAT16 for weight in graph.initializer):
         return []
     return ["NchwcTransformer", *(["QDQPropagationTransformer"] if _truncates() else [])]
 
@@ -34,7 +34,7 @@ def rounded(model: bytes | Path) -> bytes | Path:
     if not _truncates():
         return model
     graph = _without_weights(model).graph
-    half = {each.name for each in graph.initializer if each.data_type == TensorProto.FLOAT16}
+    half = {weight.name for weight in graph.initializer if weight.data_type == TensorProto.FLOAT16}
     if not any(_is_half(node, half) for node in graph.node):
         return model
     whole = onnx.ModelProto.FromString(model) if isinstance(model, bytes) else onnx.load(model)
@@ -79,10 +79,10 @@ def _truncates() -> bool:
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT16, [1])
     y = helper.make_tensor_value_info("y", TensorProto.INT8, [1])
     node = helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["y"])
-    made = helper.make_model(
+    model = helper.make_model(
         helper.make_graph([node], "rounding", [x], [y], weights),
         opset_imports=[helper.make_opsetid("", 20)],
         ir_version=9,
     )
-    session = ort.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return int(session.run(None, {"x": np.array([0.75], np.float16)})[0][0]) == 0

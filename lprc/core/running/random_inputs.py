@@ -45,12 +45,12 @@ def random_inputs(
     """
     generator = np.random.default_rng(seed)
     sizes: dict[str, int] = {}
-    made = {}
+    inputs = {}
     for value in model.graph.inputs:
         if value.name is None or value.is_initializer():
             continue
-        made[value.name] = _make(value, sizes, batch, generator)
-    return made
+        inputs[value.name] = _make(value, sizes, batch, generator)
+    return inputs
 
 
 def _make(

@@ -54,7 +54,7 @@ def _dequantized(node: ir.Node, index: int) -> Qdq | None:
 
 def _bias_scale_detail(node: ir.Node, bias: Qdq, data: Qdq, weight: Qdq) -> str | None:
     """Why the integers of a bias can't be added to the sums of products as they are."""
-    scales = [editing.constant(each.scale) for each in (bias, data, weight)]
+    scales = [editing.constant(pair.scale) for pair in (bias, data, weight)]
     if any(scale is None for scale in scales):
         return "has a scale that can't be checked: one of the three is not constant"
     own, left, right = (
@@ -80,13 +80,13 @@ def _bias_scale_detail(node: ir.Node, bias: Qdq, data: Qdq, weight: Qdq) -> str 
 
 def _dangling(model: ir.Model, pairs: str, activations: str) -> Iterator[Finding]:
     for node in nodes(model):
-        found = qdq(node)
-        if found is None:
+        pair = qdq(node)
+        if pair is None:
             continue
         details = (
-            [*_ends(found), *(_parted(found) if activations == "refused" else ())]
-            if found.quantizes
-            else [*_begins(found), *(_differences(found) if pairs == "equal" else ())]
+            [*_ends(pair), *(_parted(pair) if activations == "refused" else ())]
+            if pair.quantizes
+            else [*_begins(pair), *(_differences(pair) if pairs == "equal" else ())]
         )
         for detail in details:
             yield describe(node), f" ({detail})"

@@ -172,11 +172,11 @@ def _scale_shape(
             yield f"{shape[0]} scales, but axis {axis} has {sizes[axis]} elements"
         return
     wanted = [
-        size if size is None or each != axis else -(-size // node.block_size)
-        for each, size in enumerate(sizes)
+        size if size is None or dimension != axis else -(-size // node.block_size)
+        for dimension, size in enumerate(sizes)
     ]
     if len(shape) != len(wanted) or any(
-        size is not None and size != found for size, found in zip(wanted, shape, strict=True)
+        size is not None and size != actual for size, actual in zip(wanted, shape, strict=True)
     ):
         yield f"a scale of shape {list(shape)}, not {wanted}, for blocks of {node.block_size}"
 

@@ -164,8 +164,8 @@ def rule_from_table(table: dict[str, Any], where: str) -> Rule:
     if not isinstance(name, str) or name not in KINDS:
         raise UsageError(f"unknown rule '{name}'", where=where, hint=f"known: {', '.join(KINDS)}")
     kind = KINDS[name]
-    found = checked(kind, table, where=f"{where}: rule '{name}'", error=UsageError)
+    rule = checked(kind, table, where=f"{where}: rule '{name}'", error=UsageError)
     parameters = tuple(
-        (key, getattr(found, key)) for key in kind.model_fields if key not in RuleTable.model_fields
+        (key, getattr(rule, key)) for key in kind.model_fields if key not in RuleTable.model_fields
     )
-    return Rule(name, found.message, found.remedy, parameters)
+    return Rule(name, rule.message, rule.remedy, parameters)
