@@ -56,8 +56,8 @@ def test_a_planted_bug_is_found_within_the_checks_promised_and_cut_out(model, tm
     assert [made.node for made in found.culprit.rewrites] == ["mul137"]
     assert found.culprit.alone
     assert found.culprit.count <= 2 * math.log2(COUNT)
-    assert found.culprit.count == sum(not check.known for check in told)
-    assert len({check.graph for check in told if not check.known}) == found.culprit.count
+    assert found.culprit.count == sum(not check.repeated for check in told)
+    assert len({check.graph for check in told if not check.repeated}) == found.culprit.count
 
     assert found.reduced.nodes <= 10
     assert found.reduced.why is None

@@ -53,4 +53,4 @@ def _escaped(path: Path) -> str:
             path=path,
         )
     # Backslashes are doubled only where one follows that escapes.
-    return _SPECIAL.sub(lambda found: f"{found[1] * 2}\\{found[2]}", text).replace("$", "$$")
+    return _SPECIAL.sub(lambda match: f"{match[1] * 2}\\{match[2]}", text).replace("$", "$$")

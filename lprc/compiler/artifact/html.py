@@ -32,8 +32,8 @@ def _rows(artifact: Artifact) -> Iterator[tuple[str, str]]:
     for name, metric in manifest["metrics"].items():
         yield name, f"{metric['value']:.4f}"
     for delta in manifest["artefact"]:
-        found = delta.get("mismatch") or f"within {delta.get('max_abs', 0.0):.2g}"
-        yield f"output {delta['output']}", f"{found} of the lowered graph"
+        distance = delta.get("mismatch") or f"within {delta.get('max_abs', 0.0):.2g}"
+        yield f"output {delta['output']}", f"{distance} of the lowered graph"
     yield "pipeline", manifest["pipeline"]
     for warning in manifest["warnings"]:
         yield "warning", warning

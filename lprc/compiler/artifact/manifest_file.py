@@ -26,11 +26,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / FILE
     document = _read(path)
-    found = document.get("schema") if isinstance(document, dict) else None
-    if found != SCHEMA or not isinstance(document, dict):
-        older = isinstance(found, int) and not isinstance(found, bool) and found < SCHEMA
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA or not isinstance(document, dict):
+        older = isinstance(schema, int) and not isinstance(schema, bool) and schema < SCHEMA
         raise InvalidModelError(
-            f"not a manifest of schema {SCHEMA}" + (f" but of {found}" if older else ""),
+            f"not a manifest of schema {SCHEMA}" + (f" but of {schema}" if older else ""),
             where=str(path),
             hint="compile it again with this version of lprc" if older else None,
             path=path,
@@ -60,8 +60,8 @@ def is_artefact(folder: Path) -> bool:
     if not isinstance(document, dict) or "lprc" not in document:
         return False
     files = document.get("files")
-    known = {FILE, *files} if isinstance(files, dict) else set()
-    return known.issuperset(path.name for path in folder.iterdir())
+    expected = {FILE, *files} if isinstance(files, dict) else set()
+    return expected.issuperset(path.name for path in folder.iterdir())
 
 
 def _read(path: Path) -> Any:

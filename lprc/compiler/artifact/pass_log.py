@@ -60,8 +60,8 @@ def write_log(records: Sequence[PassRecord], folder: Path) -> None:
     lines = []
     for record in records:
         head = json.dumps({"pass": record.text, "name": record.name}, ensure_ascii=False)[:-1]
-        rewrites = _rows(_row(each, each.note) for each in record.rewrites)
-        skips = _rows(_row(each, each.reason) for each in record.skips)
+        rewrites = _rows(_row(rewrite, rewrite.note) for rewrite in record.rewrites)
+        skips = _rows(_row(skip, skip.reason) for skip in record.skips)
         lines.append(f'{head}, "rewrites": {rewrites}, "skips": {skips}}}')
     text = ",\n".join(lines)
     document = f'{{"schema": {SCHEMA}, "passes": [\n{text}\n]}}\n'

@@ -92,7 +92,7 @@ def _artefact(manifest: Mapping[str, Any], version: str) -> Component:
     from cyclonedx.model import Property
     from cyclonedx.model.component import ComponentType
 
-    found = _component(
+    component = _component(
         ComponentType.MACHINE_LEARNING_MODEL,
         _ARTEFACT,
         f"{Path(manifest['source']['name']).stem} for {manifest['target']}",
@@ -100,12 +100,12 @@ def _artefact(manifest: Mapping[str, Any], version: str) -> Component:
     )
     for name, listed in manifest["files"].items():
         kind = ComponentType.FILE
-        found.components.add(_component(kind, f"file:{name}", name, hash_=listed["sha256"]))
+        component.components.add(_component(kind, f"file:{name}", name, hash_=listed["sha256"]))
     for key in ("target", "runtime", "precision", "pipeline", "config_sha256"):
-        found.properties.add(Property(name=f"lprc:{key}", value=manifest[key]))
+        component.properties.add(Property(name=f"lprc:{key}", value=manifest[key]))
     for number, text in enumerate(manifest["warnings"]):
-        found.properties.add(Property(name=f"lprc:warning:{number}", value=text))
-    return found
+        component.properties.add(Property(name=f"lprc:warning:{number}", value=text))
+    return component
 
 
 def _component(

@@ -56,9 +56,9 @@ class Verification:
         return {
             "artefact": str(self.path),
             "ok": not self.broken,
-            "files": {each.name: each.state for each in self.files},
-            "outputs": [delta_document(each) for each in self.outputs],
-            "source_outputs": [delta_document(each) for each in self.source_outputs],
+            "files": {file.name: file.state for file in self.files},
+            "outputs": [delta_document(delta) for delta in self.outputs],
+            "source_outputs": [delta_document(delta) for delta in self.source_outputs],
         }
 
 
@@ -78,7 +78,7 @@ def check_files(folder: Path) -> Verification:
     present = {path.name for path in folder.iterdir()} - {FILE}
     checks = [FileCheck(name, _state(folder / name, listed[name])) for name in listed]
     checks += [FileCheck(name, "unlisted") for name in present - set(listed)]
-    return Verification(folder, tuple(sorted(checks, key=lambda each: each.name)))
+    return Verification(folder, tuple(sorted(checks, key=lambda check: check.name)))
 
 
 def _state(path: Path, listed: Mapping[str, Any]) -> State:
@@ -94,19 +94,19 @@ def _state(path: Path, listed: Mapping[str, Any]) -> State:
     return "ok" if same else "altered"
 
 
-def require_whole(found: Verification) -> None:
+def require_whole(verification: Verification) -> None:
     """Refuse an artefact with files that are missing, altered or not listed.
 
     Raises:
         InvalidModelError: Naming them.
     """
-    if found.broken:
-        names = ", ".join(f"'{each.name}' is {each.state}" for each in found.broken)
+    if verification.broken:
+        names = ", ".join(f"'{file.name}' is {file.state}" for file in verification.broken)
         raise InvalidModelError(
             names,
-            where=str(found.path),
+            where=str(verification.path),
             hint="compile it again, or copy it again from where it was compiled",
-            path=found.path / found.broken[0].name,
+            path=verification.path / verification.broken[0].name,
         )
 
 
@@ -132,8 +132,8 @@ def check_outputs(
     tolerance = max(find_target(manifest["target"]).tolerance, rounding(lowered))
     samples = inputs or [random_inputs(lowered, seed=manifest["build"]["seed"], batch=1)]
     runner = open_artifact(folder).runner()
-    found = [runner.run(each) for each in samples]
-    deltas = list(_worst(_outputs(Session(lowered), samples), found))
+    outputs = [runner.run(sample) for sample in samples]
+    deltas = list(_worst(_outputs(Session(lowered), samples), outputs))
     bad = [delta for delta in deltas if not delta.within(tolerance)]
     if bad:
         raise PromiseBrokenError(
@@ -144,7 +144,7 @@ def check_outputs(
         )
     if source is None:
         return deltas, []
-    return deltas, list(_worst(_outputs(Session(load(source)), samples), found))
+    return deltas, list(_worst(_outputs(Session(load(source)), samples), outputs))
 
 
 def _outputs(session: Session, samples: Iterable[Arrays]) -> Iterator[dict[str, Any]]:
@@ -152,15 +152,15 @@ def _outputs(session: Session, samples: Iterable[Arrays]) -> Iterator[dict[str, 
         yield session.run(sample)
 
 
-def _worst(wanted: Iterable[Arrays], found: Iterable[Arrays]) -> Iterator[OutputDelta]:
+def _worst(wanted: Iterable[Arrays], actual: Iterable[Arrays]) -> Iterator[OutputDelta]:
     """Each output's largest difference over the sets of inputs."""
     worst: dict[str, OutputDelta] = {}
-    for before, after in zip(wanted, found, strict=True):
+    for before, after in zip(wanted, actual, strict=True):
         for delta in compare(before, after):
-            known = worst.get(delta.name)
-            if known is None or (delta.mismatch is not None, delta.relative) > (
-                known.mismatch is not None,
-                known.relative,
+            worst_yet = worst.get(delta.name)
+            if worst_yet is None or (delta.mismatch is not None, delta.relative) > (
+                worst_yet.mismatch is not None,
+                worst_yet.relative,
             ):
                 worst[delta.name] = delta
     yield from worst.values()

@@ -59,7 +59,7 @@ class Culprit:
     @property
     def count(self) -> int:
         """How many graphs were judged."""
-        return sum(not check.known for check in self.checks)
+        return sum(not check.repeated for check in self.checks)
 
     def document(self) -> dict[str, Any]:
         """As JSON data."""

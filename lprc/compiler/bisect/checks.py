@@ -20,14 +20,14 @@ class Check:
         what: Which graph.
         graph: Its hash.
         judgement: What the condition said.
-        known: Whether the same graph had been judged already, and was not judged again.
+        repeated: Whether the same graph had been judged already, and was not judged again.
     """
 
     number: int
     what: str
     graph: str
     judgement: Judgement
-    known: bool
+    repeated: bool
 
     def document(self) -> dict[str, Any]:
         """As JSON data."""
@@ -37,13 +37,13 @@ class Check:
             "graph": self.graph,
             "verdict": self.judgement.verdict.value,
             "detail": self.judgement.detail,
-            "known": self.known,
+            "known": self.repeated,
         }
 
     def __str__(self) -> str:
         """For instance ``check 3: after pass 2 of 4: bad (y: max 0.3, …)``."""
         detail = f" ({self.judgement.detail})" if self.judgement.detail else ""
-        which = "known" if self.known else "check"
+        which = "known" if self.repeated else "check"
         return f"{which} {self.number}: {self.what}: {self.judgement.verdict.value}{detail}"
 
 
@@ -69,7 +69,7 @@ class Checks:
     @property
     def count(self) -> int:
         """How often the condition was asked."""
-        return sum(not check.known for check in self.log)
+        return sum(not check.repeated for check in self.log)
 
     def judge(self, candidate: Candidate, start: Candidate) -> Judgement:
         """The condition's judgement; errors as of `Condition.judge`."""
@@ -79,10 +79,10 @@ class Checks:
         key = (graph, self._starts[start.passes], self.condition.key(candidate))
         before = self._known.get(key)
         if before is not None:
-            self._note(Check(before.number, candidate.what, graph, before.judgement, known=True))
+            self._note(Check(before.number, candidate.what, graph, before.judgement, repeated=True))
             return before.judgement
         judgement = self.condition.judge(candidate, start)
-        check = Check(self.count + 1, candidate.what, graph, judgement, known=False)
+        check = Check(self.count + 1, candidate.what, graph, judgement, repeated=False)
         self._known[key] = check
         self._note(check)
         return judgement

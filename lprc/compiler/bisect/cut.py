@@ -20,7 +20,7 @@ def cut(model: ir.Model, keep: Collection[int], arrays: Arrays) -> ir.Model | No
     Args:
         model: The graph; it is not changed.
         keep: The nodes by their place in the main graph.
-        known: Values by name, for the types of those that have none.
+        arrays: Values by name, for the types of those that have none.
 
     Returns:
         None where an input would have no known type, or nothing would come out.

@@ -42,34 +42,34 @@ class Only:
     """Allows the rewrites that have one of some keys; for one run of one pass.
 
     Attributes:
-        made: The keys of those that it allowed, in order.
+        allowed: The keys of those that it allowed, in order.
     """
 
     def __init__(self, wanted: Collection[Key]) -> None:
-        self.made: list[Key] = []
+        self.allowed: list[Key] = []
         self._wanted = frozenset(wanted)
         self._seen: Counter[tuple[str, str]] = Counter()
 
-    def __call__(self, made: Rewrite) -> bool:
+    def __call__(self, rewrite: Rewrite) -> bool:
         """Whether to make this rewrite; refused ones count as announced."""
-        place = (made.node, made.op_type)
+        place = (rewrite.node, rewrite.op_type)
         self._seen[place] += 1
         key = (*place, self._seen[place] - 1)
         if key not in self._wanted:
             return False
-        self.made.append(key)
+        self.allowed.append(key)
         return True
 
 
 def keys_of(rewrites: Iterable[Rewrite]) -> list[Key]:
     """The key of each of a pass's rewrites, in order."""
     seen: Counter[tuple[str, str]] = Counter()
-    found = []
-    for made in rewrites:
-        place = (made.node, made.op_type)
-        found.append((*place, seen[place]))
+    keys = []
+    for rewrite in rewrites:
+        place = (rewrite.node, rewrite.op_type)
+        keys.append((*place, seen[place]))
         seen[place] += 1
-    return found
+    return keys
 
 
 class Prefixes:
@@ -130,10 +130,10 @@ class Prefixes:
         keys = keys_of(self.records[position].rewrites)
         what = f"only rewrites {_ranges(numbers)} of pass {position + 1}"
         model = self._models[position].clone()
-        allowed = Only([keys[number] for number in numbers])
-        manager = self._manager(position, rewrites_allowed={0: allowed})
+        only = Only([keys[number] for number in numbers])
+        manager = self._manager(position, rewrites_allowed={0: only})
         candidate = self._candidate(model, what, position, manager)
-        allowed_keys = frozenset(allowed.made)
+        allowed_keys = frozenset(only.allowed)
         return replace(
             candidate, numbers=tuple(n for n in sorted(numbers) if keys[n] in allowed_keys)
         )

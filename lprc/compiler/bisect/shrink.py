@@ -166,7 +166,7 @@ class _Search:
     judge: Callable[[ir.Model, ir.Model], bool] | None
     progress: Callable[[float, int], None] | None
     tried: int = 0
-    known: Arrays = field(default_factory=dict)
+    captured: Arrays = field(default_factory=dict)
     base: ir.Model = field(init=False)
 
     def __post_init__(self) -> None:
@@ -218,12 +218,12 @@ class _Search:
     def _capture(self, inside: Collection[int]) -> None:
         names = values_around(self.suspect.model, inside)
         try:
-            self.known = Capture(self.suspect.model, names).run(self.arrays)
+            self.captured = Capture(self.suspect.model, names).run(self.arrays)
         except RunError:
-            self.known = {}  # types may be known without
+            self.captured = {}  # types may be known without
 
     def _part(self, keep: Collection[int]) -> ir.Model | None:
-        return cut(self.base, frozenset(keep), self.known)
+        return cut(self.base, frozenset(keep), self.captured)
 
     def _is_wrong(self, keep: Collection[int]) -> bool:
         """Whether the passes still go wrong on those nodes; not if too many were tried."""
@@ -246,7 +246,7 @@ class _Search:
             return False
 
     def _fed(self, part: ir.Model) -> Arrays:
-        return {name: self.known[name] for name in _fed_names(part) if name in self.known}
+        return {name: self.captured[name] for name in _fed_names(part) if name in self.captured}
 
     def _samples(self, part: ir.Model) -> Sequence[Arrays]:
         """What the inputs of a part are on the calibration samples."""

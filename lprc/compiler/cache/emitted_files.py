@@ -40,9 +40,9 @@ def emit_once(emitter: Emitter, place: str, job: EmitJob, store: Store | None) -
         return emitter(job)
     before = _files(job.folder)
     key = _key(place, job, before, store)
-    known = store.read("emitted", key)
-    if known is not None:
-        restored = _restore(known, job.folder)
+    entry = store.read("emitted", key)
+    if entry is not None:
+        restored = _restore(entry, job.folder)
         if restored is not None:
             return restored
         store.refuse("emitted", key, "its files are not what such entries hold")
@@ -69,12 +69,12 @@ def _key(place: str, job: EmitJob, before: Mapping[str, str], store: Store) -> s
 def _keep(
     store: Store, key: str, emitted: Emitted, folder: Path, before: Mapping[str, str]
 ) -> None:
-    made = [name for name, found in _files(folder).items() if before.get(name) != found]
+    written = [name for name, digest in _files(folder).items() if before.get(name) != digest]
     if any(path.is_dir() for path in folder.iterdir()):
         return
-    if sum((folder / name).stat().st_size for name in made) > store.limit // _LARGEST:
+    if sum((folder / name).stat().st_size for name in written) > store.limit // _LARGEST:
         return
-    parts = {name: (folder / name).read_bytes() for name in made}
+    parts = {name: (folder / name).read_bytes() for name in written}
     for number, arrays in enumerate(emitted.inputs):
         if any(array.dtype == object for array in arrays.values()):
             return  # strings would have to be pickled

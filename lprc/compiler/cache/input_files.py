@@ -79,15 +79,15 @@ def weight_files(model: Path, store: Store | None) -> list[str]:
         InvalidModelError: Not an ONNX file.
     """
     key = sha256(model)
-    known = store.read("weights", key) if store is not None else None
-    if known is not None:
-        return [str(place) for place in known.header["files"]]
+    entry = store.read("weights", key) if store is not None else None
+    if entry is not None:
+        return [str(place) for place in entry.header["files"]]
     from lprc.core.onnx_io.external_data import external_files  # imports onnx
 
-    found = external_files(model)
+    files = external_files(model)
     if store is not None:
-        store.write("weights", key, {"files": found})
-    return found
+        store.write("weights", key, {"files": files})
+    return files
 
 
 def _labelled(folder: Path) -> tuple[Path, ...]:

@@ -51,9 +51,9 @@ def freeze(model: ir.Model, *, limit: int) -> Snapshot | None:
         kept = {name: ids.tolist() for name, ids in sorted(before.kept.items())}
     table, payload = join(parts)
     header = {"parts": table, "kept": kept}
-    found = hashlib.sha256(json.dumps(header).encode())
-    found.update(payload)
-    return Snapshot(found.hexdigest(), header, payload)
+    digest = hashlib.sha256(json.dumps(header).encode())
+    digest.update(payload)
+    return Snapshot(digest.hexdigest(), header, payload)
 
 
 class UnreadableEntryError(LprcError):

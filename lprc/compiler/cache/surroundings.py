@@ -44,7 +44,7 @@ def surroundings(store: Store | None, *, sdks: bool) -> dict[str, Any]:
         store: Remembers the digest of lprc's sources; may be None.
         sdks: Whether results depend on SDKs and the GPU too.
     """
-    found: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "schema": SCHEMA,
         "lprc": sources_digest(store),
         "libraries": versions(LIBRARIES),
@@ -52,8 +52,8 @@ def surroundings(store: Store | None, *, sdks: bool) -> dict[str, Any]:
         "plugins": plugins(),
     }
     if sdks:
-        found |= {"sdks": versions(_sdks()), "gpus": gpus(), "cores": os.cpu_count()}
-    return found
+        facts |= {"sdks": versions(_sdks()), "gpus": gpus(), "cores": os.cpu_count()}
+    return facts
 
 
 def _sdks() -> list[str]:
@@ -68,17 +68,17 @@ def sources_digest(store: Store | None) -> str:
     files = sorted(_sources(root))
     status = [(name, _signature(path)) for name, path in files]
     key = document_sha256([str(root), status])
-    known = store.read("sources", key) if store is not None else None
-    if known is not None:
-        return str(known.header["digest"])
-    found = hashlib.sha256()
+    entry = store.read("sources", key) if store is not None else None
+    if entry is not None:
+        return str(entry.header["digest"])
+    digest = hashlib.sha256()
     for name, path in files:
         data = path.read_bytes()
-        found.update(f"{name} {len(data)}\n".encode())
-        found.update(data)
+        digest.update(f"{name} {len(data)}\n".encode())
+        digest.update(data)
     if store is not None:
-        store.write("sources", key, {"digest": found.hexdigest()})
-    return found.hexdigest()
+        store.write("sources", key, {"digest": digest.hexdigest()})
+    return digest.hexdigest()
 
 
 def plugins() -> list[list[Any]]:
@@ -88,12 +88,12 @@ def plugins() -> list[list[Any]]:
     """
     groups = ("lprc.passes", "lprc.targets", "lprc.runtimes")
     points = [point for group in groups for point in entry_points(group=group)]
-    found = []
+    rows = []
     for point in points:
         top = point.module.partition(".")[0]
         said = (point.dist.name, point.dist.version) if point.dist is not None else ("", "")
-        found.append([point.group, point.name, point.value, *said, _module_status(top)])
-    return sorted(found, key=str)
+        rows.append([point.group, point.name, point.value, *said, _module_status(top)])
+    return sorted(rows, key=str)
 
 
 def _module_status(name: str) -> list[Any]:

@@ -95,9 +95,9 @@ class ImageSamples(Sequence[Sample]):
 
 def _check_size(value: ir.Value, config: PlateConfig, where: str) -> None:
     wanted = (3, config.height, config.width)
-    found = [editing.dimension(value, axis) for axis in (1, 2, 3)]
+    sizes = [editing.dimension(value, axis) for axis in (1, 2, 3)]
     if editing.rank(value) != 4 or any(
-        has is not None and has != want for has, want in zip(found, wanted, strict=True)
+        has is not None and has != want for has, want in zip(sizes, wanted, strict=True)
     ):
         raise DataError(
             f"input '{value.name}' does not take images of {list(wanted)}",

@@ -72,7 +72,7 @@ def _compare(job: EmitJob, runner: Runner, inputs: Sequence[Arrays]) -> list[Out
     """
     reference = Session(job.model)
     pairs: list[tuple[Arrays, Arrays]] = [
-        (reference.run(each), runner.run(each)) for each in inputs
+        (reference.run(sample), runner.run(sample)) for sample in inputs
     ]
     deltas = _over_all([compare(lowered, artefact) for lowered, artefact in pairs])
     bad = [delta for delta in deltas if not delta.within(job.tolerance)]

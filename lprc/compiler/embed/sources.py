@@ -117,7 +117,7 @@ static const {given.symbol}_file files[{given.symbol.upper()}_FILE_COUNT] = {{
 {_lookup(given, "files[i]")}"""
 
 
-def _lookup(given: Embedding, found: str) -> str:
+def _lookup(given: Embedding, file_expression: str) -> str:
     name, upper = given.symbol, given.symbol.upper()
     return f"""\
 {name}_file {name}_get(const char *file_name)
@@ -126,7 +126,7 @@ def _lookup(given: Embedding, found: str) -> str:
     size_t i;
     for (i = 0; i < {upper}_FILE_COUNT; ++i)
         if (strcmp(files[i].name, file_name) == 0)
-            return {found};
+            return {file_expression};
     return none;
 }}
 """

@@ -38,15 +38,15 @@ def exclusions(pipeline: str | None, nodes: tuple[str, ...]) -> tuple[Exclusion,
         pipeline: Text; None for any pipeline.
         nodes: Names of source nodes.
     """
-    found = []
+    offered = []
     for item in _passes(pipeline):
         excluded: Any = getattr(item, EXCLUDE, None)
         if not nodes or not isinstance(excluded, tuple):
             continue
         text = pass_text(excluding(item, nodes))
         (help_text,) = (info.help for info in option_infos(type(item)) if info.name == EXCLUDE)
-        found.append(Exclusion(item.name, text, help_text, set(nodes) <= set(excluded)))
-    return tuple(found)
+        offered.append(Exclusion(item.name, text, help_text, set(nodes) <= set(excluded)))
+    return tuple(offered)
 
 
 def _passes(pipeline: str | None) -> Iterable[Pass]:

@@ -86,7 +86,7 @@ class Explanation:
             "layers": [asdict(layer) for layer in self.layers],
             "events": None if self.events is None else [event.document() for event in self.events],
             "engine": list(self.engine),
-            "exclusions": [asdict(each) for each in self.exclusions],
+            "exclusions": [asdict(exclusion) for exclusion in self.exclusions],
             "problem": self.problem,
         }
 
@@ -106,19 +106,19 @@ def explain(path: Path, name: str) -> Explanation:
     layers = engine_layers(folder) if manifest is not None else []
     events = read_log(folder) if manifest is not None else None
     nodes = [node for graph in editing.graphs(model) for node in graph]
-    match, found = find_name(name, model, nodes, layers, events or [], str(path))
-    names = {node.name or "" for node in found}
-    sources = {origin for node in found for origin in origins(node)}
+    match, matched = find_name(name, model, nodes, layers, events or [], str(path))
+    names = {node.name or "" for node in matched}
+    sources = {origin for node in matched for origin in origins(node)}
     if match in ("vanished node", "source node"):
         sources.add(name)
     report = (manifest or {}).get("emitter")
     concerning = None if events is None else tuple(_concerning(events, names, sources))
-    options, problem = _exclusions(manifest, _to_exclude(name, match, found))
+    options, problem = _exclusions(manifest, _to_exclude(name, match, matched))
     return Explanation(
         name=name,
         match=match,
-        nodes=tuple(_facts(node, _why_float(node, manifest, concerning)) for node in found),
-        layers=tuple(each for each in layers if each.name == name or names & set(each.nodes)),
+        nodes=tuple(_facts(node, _why_float(node, manifest, concerning)) for node in matched),
+        layers=tuple(layer for layer in layers if layer.name == name or names & set(layer.nodes)),
         events=concerning,
         engine=tuple(_reported(report, names)),
         exclusions=options,
@@ -207,13 +207,13 @@ def _reported(report: Any, names: set[str]) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-def _to_exclude(name: str, match: Match, found: Iterable[ir.Node]) -> tuple[str, ...]:
+def _to_exclude(name: str, match: Match, matched: Iterable[ir.Node]) -> tuple[str, ...]:
     """The names of source nodes that passes know it by.
 
     Passes decide by operators that multiply: of a value, or a node that does not, those that read
     it are to be named.
     """
-    nodes = list(found)
+    nodes = list(matched)
     computing = [node for node in nodes if editing.is_op(node, *LINEAR)]
     if match == "vanished node" or (match == "source node" and computing):
         return (name,)

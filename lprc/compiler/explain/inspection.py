@@ -107,9 +107,9 @@ class Inspection:
             "statistics": asdict(self.statistics),
             "quantisation": {
                 "forms": self.quantized,
-                "operators": {name: asdict(each) for name, each in self.coverage.items()},
+                "operators": {name: asdict(coverage) for name, coverage in self.coverage.items()},
             },
-            "targets": [_legality_document(each) for each in self.legality],
+            "targets": [_legality_document(verdict) for verdict in self.legality],
             "layers": [asdict(row) for row in self.layers],
         }
 
@@ -147,7 +147,7 @@ def inspect_model(path: Path) -> Inspection:
         artefact=manifest,
         producer=f"{model.producer_name or ''} {model.producer_version or ''}".strip(),
         ir_version=model.ir_version,
-        opsets={domain or "ai.onnx": found for domain, found in sorted(_opsets(model).items())},
+        opsets={domain or "ai.onnx": version for domain, version in sorted(_opsets(model).items())},
         inputs=_ports([value for value in graph.inputs if not value.is_initializer()]),
         outputs=_ports(graph.outputs),
         operators=_operators(model),
@@ -184,20 +184,23 @@ def model_file(path: Path) -> tuple[Path, dict[str, Any] | None]:
 
 def legality(model: ir.Model) -> list[Legality]:
     """What each target says of `model` as it is, by the targets' names."""
-    found: list[Legality] = []
-    known: dict[str, list[Violation]] = {}  # targets of a family share most of their rules
+    verdicts: list[Legality] = []
+    # Targets of a family share most of their rules.
+    violations_by_rule: dict[str, list[Violation]] = {}
     for name in target_names():
         try:
             rules = target(name).rules
         except UsageError as error:  # somebody else's target must not hide the others
-            found.append(Legality(name, problem=str(error)))
+            verdicts.append(Legality(name, problem=str(error)))
         else:
             for rule in rules:
-                if repr(rule) not in known:
-                    known[repr(rule)] = check(model, [rule])
-            violations = (each for rule in rules for each in known[repr(rule)])
-            found.append(Legality(name, tuple(violations)))
-    return found
+                if repr(rule) not in violations_by_rule:
+                    violations_by_rule[repr(rule)] = check(model, [rule])
+            violations = (
+                violation for rule in rules for violation in violations_by_rule[repr(rule)]
+            )
+            verdicts.append(Legality(name, tuple(violations)))
+    return verdicts
 
 
 def _opsets(model: ir.Model) -> dict[str, int]:

@@ -41,13 +41,13 @@ def find_name(
     Raises:
         UsageError: Nothing has that name.
     """
-    found = [node for node in nodes if node.name == name]
-    if found:
-        return "node", found
-    found = [node for node in nodes if name in origins(node)]
-    if found:
+    matched = [node for node in nodes if node.name == name]
+    if matched:
+        return "node", matched
+    matched = [node for node in nodes if name in origins(node)]
+    if matched:
         # The Q/DQ that were put around it say nothing that it does not say itself.
-        return "source node", [node for node in found if qdq(node) is None] or found
+        return "source node", [node for node in matched if qdq(node) is None] or matched
     value = next((value for value in _values(model, nodes) if value.name == name), None)
     if value is not None:
         producer = value.producer()

@@ -189,23 +189,23 @@ def config_for(
     Raises:
         DataError: None fits.
     """
-    candidates = [PlateConfig.named(each) for each in BUILTIN]
+    candidates = [PlateConfig.named(name) for name in BUILTIN]
     sized = [
-        each
-        for each in candidates
-        if shape[2] in (None, each.height) and shape[3] in (None, each.width)
+        config
+        for config in candidates
+        if shape[2] in (None, config.height) and shape[3] in (None, config.width)
     ]
     if sized:
         probe = sized[0]
         _check_size(shape, probe, where)
         image = np.zeros((shape[0] or 1, 3, probe.height, probe.width), np.float32)
         logits = run(image)
-        for each in sized:
-            if logits.ndim == 3 and logits.shape[1] == each.num_classes:
-                return each
-    known = ", ".join(f"{each.name} ({each.num_classes})" for each in candidates)
+        for config in sized:
+            if logits.ndim == 3 and logits.shape[1] == config.num_classes:
+                return config
+    alternatives = ", ".join(f"{config.name} ({config.num_classes})" for config in candidates)
     raise DataError(
         "no built-in alphabet has its input size and number of classes",
         where=where,
-        hint=f"--plates FILE.toml names one; built in: {known} classes",
+        hint=f"--plates FILE.toml names one; built in: {alternatives} classes",
     )

@@ -79,7 +79,7 @@ def bench(
         RunError: A model that fails on the inputs that were made up.
     """
     opened = [open_artifact(name) for name in artefacts]
-    runs = [_bound(each, batch, threads, seed) for each in opened]
+    runs = [_bound(artefact, batch, threads, seed) for artefact in opened]
     for run in runs:
         _times(run, warmup)
     blocks = -(-rounds // BLOCK)
@@ -93,8 +93,8 @@ def bench(
             progress(index + 1, blocks)
     milliseconds = [np.array(taken) * 1e3 for taken in seconds]
     return [
-        _row(str(name), each, taken, milliseconds[0])
-        for name, each, taken in zip(artefacts, opened, milliseconds, strict=True)
+        _row(str(name), artefact, taken, milliseconds[0])
+        for name, artefact, taken in zip(artefacts, opened, milliseconds, strict=True)
     ]
 
 
@@ -111,18 +111,18 @@ def _bound(artefact: Artifact, batch: int, threads: int | None, seed: int) -> Ca
 
 def _inputs(runner: Runner, batch: int, seed: int, where: str) -> dict[str, Any]:
     generator = np.random.default_rng(seed)
-    made = {}
+    inputs = {}
     for name, shape in runner.inputs.items():
-        known = [batch if axis == 0 and dim is None else dim for axis, dim in enumerate(shape)]
-        if None in known:
+        dimensions = [batch if axis == 0 and dim is None else dim for axis, dim in enumerate(shape)]
+        if None in dimensions:
             raise DataError(
                 f"input '{name}' has symbolic dimensions besides its batch",
                 where=where,
                 hint="fix them in the model before measuring",
             )
-        sizes = [int(dim or 0) for dim in known]
-        made[name] = _values(generator, sizes, runner.dtypes[name], f"{where}: input '{name}'")
-    return made
+        sizes = [int(dim or 0) for dim in dimensions]
+        inputs[name] = _values(generator, sizes, runner.dtypes[name], f"{where}: input '{name}'")
+    return inputs
 
 
 def _values(

@@ -135,14 +135,14 @@ class SignalToNoise:
     signal: float = 0.0
     noise: float = 0.0
 
-    def add(self, expected: Outputs, found: Outputs) -> None:
+    def add(self, expected: Outputs, outputs: Outputs) -> None:
         """Take in one sample's outputs; those that are not floats do not count."""
         for name, array in expected.items():
             if array.dtype.kind != "f":
                 continue
             wide = array.astype(np.float64)
             self.signal += float(np.square(wide).sum())
-            self.noise += float(np.square(found[name].astype(np.float64) - wide).sum())
+            self.noise += float(np.square(outputs[name].astype(np.float64) - wide).sum())
 
     @property
     def decibels(self) -> float:

@@ -104,16 +104,16 @@ class PassCosts:
         yield PassCost(SOURCE, "source", changed=False, **source)
         statistics = source["statistics"]
         for record in records:
-            found = self._measured(record.position)
+            costs = self._measured(record.position)
             # What changed nothing has what was there before; it was not measured again.
-            statistics = found["statistics"] = found["statistics"] or statistics
+            statistics = costs["statistics"] = costs["statistics"] or statistics
             if self.settings.timing:
                 timing = self.timing.passes[record.position]
-                found |= {"seconds": timing.seconds, "peak_bytes": timing.peak_bytes}
+                costs |= {"seconds": timing.seconds, "peak_bytes": timing.peak_bytes}
             if verify is not None:
-                found["error"] = verify.worst(record.position)
-                found["error_to_source"] = verify.worst(record.position, since_source=True)
-            yield PassCost(record.position, record.text, record.changed, record.remembered, **found)
+                costs["error"] = verify.worst(record.position)
+                costs["error_to_source"] = verify.worst(record.position, since_source=True)
+            yield PassCost(record.position, record.text, record.changed, record.remembered, **costs)
 
     def _measured(self, position: int) -> dict[str, Any]:
         measures = self.measures

@@ -91,10 +91,10 @@ class PassMeasures(Instrument):
         save(model, path)
         try:
             if self._what.data is not None:
-                found = evaluate(
+                evaluation = evaluate(
                     path, self._what.data, config=self._what.config, threads=self._what.threads
                 )
-                self.accuracy[position] = found.accuracy
+                self.accuracy[position] = evaluation.accuracy
             if self._what.latency:
                 bench([path], threads=self._what.threads, rounds=1, warmup=0)
         except (InvalidModelError, RunError) as error:

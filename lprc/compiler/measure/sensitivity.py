@@ -179,7 +179,7 @@ def search(
     trials: list[Trial] = []
 
     def good(excluded: Sequence[str]) -> bool:
-        trial = next((each for each in trials if each.excluded == tuple(excluded)), None)
+        trial = next((earlier for earlier in trials if earlier.excluded == tuple(excluded)), None)
         if trial is None:
             trial = Trial(tuple(excluded), judge.score(graph.session(excluded)))
             trials.append(trial)

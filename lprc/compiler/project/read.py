@@ -62,11 +62,11 @@ def parse(text: str, where: str) -> File:
     from lprc.core.files.checked import first_problem
 
     try:
-        found = File.model_validate(table)
+        file = File.model_validate(table)
     except ValidationError as error:
         raise _complaint(first_problem(error, File), text, where) from error
-    _refuse_unknown_models(found, text, where)
-    return found
+    _refuse_unknown_models(file, text, where)
+    return file
 
 
 def _complaint(problem: Problem, text: str, where: str) -> UsageError:

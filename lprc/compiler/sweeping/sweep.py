@@ -213,9 +213,9 @@ def _measured(
 ) -> list[SweepRow]:
     """The rows with accuracy, agreement and latency, as far as asked for."""
     places = [folder / folder_name(row.value) for row in rows if row.error is None]
-    found: list[dict[str, Any]] = [{} for _ in places]
+    measurements: list[dict[str, Any]] = [{} for _ in places]
     if measures.data is not None:
-        for place, values in zip(places, found, strict=True):
+        for place, values in zip(places, measurements, strict=True):
             read = evaluate(
                 place,
                 measures.data,
@@ -226,20 +226,20 @@ def _measured(
             values["accuracy"] = read.accuracy
             steps.done()
     if len(held_out):
-        _agree(places, found, held_out, measures.threads, steps.inner())
+        _agree(places, measurements, held_out, measures.threads, steps.inner())
         steps.done()
     if measures.latency:
         timed = bench(places, threads=measures.threads, progress=steps.inner())
-        for values, latency in zip(found, timed, strict=True):
+        for values, latency in zip(measurements, timed, strict=True):
             values["median_ms"] = latency.median_ms
             values["latency_ratio"] = latency.ratio_to_first
-    remaining = iter(found)
+    remaining = iter(measurements)
     return [replace(row, **next(remaining)) if row.error is None else row for row in rows]
 
 
 def _agree(
     places: list[Path],
-    found: list[dict[str, Any]],
+    measurements: list[dict[str, Any]],
     samples: Sequence[Arrays],
     threads: int | None,
     report: Report | None,
@@ -256,7 +256,7 @@ def _agree(
             ratio.add(expected, outputs)
         if report is not None:
             report(index + 1, len(samples))
-    for values, shares, ratio in zip(found, agreements, noise, strict=True):
+    for values, shares, ratio in zip(measurements, agreements, noise, strict=True):
         values["agreement"] = float(np.mean(shares)) if shares else 1.0
         values["snr_db"] = ratio.decibels
 

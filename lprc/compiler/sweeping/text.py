@@ -86,17 +86,17 @@ def _inserted(whole: Pipeline, piece: Pipeline) -> Pipeline:
 
 def _passes(text: str) -> list[str]:
     """The texts of the single passes: cut at commas that are outside of braces and quotes."""
-    depth, quoted, found = 0, False, [""]
+    depth, quoted, passes = 0, False, [""]
     for index, sign in enumerate(text):
         if sign == '"' and (index == 0 or text[index - 1] != "\\"):
             quoted = not quoted
         elif not quoted:
             depth += {"{": 1, "}": -1}.get(sign, 0)
         if sign == "," and depth == 0 and not quoted:
-            found.append("")
+            passes.append("")
         else:
-            found[-1] += sign
-    return found
+            passes[-1] += sign
+    return passes
 
 
 def _option(text: str) -> str:

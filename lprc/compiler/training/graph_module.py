@@ -12,7 +12,7 @@ import torch
 
 from lprc.compiler.training.operators.call import Call
 from lprc.compiler.training.operators.table import OPERATORS
-from lprc.compiler.training.weights import Weight, known, set_array, weights_of
+from lprc.compiler.training.weights import Weight, constant_array, set_array, weights_of
 from lprc.core.errors import UsageError
 from lprc.core.graph import editing
 from lprc.core.graph.provenance import describe
@@ -170,7 +170,7 @@ class GraphModule(torch.nn.Module):
     def _find_constants(self) -> Tensors:
         constants: Tensors = {}
         for value in {each for node in self._live_nodes() for each in node.inputs}:
-            array = known(value)
+            array = constant_array(value)
             if value is not None and array is not None and value.name not in self._keys:
                 constants[str(value.name)] = torch.from_numpy(np.array(array))
         return constants

@@ -38,7 +38,7 @@ class Objective:
         """The loss.
 
         Args:
-            found: The student's outputs and hints.
+            given: The student's outputs and hints.
             wanted: The teacher's; None without distillation.
             labels: The texts on the plates; None without labels.
 

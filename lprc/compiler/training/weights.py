@@ -93,7 +93,7 @@ class Weight:
         set_array(self.value, np.ascontiguousarray(array))
 
 
-def known(value: ir.Value | None) -> NDArray[Any] | None:
+def constant_array(value: ir.Value | None) -> NDArray[Any] | None:
     """A constant's array; a graph input's default counts, as training changes defaults."""
     if value is not None and value.is_graph_input() and value.const_value is not None:
         return value.const_value.numpy()
@@ -135,7 +135,7 @@ def _weight(node: ir.Node, value: ir.Value) -> Weight | None:
     if editing.is_op(producer, "DequantizeLinear"):
         assert producer is not None
         return _stored_as_integers(producer, value)
-    array = known(value)
+    array = constant_array(value)
     if array is None or array.dtype.kind != "f" or (node.op_type == "Add" and array.size == 1):
         return None
     if array.dtype != np.float32:
@@ -149,12 +149,12 @@ def _weight(node: ir.Node, value: ir.Value) -> Weight | None:
 
 def _stored_as_integers(node: ir.Node, output: ir.Value) -> Weight | None:
     stored, scale, zero_point = (editing.input_at(node, index) for index in range(3))
-    array, scales = known(stored), known(scale)
+    array, scales = constant_array(stored), constant_array(scale)
     if array is None or scales is None or stored is None or array.dtype.itemsize not in (1, 4):
         return None
     if scales.dtype != np.float32 or editing.attribute(node, "block_size", 0):
         return None
-    points = known(zero_point)
+    points = constant_array(zero_point)
     axis = int(editing.attribute(node, "axis", 1))
     form = Quantised(
         torch.from_numpy(np.array(scales)),
