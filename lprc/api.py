@@ -230,7 +230,7 @@ def bench(
 ) -> list[_bench.BenchRow]:
     """Latencies of artefacts or model files, measured in turn; errors as of ``lprc bench``."""
     return _bench.bench(
-        [_name(each) for each in artefacts],
+        [_name(artefact) for artefact in artefacts],
         batch=batch,
         threads=threads,
         rounds=rounds,

@@ -118,20 +118,20 @@ def command(
     )
     silent = quiet or as_json
     with reporter("bisecting", quiet=silent or verbose) as progress:
-        found = bisect_file(
+        outcome = bisect_file(
             model,
             text or "",
             question,
             calibration=samples or (),
             out=out,
-            listener=(lambda made: console.note(str(made))) if verbose else None,
+            listener=(lambda done: console.note(str(done))) if verbose else None,
             progress=progress,
         )
     if as_json:
-        folder = None if found.folder is None else str(found.folder)
-        console.print_json({"model": str(model), "output": folder, **found.document()})
+        folder = None if outcome.folder is None else str(outcome.folder)
+        console.print_json({"model": str(model), "output": folder, **outcome.document()})
     elif not quiet:
-        say(_text(found))
+        say(_text(outcome))
 
 
 def _replay(
@@ -155,29 +155,30 @@ def _replay(
         say(f"good: {replayed.detail}")
 
 
-def _text(found: Found) -> str:
-    culprit = found.culprit
+def _text(outcome: Found) -> str:
+    culprit = outcome.culprit
     lines = [
-        f"pass {record.position + 1} of {found.passes}: {record.text}" for record in culprit.records
+        f"pass {record.position + 1} of {outcome.passes}: {record.text}"
+        for record in culprit.records
     ]
     if len(culprit.records) > 1:
         lines.append("one of these: the graphs between them can't be judged")
-    for number, made in zip(culprit.numbers, culprit.rewrites, strict=True):
-        where = f"{made.node} ({made.op_type})" if made.node else "the graph as a whole"
-        came_from = [origin for origin in made.origins if origin != made.node]
+    for number, rewrite in zip(culprit.numbers, culprit.rewrites, strict=True):
+        where = f"{rewrite.node} ({rewrite.op_type})" if rewrite.node else "the graph as a whole"
+        came_from = [origin for origin in rewrite.origins if origin != rewrite.node]
         behind = f", from {', '.join(came_from)}" if came_from else ""
         total = len(culprit.records[0].rewrites)
-        lines.append(f"rewrite {number + 1} of {total}: {where}{behind}: {made.note}")
+        lines.append(f"rewrite {number + 1} of {total}: {where}{behind}: {rewrite.note}")
     if len(culprit.numbers) > 1:
         lines.append("all of these together, and none of them can be left out")
     lines += [f"bad: {culprit.detail}", f"{culprit.count} checks"]
-    if found.reduced is not None:
-        size = f"{found.reduced.nodes} of {found.reduced.of} nodes"
-        why = f" (not cut: {found.reduced.why})" if found.reduced.why else ""
-        lines.append(f"reproducer: {found.folder}, {size}{why}")
+    if outcome.reduced is not None:
+        size = f"{outcome.reduced.nodes} of {outcome.reduced.of} nodes"
+        why = f" (not cut: {outcome.reduced.why})" if outcome.reduced.why else ""
+        lines.append(f"reproducer: {outcome.folder}, {size}{why}")
         lines.append(
-            f"replay: lprc bisect --replay {found.folder}"
-            if found.replays
+            f"replay: lprc bisect --replay {outcome.folder}"
+            if outcome.replays
             else "it does not fail again when it is replayed"
         )
     return "\n".join(lines)

@@ -65,9 +65,9 @@ def command(
 
         runner = Runner(opened.root, states, around)
         show = not quiet and not as_json
-        for each in runner.run(stale, jobs):
-            done[each.build.name] = each
-            _say(each, show=show)
+        for finished in runner.run(stale, jobs):
+            done[finished.build.name] = finished
+            _say(finished, show=show)
     if store is not None:
         store.close()
     if as_json:
@@ -126,15 +126,15 @@ def _print_document(chosen: Sequence[Build], done: dict[str, Done]) -> None:
             "output": str(build.out),
             "status": "fresh",
         }
-        made = done.get(build.name)
-        if made is not None:
+        finished = done.get(build.name)
+        if finished is not None:
             row |= {
-                "status": "failed" if made.exit_code else "built",
-                "why": made.why,
-                "exit_code": made.exit_code,
-                "cached": bool(made.document.get("cached")),
-                "accuracy": made.accuracy,
-                "seconds": made.seconds,
+                "status": "failed" if finished.exit_code else "built",
+                "why": finished.why,
+                "exit_code": finished.exit_code,
+                "cached": bool(finished.document.get("cached")),
+                "accuracy": finished.accuracy,
+                "seconds": finished.seconds,
             }
         rows.append(row)
     console.print_json({"builds": rows})

@@ -41,7 +41,7 @@ def command(
     removed, left = clean(opened.root, states, places)
     if as_json:
         console.print_json(
-            {"removed": [str(each) for each in removed], "left": [str(each) for each in left]}
+            {"removed": [str(path) for path in removed], "left": [str(path) for path in left]}
         )
         return
     for path in left:

@@ -34,7 +34,7 @@ def measured(
     plates: str | None,
     threads: int | None,
     quiet: bool,
-    known: Evaluation | None = None,
+    evaluated: Evaluation | None = None,
 ) -> list[Measured]:
     """Measure each artefact in the runtime of the last, so that ratios compare like with like.
 
@@ -44,18 +44,22 @@ def measured(
     opened = [open_artifact(path) for path in artefacts]
     backend = opened[-1].backend
     names = [
-        str(each.path) if each.manifest is not None else f"{each.path}@{backend}" for each in opened
+        str(artefact.path) if artefact.manifest is not None else f"{artefact.path}@{backend}"
+        for artefact in opened
     ]
     if data is not None or latency:
         runnable = [name for name in names if _runs(name)]
-        opened = [each for each, name in zip(opened, names, strict=True) if name in runnable]
+        opened = [
+            artefact for artefact, name in zip(opened, names, strict=True) if name in runnable
+        ]
         names = runnable
     config = PlateConfig.named(plates) if plates else None
     evaluations: list[Evaluation | None] = [None] * len(names)
     if data is not None:
         for index, name in enumerate(names):
-            if known is not None and name == known.artefact:  # measured already, for the manifest
-                evaluations[index] = known
+            # One was measured already, for the manifest.
+            if evaluated is not None and name == evaluated.artefact:
+                evaluations[index] = evaluated
                 continue
             with reporter(f"evaluating {Path(name).name}", quiet=quiet) as progress:
                 evaluations[index] = evaluate(
@@ -66,8 +70,8 @@ def measured(
         with reporter("measuring", quiet=quiet) as progress:
             latencies = list(bench(names, threads=threads, progress=progress))
     return [
-        Measured(str(each.path), each.size_bytes, evaluation, row)
-        for each, evaluation, row in zip(opened, evaluations, latencies, strict=True)
+        Measured(str(artefact.path), artefact.size_bytes, evaluation, row)
+        for artefact, evaluation, row in zip(opened, evaluations, latencies, strict=True)
     ]
 
 

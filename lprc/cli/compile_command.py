@@ -146,9 +146,9 @@ def command(
     check_depfile(depfile, depfile_target)
     check_report(report, out, calib, sensitivity=report_sensitivity)
     cache = CompileCache(context, depfile, depfile_target, off=no_cache)
-    known = None if verbose else cache.restore()
-    if known is not None:
-        _print_known(known, as_json=as_json, quiet=quiet)
+    restored = None if verbose else cache.restore()
+    if restored is not None:
+        _print_restored(restored, as_json=as_json, quiet=quiet)
         return
 
     from lprc.cli.compare_table import compare_document, measured
@@ -215,7 +215,7 @@ def command(
         plates=plates,
         threads=threads,
         quiet=silent,
-        known=compiled.evaluation,
+        evaluated=compiled.evaluation,
     )
     document = _document(compiled, rows, records_document, compare_document)
     document |= {"inputs": cache.input_names(), "cached": False}
@@ -281,9 +281,9 @@ def _document(compiled: Compiled, rows: Any, records: Any, comparison: Any) -> d
     }
 
 
-def _print_known(known: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
+def _print_restored(restored: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
     """What is told of an artefact that came from the cache."""
-    document = known["document"]
+    document = restored["document"]
     if as_json:
         console.print_json(document)
     elif not quiet:
@@ -292,7 +292,7 @@ def _print_known(known: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
         for row in document["comparison"]:
             if row["accuracy"] is not None:
                 say(f"{row['artefact']}: plate accuracy {row['accuracy']:.4f}")
-        say(f"{document['output']}: {known['summary']}; from the cache (-v tells all)")
+        say(f"{document['output']}: {restored['summary']}; from the cache (-v tells all)")
 
 
 def _search_text(found: Search) -> str:

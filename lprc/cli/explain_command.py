@@ -29,16 +29,16 @@ def command(artefact: Path, node: str, as_json: bool) -> None:
     """
     from lprc.compiler.explain.explanation import explain
 
-    found = explain(artefact, node)
+    explanation = explain(artefact, node)
     if as_json:
-        console.print_json(found.document())
+        console.print_json(explanation.document())
         return
-    say(f"{found.name}: {_WHAT[found.match]}")
-    for facts in found.nodes:
+    say(f"{explanation.name}: {_WHAT[explanation.match]}")
+    for facts in explanation.nodes:
         _print_node(facts)
-    _print_layers(found)
-    _print_events(found)
-    _print_exclusions(found)
+    _print_layers(explanation)
+    _print_events(explanation)
+    _print_exclusions(explanation)
 
 
 _WHAT = {
@@ -57,7 +57,7 @@ def _print_node(facts: NodeFacts) -> None:
         ("reads", ", ".join(facts.reads)),
         ("writes", ", ".join(facts.writes)),
         ("precision", _precision(facts)),
-        *((each.role, _quantization(each)) for each in facts.quantization),
+        *((quantization.role, _quantization(quantization)) for quantization in facts.quantization),
     ]
     say()
     console.stdout().print(console.facts(rows))
@@ -68,66 +68,72 @@ def _precision(facts: NodeFacts) -> str:
     return facts.precision if why is None else f"{facts.precision} (not quantised: {why})"
 
 
-def _quantization(found: Quantization) -> str:
-    if not found.node:
-        assert found.range is not None
-        return f"{found.value}: {found.range[0]:.6g} to {found.range[1]:.6g} by calibration"
-    parts = [f"{found.value}: {(found.dtype or 'unknown type').lower()}"]
-    if found.scale is not None:
-        low, high = found.scale
+def _quantization(facts: Quantization) -> str:
+    if not facts.node:
+        assert facts.range is not None
+        return f"{facts.value}: {facts.range[0]:.6g} to {facts.range[1]:.6g} by calibration"
+    parts = [f"{facts.value}: {(facts.dtype or 'unknown type').lower()}"]
+    if facts.scale is not None:
+        low, high = facts.scale
         parts.append(f"scale {low:.6g}" if low == high else f"scales {low:.6g} to {high:.6g}")
-        if found.axis is not None:
-            parts.append(f"{found.scales} along axis {found.axis}")
-    if found.zero_point is not None:
-        low_zero, high_zero = found.zero_point
+        if facts.axis is not None:
+            parts.append(f"{facts.scales} along axis {facts.axis}")
+    if facts.zero_point is not None:
+        low_zero, high_zero = facts.zero_point
         same = low_zero == high_zero
         parts.append(f"zero-point {low_zero}" if same else f"zero-points {low_zero} to {high_zero}")
-    if found.range is not None:
-        parts.append(f"covers {found.range[0]:.6g} to {found.range[1]:.6g}")
-    return ", ".join([*parts, f"by {found.node}"])
+    if facts.range is not None:
+        parts.append(f"covers {facts.range[0]:.6g} to {facts.range[1]:.6g}")
+    return ", ".join([*parts, f"by {facts.node}"])
 
 
-def _print_layers(found: Explanation) -> None:
-    if not found.layers:
+def _print_layers(explanation: Explanation) -> None:
+    if not explanation.layers:
         return
     rows = [
-        (each.name, each.kind, ", ".join(each.reads), ", ".join(each.writes), ", ".join(each.nodes))
-        for each in found.layers
+        (
+            layer.name,
+            layer.kind,
+            ", ".join(layer.reads),
+            ", ".join(layer.writes),
+            ", ".join(layer.nodes),
+        )
+        for layer in explanation.layers
     ]
     say()
     columns = ["engine layer", "kind", "reads", "writes", "lowered nodes"]
     console.stdout().print(console.table(columns, rows))
-    if found.engine:
-        reasons = [(str(entry.get("node")), str(entry.get("why"))) for entry in found.engine]
+    if explanation.engine:
+        reasons = [(str(entry.get("node")), str(entry.get("why"))) for entry in explanation.engine]
         say()
         console.stdout().print(console.table(["node", "why the engine has it in float"], reasons))
 
 
-def _print_events(found: Explanation) -> None:
+def _print_events(explanation: Explanation) -> None:
     say()
-    if found.events is None:
+    if explanation.events is None:
         say("what passes did is told by the folder that `lprc compile` writes; this is none")
         return
-    if not found.events:
+    if not explanation.events:
         say("no pass touched it")
         return
     rows = [
         (
-            each.pass_name,
-            each.node,
-            each.note if each.rewrote else f"left alone: {each.note}",
+            event.pass_name,
+            event.node,
+            event.note if event.rewrote else f"left alone: {event.note}",
         )
-        for each in found.events
+        for event in explanation.events
     ]
     console.stdout().print(console.table(["pass", "node", "what became of it"], rows))
 
 
-def _print_exclusions(found: Explanation) -> None:
-    if found.problem is not None:
-        console.note(f"note: {found.problem}")
-    if not found.exclusions:
+def _print_exclusions(explanation: Explanation) -> None:
+    if explanation.problem is not None:
+        console.note(f"note: {explanation.problem}")
+    if not explanation.exclusions:
         return
     say("\nto exclude it, write in the pipeline (--passes, or `passes` in lprc.toml):")
-    for each in found.exclusions:
-        already = " (it is excluded already)" if each.excluded else ""
-        say(f"  {each.text}{already}")
+    for exclusion in explanation.exclusions:
+        already = " (it is excluded already)" if exclusion.excluded else ""
+        say(f"  {exclusion.text}{already}")

@@ -28,18 +28,18 @@ def command(model: Path, layers: bool, as_json: bool) -> None:
     """
     from lprc.compiler.explain.inspection import inspect_model
 
-    found = inspect_model(model)
+    inspection = inspect_model(model)
     if as_json:
-        console.print_json(found.document())
+        console.print_json(inspection.document())
         return
     out = console.stdout()
-    out.print(console.facts(_facts(found)))
+    out.print(console.facts(_facts(inspection)))
     if layers:
         say()
-        out.print(console.table(_LAYER_COLUMNS, [_layer(row) for row in found.layers]))
+        out.print(console.table(_LAYER_COLUMNS, [_layer(row) for row in inspection.layers]))
     say()
     columns = ["target", "as it is", "first violation"]
-    out.print(console.table(columns, [_target(each) for each in found.legality]))
+    out.print(console.table(columns, [_target(verdict) for verdict in inspection.legality]))
 
 
 _LAYER_COLUMNS = [
@@ -48,23 +48,23 @@ _LAYER_COLUMNS = [
 ]  # fmt: skip
 
 
-def _facts(found: Inspection) -> list[tuple[str, str]]:
-    sums = found.statistics
-    rows = [("model", f"{found.model}, {_sizes(found)}")]
-    if found.artefact is not None:
-        rows.append(("artefact", f"{found.artefact.get('target')}"))
+def _facts(inspection: Inspection) -> list[tuple[str, str]]:
+    sums = inspection.statistics
+    rows = [("model", f"{inspection.model}, {_sizes(inspection)}")]
+    if inspection.artefact is not None:
+        rows.append(("artefact", f"{inspection.artefact.get('target')}"))
     rows += [
-        ("written by", found.producer or "unknown"),
-        ("opset", ", ".join(f"{name} {version}" for name, version in found.opsets.items())),
-        *(("input", _port(port)) for port in found.inputs),
-        *(("output", _port(port)) for port in found.outputs),
-        ("nodes", f"{sums.nodes}: {_counts(found.operators)}"),
+        ("written by", inspection.producer or "unknown"),
+        ("opset", ", ".join(f"{name} {version}" for name, version in inspection.opsets.items())),
+        *(("input", _port(port)) for port in inspection.inputs),
+        *(("output", _port(port)) for port in inspection.outputs),
+        ("nodes", f"{sums.nodes}: {_counts(inspection.operators)}"),
         ("parameters", f"{sums.parameters:,} ({console.size_text(sums.weight_bytes)})"),
         ("density", _density(sums.nonzero_parameters, sums.parameters)),
         ("MACs", f"{sums.macs:,}{_uncounted(sums.uncounted)}"),
         ("activations", f"{console.size_text(sums.activation_bytes)} alive at most"),
-        ("sparsity", _sparsity(found.layers)),
-        ("quantised", _quantized(found)),
+        ("sparsity", _sparsity(inspection.layers)),
+        ("quantised", _quantized(inspection)),
     ]
     if sums.unknown_dims:
         rows.append(("note", "dimensions that are not known count as 1"))
@@ -132,14 +132,14 @@ def _layer(row: LayerRow) -> list[str]:
     ]
 
 
-def _target(found: Legality) -> list[str]:
-    if found.problem is not None:
-        return [found.target, "can't be asked", found.problem]
-    if found.legal:
-        return [found.target, "legal", ""]
-    first, count = found.violations[0], len(found.violations)
+def _target(verdict: Legality) -> list[str]:
+    if verdict.problem is not None:
+        return [verdict.target, "can't be asked", verdict.problem]
+    if verdict.legal:
+        return [verdict.target, "legal", ""]
+    first, count = verdict.violations[0], len(verdict.violations)
     return [
-        found.target,
+        verdict.target,
         f"{count} violation{'s' if count > 1 else ''}",
         f"{first.place}: {first.message}",
     ]

@@ -26,7 +26,7 @@ def records_document(optimized: Optimized) -> dict[str, Any]:
 
 def print_records(optimized: Optimized, *, verbose: bool = False) -> None:
     """Print one line a pass; passes that changed nothing only when `verbose`."""
-    shown = [each for each in optimized.records if verbose or each.changed or each.skips]
+    shown = [record for record in optimized.records if verbose or record.changed or record.skips]
     columns = ["pass", ">rewrites", ">ms", "left alone"]
     rows = [_row(record) for record in shown]
     if optimized.verify == "each":
@@ -58,13 +58,15 @@ def _row(record: PassRecord) -> list[str]:
 
 def _verdict(optimized: Optimized) -> str:
     """How far outputs moved, apart for passes that promise outputs and for those that do not."""
-    lossy = {each.position for each in optimized.records if each.contract.kind == "lossy"}
+    lossy = {record.position for record in optimized.records if record.contract.kind == "lossy"}
     parts = []
     for what, positions in (
         ("verified: outputs moved by", set(optimized.deltas) - lossy),
         ("lossy passes moved them by", set(optimized.deltas) & lossy),
     ):
-        moved = _moved([delta for each in sorted(positions) for delta in optimized.deltas[each]])
+        moved = _moved(
+            [delta for position in sorted(positions) for delta in optimized.deltas[position]]
+        )
         if moved:
             parts.append(f"{what} {moved} of their magnitude")
     return "; ".join(parts)

@@ -38,14 +38,14 @@ def _describe(name: str) -> dict[str, Any]:
     from lprc.core.options import option_infos
     from lprc.core.passing.registry import pass_class
 
-    found = pass_class(name)
-    documentation = inspect.getdoc(found) or ""
+    pass_type = pass_class(name)
+    documentation = inspect.getdoc(pass_type) or ""
     return {
         "name": name,
-        "contract": str(found.contract),
+        "contract": str(pass_type.contract),
         "summary": documentation.partition("\n")[0],
         "documentation": documentation,
-        "options": [vars(info) for info in option_infos(found)],
+        "options": [vars(info) for info in option_infos(pass_type)],
     }
 
 

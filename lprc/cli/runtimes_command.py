@@ -56,20 +56,21 @@ def _print_one(document: Document) -> None:
 
 def _describe(name: str) -> dict[str, Any]:
     from lprc.core.builtin import RUNTIME_ALIASES
-    from lprc.core.targets.runtimes import runtime, runtime_of_file
+    from lprc.core.targets.runtimes import runtime as find_runtime
+    from lprc.core.targets.runtimes import runtime_of_file
 
-    found = runtime(name)
+    runtime = find_runtime(name)
     return {
-        "name": found.name,
-        "aliases": sorted(alias for alias, full in RUNTIME_ALIASES.items() if full == found.name),
-        "description": found.title,
-        "file": found.file,
+        "name": runtime.name,
+        "aliases": sorted(alias for alias, full in RUNTIME_ALIASES.items() if full == runtime.name),
+        "description": runtime.title,
+        "file": runtime.file,
         "suffixes": [
             suffix
-            for suffix in found.opened_suffixes
-            if runtime_of_file(Path(f"model{suffix}")).name == found.name
+            for suffix in runtime.opened_suffixes
+            if runtime_of_file(Path(f"model{suffix}")).name == runtime.name
         ],
-        "device": found.device,
-        "obstacle": found.obstacle(),
-        "install": found.install,
+        "device": runtime.device,
+        "obstacle": runtime.obstacle(),
+        "install": runtime.install,
     }

@@ -39,21 +39,21 @@ def _describe(name: str) -> dict[str, Any]:
     from lprc.core.builtin import TARGET_ALIASES
     from lprc.core.options import option_infos
     from lprc.core.process.installed import is_any_installed
-    from lprc.core.targets.target import target
+    from lprc.core.targets.target import target as find_target
 
-    found = target(name)
-    missing = [each for each in found.requires if not is_any_installed(each)]
+    target = find_target(name)
+    missing = [package for package in target.requires if not is_any_installed(package)]
     return {
-        "name": found.name,
-        "aliases": sorted(alias for alias, full in TARGET_ALIASES.items() if full == found.name),
-        "description": found.description,
-        "precision": found.precision,
-        "runtime": found.runtime,
-        "installed": _installed(found.emitter, missing),
-        "install": found.install,
-        "pipeline": found.pipeline,
-        "kit": bool(found.kit),
-        "options": [vars(info) for info in option_infos(found.option_class())],
+        "name": target.name,
+        "aliases": sorted(alias for alias, full in TARGET_ALIASES.items() if full == target.name),
+        "description": target.description,
+        "precision": target.precision,
+        "runtime": target.runtime,
+        "installed": _installed(target.emitter, missing),
+        "install": target.install,
+        "pipeline": target.pipeline,
+        "kit": bool(target.kit),
+        "options": [vars(info) for info in option_infos(target.option_class())],
         "rules": [
             {
                 "rule": rule.rule,
@@ -61,7 +61,7 @@ def _describe(name: str) -> dict[str, Any]:
                 "message": rule.message,
                 "remedy": rule.remedy,
             }
-            for rule in found.rules
+            for rule in target.rules
         ],
     }
 

@@ -53,22 +53,22 @@ def command(
 
     _check_options(numerics=numerics, inputs=inputs, again=again, source=source, calib=calib)
     folder = artefact_folder(artefact)
-    found = check_files(folder)
-    if numerics and not found.broken:
+    verification = check_files(folder)
+    if numerics and not verification.broken:
         outputs, source_outputs = check_outputs(folder, read_inputs(inputs), source=source)
-        found = replace(found, outputs=outputs, source_outputs=source_outputs)
+        verification = replace(verification, outputs=outputs, source_outputs=source_outputs)
     reproduction = None
-    if again and source is not None and not found.broken:
+    if again and source is not None and not verification.broken:
         reproduction = _reproduce(folder, source, calib, plates, quiet=quiet or as_json)
     if as_json:
         document = {
-            **found.document(),
+            **verification.document(),
             "reproduction": reproduction.document() if reproduction else None,
         }
         console.print_json(document)
     elif not quiet:
-        _print(found, reproduction)
-    _judge(found, reproduction)
+        _print(verification, reproduction)
+    _judge(verification, reproduction)
 
 
 def _check_options(
@@ -113,13 +113,15 @@ def _judge(found: Verification, reproduction: Reproduction | None) -> None:
         require_same(reproduction, found.path)
 
 
-def _print(found: Verification, reproduction: Reproduction | None) -> None:
-    rows: list[tuple[str, str]] = [(each.name, each.state) for each in found.files]
+def _print(verification: Verification, reproduction: Reproduction | None) -> None:
+    rows: list[tuple[str, str]] = [(file.name, file.state) for file in verification.files]
     rows += [
-        (f"output {each.name}", _distance(each, "the lowered graph")) for each in found.outputs
+        (f"output {delta.name}", _distance(delta, "the lowered graph"))
+        for delta in verification.outputs
     ]
     rows += [
-        (f"output {each.name}", _distance(each, "the source")) for each in found.source_outputs
+        (f"output {delta.name}", _distance(delta, "the source"))
+        for delta in verification.source_outputs
     ]
     if reproduction is not None:
         rows.append(("lowered.onnx built again", _sameness(reproduction.lowered_same)))
@@ -127,7 +129,7 @@ def _print(found: Verification, reproduction: Reproduction | None) -> None:
             (f"{name} built again", _sameness(same))
             for name, same in reproduction.files_same.items()
         ]
-        rows += [("other version", str(each)) for each in reproduction.tools]
+        rows += [("other version", str(tool)) for tool in reproduction.tools]
     console.stdout().print(console.table(["", ""], rows))
 
 
