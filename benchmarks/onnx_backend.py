@@ -57,7 +57,7 @@ def main() -> None:
                 counts["models"] += 1
                 counts["rewritten"] += outcome.rewrites > 0
         columns = ("models", "same", "different", "refused", "not run", "rewritten")
-        lines.append(f"| {kind} | {' | '.join(str(counts[each]) for each in columns)} |\n")
+        lines.append(f"| {kind} | {' | '.join(str(counts[column]) for column in columns)} |\n")
     text = HEADER.format(onnx=version("onnx"), onnxruntime=version("onnxruntime"))
     text += "".join(lines) + FOOTER
     if arguments.write:

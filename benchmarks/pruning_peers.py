@@ -232,10 +232,10 @@ def outputs(data: bytes, images: Tensor) -> Logits:
     return np.concatenate([session.run({"image": each[None].numpy()})[name] for each in images])
 
 
-def compared(case: Case, wanted: Logits, found: Logits) -> tuple[float, float]:
+def compared(case: Case, wanted: Logits, logits: Logits) -> tuple[float, float]:
     """The share of equal decisions, and the ratio of signal to noise in decibels."""
-    pairs = zip(case.decide(wanted), case.decide(found), strict=True)
-    noise = float(np.square(found - wanted).sum())
+    pairs = zip(case.decide(wanted), case.decide(logits), strict=True)
+    noise = float(np.square(logits - wanted).sum())
     ratio = 10 * math.log10(float(np.square(wanted).sum()) / max(noise, 1e-30))
     return float(np.mean([a == b for a, b in pairs])), ratio
 

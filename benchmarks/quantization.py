@@ -94,13 +94,13 @@ def main() -> None:
         for network in arguments.networks or ["lprnet", *NETWORKS]:
             folder = Path(name) / network
             folder.mkdir()
-            made = (
+            network_rows = (
                 _lprnet(folder, arguments)
                 if network == "lprnet"
                 else _other(NETWORKS[network], network, folder, arguments)
             )
             for runtime in OURS:
-                of_runtime = [row for row in made if row.runtime == runtime]
+                of_runtime = [row for row in network_rows if row.runtime == runtime]
                 measured = _measured(of_runtime, arguments)
                 print(_table(measured), flush=True)
                 rows += measured
@@ -113,8 +113,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    known = ["lprnet", *NETWORKS]
-    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=", ".join(known))
+    names = ["lprnet", *NETWORKS]
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=", ".join(names))
     parser.add_argument("--model", type=Path, help="LPRNet as ONNX, rather than --weights")
     parser.add_argument("--weights", type=Path, default=DATA / "Final_LPRNet_model.pth")
     parser.add_argument("--calib", type=Path, default=DATA / "calib")
@@ -127,9 +127,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, help="where trained networks stay")
     parser.add_argument("--json", type=Path, help="write everything there too")
     arguments = parser.parse_args()
-    unknown = set(arguments.networks) - set(known)
+    unknown = set(arguments.networks) - set(names)
     if unknown:
-        parser.error(f"unknown network: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+        parser.error(f"unknown network: {', '.join(sorted(unknown))}; known: {', '.join(names)}")
     return arguments
 
 
@@ -143,12 +143,12 @@ def _lprnet(folder: Path, arguments: argparse.Namespace) -> list[Row]:
     optimize_file(source, target("ov-fp32").pipeline, graphs["lowered"])
     for name, graph in graphs.items():
         jobs += _nncf_jobs(graph, list(samples), f"NNCF {name}")
-    made = [_made(job, "lprnet", folder) for job in _chosen(jobs, arguments)]
+    rows = [_made(job, "lprnet", folder) for job in _chosen(jobs, arguments)]
     return [
         replace(row, quality={"accuracy": evaluate(row.artefact, arguments.data).accuracy})
         if not row.failure
         else row
-        for row in made
+        for row in rows
     ]
 
 
@@ -168,12 +168,12 @@ def _other(network: Network, name: str, folder: Path, arguments: argparse.Namesp
     images, classes = network.task(arguments.images, seed=3)
     expected = _logits(str(source), images)
     jobs = _jobs(source, samples)
-    made = [_made(job, name, folder) for job in _chosen(jobs, arguments)]
+    rows = [_made(job, name, folder) for job in _chosen(jobs, arguments)]
     return [
         replace(row, quality=agreement(_logits(row.artefact, images), expected, classes))
         if not row.failure
         else row
-        for row in made
+        for row in rows
     ]
 
 
@@ -185,12 +185,12 @@ def _logits(artefact: str, images: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def agreement(
-    found: NDArray[np.float32], expected: NDArray[np.float32], classes: NDArray[np.int64]
+    logits: NDArray[np.float32], expected: NDArray[np.float32], classes: NDArray[np.int64]
 ) -> dict[str, float]:
     """How near logits are to the float model's.
 
     Args:
-        found: Logits [N, classes, …].
+        logits: Logits [N, classes, …].
         expected: The float model's.
         classes: The right ones, [N, …].
 
@@ -198,9 +198,9 @@ def agreement(
         ``cosine`` (mean over the images), ``SNR dB`` (over all of them), ``top-1 agreement`` with
         the float model, ``accuracy``, and for pixels ``mean IoU`` with the float model's classes.
     """
-    a, b = (each.reshape(len(each), -1).astype(np.float64) for each in (found, expected))
+    a, b = (array.reshape(len(array), -1).astype(np.float64) for array in (logits, expected))
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    named, wanted = found.argmax(1), expected.argmax(1)
+    named, wanted = logits.argmax(1), expected.argmax(1)
     quality = {
         "cosine": float(((a * b).sum(1) / norms).mean()),
         "SNR dB": float(10 * np.log10((b**2).sum() / max(((a - b) ** 2).sum(), 1e-30))),

@@ -175,9 +175,9 @@ def show(results: list[Times], console: Console) -> None:
         medians = [statistics.median(times.passes[name]) for times in results]
         table.add_row(name, *_milliseconds(medians), _growth_text(medians))
     table.add_section()
-    for name, each in (("lprc", _wholes(results)), ("onnxsim", _rivals(results))):
-        if each:
-            table.add_row(name, *_milliseconds(each), _growth_text(each))
+    for name, totals in (("lprc", _wholes(results)), ("onnxsim", _rivals(results))):
+        if totals:
+            table.add_row(name, *_milliseconds(totals), _growth_text(totals))
     table.add_row("nodes left by lprc", *(str(times.nodes_after) for times in results))
     if _rivals(results):
         left = (str(times.nodes_after_onnxsim) for times in results)

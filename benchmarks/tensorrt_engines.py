@@ -68,13 +68,13 @@ def rows(model: Path, calib: Path, repeats: int) -> Iterator[dict[str, Any]]:
                 yield {**found[0], "seconds": statistics.median(row["seconds"] for row in found)}
 
 
-def table(found: list[dict[str, Any]]) -> Table:
+def table(engines: list[dict[str, Any]]) -> Table:
     """The rows for people."""
     shown = Table(box=None)
     for name in ("target", "GPU", "batch", "s", "engine kB", "weights kB", "memory kB", "layers"):
         shown.add_column(name, justify="right" if name not in ("target", "GPU") else "left")
     shown.add_column("int8")
-    for row in found:
+    for row in engines:
         shown.add_row(
             *(row["target"], row["gpu"], row["batch"], f"{row['seconds']:.1f}"),
             *(f"{row[key] / 1e3:.0f}" for key in ("engine_bytes", "weights_bytes")),
@@ -92,12 +92,12 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    found = list(rows(arguments.model, arguments.calib, arguments.repeats))
-    Console(width=160).print(table(found))
+    engines = list(rows(arguments.model, arguments.calib, arguments.repeats))
+    Console(width=160).print(table(engines))
     if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    slow = [row for row in found if row["seconds"] > LIMIT]
-    print(f"{len(found) - len(slow)} of {len(found)} engines within {LIMIT:g} s")
+        arguments.json.write_text(json.dumps(engines, indent=1), encoding="utf-8")
+    slow = [row for row in engines if row["seconds"] > LIMIT]
+    print(f"{len(engines) - len(slow)} of {len(engines)} engines within {LIMIT:g} s")
     return bool(slow)
 
 

@@ -69,26 +69,26 @@ def schedules(tasks: list[Task], target: Any, count: int, seed: int) -> list[tup
     return made
 
 
-def ours(pool: MeasuringPool, target: Any, made: list[tuple[Task, Any]]) -> int:
+def ours(pool: MeasuringPool, target: Any, scheduled: list[tuple[Task, Any]]) -> int:
     """How many were measured."""
     candidates = []
-    for task, module in made:
+    for task, module in scheduled:
         candidates.append(candidate_of(TaskTuning(task, target, Search([], "", 1)), module))
     keys = [key for key in pool.build(candidates) if isinstance(key, int)]
-    return sum(each.seconds is not None for each in pool.run(keys))
+    return sum(measurement.seconds is not None for measurement in pool.run(keys))
 
 
-def stock(target: Any, made: list[tuple[Task, Any]]) -> int:
+def stock(target: Any, scheduled: list[tuple[Task, Any]]) -> int:
     """How many were measured."""
     builder = LocalBuilder(max_workers=CORES, timeout_sec=PATIENCE)
     runner = LocalRunner(timeout_sec=PATIENCE)
-    built = builder.build([BuilderInput(module, target) for _, module in made])
+    built = builder.build([BuilderInput(module, target) for _, module in scheduled])
     inputs = [
         RunnerInput(result.artifact_path, "cpu", task.args_info)
-        for (task, _), result in zip(made, built, strict=True)
+        for (task, _), result in zip(scheduled, built, strict=True)
         if result.error_msg is None
     ]
-    return sum(each.result().run_secs is not None for each in runner.run(inputs))
+    return sum(future.result().run_secs is not None for future in runner.run(inputs))
 
 
 def main() -> None:
@@ -111,17 +111,17 @@ def main() -> None:
     with MeasuringPool(CORES, CORES) as pool:
         print(f"lprc's workers start once: {time.monotonic() - begin:.1f} s (not counted below)")
         for number in range(arguments.rounds):
-            made = schedules(tasks, target, arguments.trials, number)
+            scheduled = schedules(tasks, target, arguments.trials, number)
             for name in ("lprc", "stock"):
                 begin = time.monotonic()
-                batches = [made[at : at + BATCH] for at in range(0, len(made), BATCH)]
+                batches = [scheduled[at : at + BATCH] for at in range(0, len(scheduled), BATCH)]
                 count = sum(
                     ours(pool, target, batch) if name == "lprc" else stock(target, batch)
                     for batch in batches
                 )
                 seconds = time.monotonic() - begin
                 rates[name].append(60 * count / seconds)
-                text = f"{count} of {len(made)} measured in {seconds:.1f} s"
+                text = f"{count} of {len(scheduled)} measured in {seconds:.1f} s"
                 print(f"round {number + 1} {name:5}: {text}, {rates[name][-1]:.0f} trials/min")
     median = {name: float(np.median(values)) for name, values in rates.items()}
     if not median["stock"]:
