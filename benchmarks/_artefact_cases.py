@@ -11,7 +11,7 @@ from pathlib import Path
 
 import onnx
 
-from lprc.core.passing.registry import pass_names
+from lprc.core.passing.pass_registry import pass_names
 from lprc.core.targets.target import target, target_names
 
 ROOT = Path(__file__).resolve().parents[1]

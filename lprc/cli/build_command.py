@@ -14,7 +14,7 @@ from lprc.cli.say import say
 
 if TYPE_CHECKING:
     from lprc.compiler.project.plan import Build
-    from lprc.compiler.project.run import Done
+    from lprc.compiler.project.run_builds import Done
 
 
 @click.command("build")
@@ -61,7 +61,7 @@ def command(
         return _report(chosen, {build.name: why for build, why in stale}, as_json, quiet)
     done: dict[str, Done] = {}
     if stale:
-        from lprc.compiler.project.run import Runner
+        from lprc.compiler.project.run_builds import Runner
 
         runner = Runner(opened.root, states, around)
         show = not quiet and not as_json

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from lprc.compiler.training.finetune import Tuned
-    from lprc.compiler.training.samples import Samples
+    from lprc.compiler.training.training_set import Samples
 
 
 @click.command("finetune")
@@ -161,7 +161,7 @@ def _samples(
     graph: ir.Model, model: Path, data: Path, plates: str | None, *, labelled: bool
 ) -> Samples:
     from lprc.compiler.compile.calibration import ImageSamples
-    from lprc.compiler.training.samples import Plates, Rows
+    from lprc.compiler.training.training_set import Plates, Rows
 
     if data.suffix == ".npz":
         names = [str(value.name) for value in graph.graph.inputs if not value.is_initializer()]

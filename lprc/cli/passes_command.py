@@ -19,7 +19,7 @@ from lprc.cli.say import say
 @debug_option
 def command(name: str | None, as_json: bool) -> None:
     """List the passes, or document the pass NAME."""
-    from lprc.core.passing.registry import pass_names
+    from lprc.core.passing.pass_registry import pass_names
 
     show_listing(
         [_describe(item) for item in ([name] if name else pass_names())],
@@ -36,7 +36,7 @@ def command(name: str | None, as_json: bool) -> None:
 
 def _describe(name: str) -> dict[str, Any]:
     from lprc.core.options import option_infos
-    from lprc.core.passing.registry import pass_class
+    from lprc.core.passing.pass_registry import pass_class
 
     pass_type = pass_class(name)
     documentation = inspect.getdoc(pass_type) or ""

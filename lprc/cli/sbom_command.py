@@ -22,7 +22,7 @@ def command(artefact: Path, out: Path | None) -> None:
     """
     check_outputs()
     from lprc.compiler.artifact.sbom import sbom
-    from lprc.compiler.artifact.verify import artefact_folder, check_files, require_whole
+    from lprc.compiler.artifact.verification import artefact_folder, check_files, require_whole
     from lprc.core.files.atomic import atomic_file
 
     folder = artefact_folder(artefact)

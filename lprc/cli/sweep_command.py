@@ -24,8 +24,8 @@ from lprc.cli.outputs import OutputArgument, check_outputs
 from lprc.core.errors import AccuracyError, UsageError
 
 if TYPE_CHECKING:
+    from lprc.compiler.sweeping.pipeline_template import SweepText
     from lprc.compiler.sweeping.sweep import SweepRow, Swept
-    from lprc.compiler.sweeping.text import SweepText
     from lprc.core.targets.emitter import Emit
 
 
@@ -111,7 +111,7 @@ def _text(piece: str | None, passes: str | None, values: str, target: str) -> Sw
     Raises:
         UsageError: Neither or both of the two options, or text that can't be read.
     """
-    from lprc.compiler.sweeping.text import piece_sweep, pipeline_sweep
+    from lprc.compiler.sweeping.pipeline_template import piece_sweep, pipeline_sweep
     from lprc.core.targets.target import target as find_target
 
     given = [value.strip() for value in values.split(",") if value.strip()]

@@ -11,7 +11,7 @@ from lprc.cli import console
 from lprc.cli.common import PathArgument, debug_option, json_option, plates_option, quiet_option
 
 if TYPE_CHECKING:
-    from lprc.compiler.artifact.verify import Verification
+    from lprc.compiler.artifact.verification import Verification
     from lprc.compiler.compile.reproduce import Reproduction
 
 
@@ -49,7 +49,7 @@ def command(
     from dataclasses import replace
 
     from lprc.cli.settings import read_inputs
-    from lprc.compiler.artifact.verify import artefact_folder, check_files, check_outputs
+    from lprc.compiler.artifact.verification import artefact_folder, check_files, check_outputs
 
     _check_options(numerics=numerics, inputs=inputs, again=again, source=source, calib=calib)
     folder = artefact_folder(artefact)
@@ -104,7 +104,7 @@ def _reproduce(
 
 
 def _judge(found: Verification, reproduction: Reproduction | None) -> None:
-    from lprc.compiler.artifact.verify import require_whole
+    from lprc.compiler.artifact.verification import require_whole
 
     require_whole(found)
     if reproduction is not None:

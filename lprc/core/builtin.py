@@ -87,10 +87,10 @@ SHARED_PARTS = "lprc.targets"
 """The package whose ``shared.toml`` holds what targets' files share."""
 
 RUNTIMES: dict[str, str] = {
-    "onnxruntime": "lprc.compiler.runners.builtin:ONNXRUNTIME",
-    "openvino": "lprc.compiler.runners.builtin:OPENVINO",
-    "tensorrt": "lprc.compiler.runners.builtin:TENSORRT",
-    "tvm": "lprc.compiler.runners.builtin:TVM",
+    "onnxruntime": "lprc.compiler.runners.builtin_runtimes:ONNXRUNTIME",
+    "openvino": "lprc.compiler.runners.builtin_runtimes:OPENVINO",
+    "tensorrt": "lprc.compiler.runners.builtin_runtimes:TENSORRT",
+    "tvm": "lprc.compiler.runners.builtin_runtimes:TVM",
 }
 """Runtime name to ``module:ATTRIBUTE``."""
 

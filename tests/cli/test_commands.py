@@ -8,7 +8,7 @@ import shutil
 import onnx
 import pytest
 
-from lprc.core.passing.registry import pass_names
+from lprc.core.passing.pass_registry import pass_names
 
 
 @pytest.mark.parametrize("target", ["onnx", "ort-fp32", "ov-fp32", "ov-fp16"])

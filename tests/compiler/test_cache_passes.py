@@ -24,8 +24,8 @@ from lprc.core.onnx_io.model_io import load, to_bytes
 from lprc.core.passing.contract import exact
 from lprc.core.passing.manager import PassManager
 from lprc.core.passing.pass_base import Pass, PassContext, UndeclaredDataError
+from lprc.core.passing.pass_registry import pass_class, pass_names
 from lprc.core.passing.pipeline import Pipeline
-from lprc.core.passing.registry import pass_class, pass_names
 from lprc.core.targets.target import target
 
 SHORT = "legalize,fold-bn,eliminate-identity,calibrate{method=min-max},insert-qdq"

@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 import pytest
 
+from lprc.compiler.sweeping.pipeline_template import piece_sweep, pipeline_sweep
 from lprc.compiler.sweeping.sweep import UNCHANGED, Measures, folder_name, split, sweep
-from lprc.compiler.sweeping.text import piece_sweep, pipeline_sweep
 from lprc.core.errors import InvalidModelError, UsageError
 from lprc.core.targets.target import target
 

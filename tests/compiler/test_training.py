@@ -16,7 +16,7 @@ from lprc.compiler.training.finetune import Sources, finetune  # noqa: E402 - ne
 from lprc.compiler.training.graph_module import GraphModule  # noqa: E402
 from lprc.compiler.training.hints import find_hints  # noqa: E402
 from lprc.compiler.training.recipe import Recipe  # noqa: E402
-from lprc.compiler.training.samples import Rows  # noqa: E402
+from lprc.compiler.training.training_set import Rows  # noqa: E402
 from lprc.compiler.training.weights import set_array  # noqa: E402
 
 NET = """

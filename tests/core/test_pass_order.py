@@ -14,8 +14,8 @@ from lprc.core.passing.contract import exact
 from lprc.core.passing.manager import PassManager
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.core.passing.pass_order import State, reasons
+from lprc.core.passing.pass_registry import pass_class
 from lprc.core.passing.pipeline import Pipeline
-from lprc.core.passing.registry import pass_class
 from lprc.core.targets.target import target
 
 LEAVES = {

@@ -12,7 +12,7 @@ from lprc.core.builtin import PASSES
 from lprc.core.errors import UsageError
 from lprc.core.options import option_infos
 from lprc.core.passing.pass_base import Pass
-from lprc.core.passing.registry import pass_class, pass_names
+from lprc.core.passing.pass_registry import pass_class, pass_names
 
 
 @pytest.mark.parametrize("name", sorted(PASSES))

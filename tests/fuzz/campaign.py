@@ -12,8 +12,8 @@ import onnx_ir as ir
 from lprc.core.errors import LprcError
 from lprc.core.onnx_io.model_io import from_proto
 from lprc.core.passing.manager import PassManager
+from lprc.core.passing.pass_registry import pass_class, pass_names
 from lprc.core.passing.pipeline import Pipeline
-from lprc.core.passing.registry import pass_class, pass_names
 
 from .judge import Source, Verdict, judge
 from .maker import DoesNotFit

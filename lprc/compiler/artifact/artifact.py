@@ -88,7 +88,7 @@ class Artifact:
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        from lprc.compiler.artifact.html import artifact_html
+        from lprc.compiler.artifact.notebook import artifact_html
 
         return artifact_html(self)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lprc.compiler.artifact.artifact import open_artifact
 from lprc.compiler.artifact.manifest_file import FILE
-from lprc.compiler.artifact.verify import artefact_folder, check_files, require_whole
+from lprc.compiler.artifact.verification import artefact_folder, check_files, require_whole
 from lprc.core.errors import UsageError
 from lprc.core.files.digest import sha256
 

@@ -9,8 +9,8 @@ from typing import Any
 from lprc.core.errors import UsageError
 from lprc.core.options import option_infos
 from lprc.core.passing.pass_base import Pass
+from lprc.core.passing.pass_registry import pass_class, pass_names
 from lprc.core.passing.pipeline import Pipeline, pass_text
-from lprc.core.passing.registry import pass_class, pass_names
 from lprc.core.quantization.quantizer import EXCLUDE, excluding
 
 

@@ -21,7 +21,7 @@ from lprc.core.graph.operators import LINEAR
 from lprc.core.graph.provenance import origins
 from lprc.core.onnx_io.model_io import load
 from lprc.core.passing.pass_order import quantizes
-from lprc.core.passing.registry import pass_class
+from lprc.core.passing.pass_registry import pass_class
 from lprc.core.quantization.around import Quantization, around
 from lprc.core.quantization.qdq import is_integer_operator, qdq, uses
 from lprc.core.quantization.requested import is_quantized

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lprc.compiler.runners.errors import first_line, load_error
+from lprc.compiler.runners.vendor_errors import first_line, load_error
 from lprc.core.running.numerics import Arrays, RunError
 from lprc.core.running.runner import OpenJob
 

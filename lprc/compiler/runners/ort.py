@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lprc.compiler.runners.errors import first_line, load_error
+from lprc.compiler.runners.vendor_errors import first_line, load_error
 from lprc.core.onnx_io.gzip_files import is_packed
 from lprc.core.onnx_io.model_io import load, to_bytes
 from lprc.core.running.numerics import Arrays, RunError

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lprc.compiler.runners.errors import first_line, load_error
 from lprc.compiler.runners.tvm_interface import Interface
+from lprc.compiler.runners.vendor_errors import first_line, load_error
 from lprc.core.errors import InvalidModelError
 from lprc.core.files.checked import checked_json
 from lprc.core.running.numerics import Arrays, RunError

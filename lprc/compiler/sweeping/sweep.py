@@ -17,7 +17,7 @@ from lprc.compiler.compile.settings import Report
 from lprc.compiler.measure.accuracy import evaluate
 from lprc.compiler.measure.bench import bench
 from lprc.compiler.measure.fidelity import SignalToNoise, agreement
-from lprc.compiler.sweeping.text import SweepText
+from lprc.compiler.sweeping.pipeline_template import SweepText
 from lprc.core.costs.statistics import model_statistics
 from lprc.core.errors import LprcError
 from lprc.core.onnx_io.model_io import load

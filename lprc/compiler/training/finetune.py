@@ -17,8 +17,8 @@ from lprc.compiler.training.hints import find_hints
 from lprc.compiler.training.initial_weights import randomise, rewind
 from lprc.compiler.training.objective import Objective
 from lprc.compiler.training.recipe import Recipe
-from lprc.compiler.training.samples import Plates, Samples
 from lprc.compiler.training.trainer import Look, Trainer
+from lprc.compiler.training.training_set import Plates, Samples
 from lprc.compiler.training.weights import set_array
 from lprc.core.errors import DataError, MissingDependencyError, UsageError
 from lprc.core.graph import editing

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from lprc.compiler.training.graph_module import GraphModule, Tensors
-from lprc.compiler.training.samples import Samples
+from lprc.compiler.training.training_set import Samples
 
 _SAMPLES = 16
 _POSITIONS = 20_000

@@ -17,7 +17,7 @@ from lprc.compiler.training.augment import Augmentation, augment
 from lprc.compiler.training.graph_module import GraphModule, Tensors
 from lprc.compiler.training.objective import Objective
 from lprc.compiler.training.recipe import Recipe
-from lprc.compiler.training.samples import Plates, Samples, Split
+from lprc.compiler.training.training_set import Plates, Samples, Split
 
 _WARM_UP = 20
 """Steps until the rate is full: Adam's first steps are as large as any."""

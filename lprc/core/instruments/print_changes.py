@@ -17,8 +17,8 @@ from lprc.core.graph_diff.text import Line, summary_lines, unified_lines
 from lprc.core.passing.instrument import Instrument
 from lprc.core.passing.manager import PassRecord
 from lprc.core.passing.pass_base import Pass
+from lprc.core.passing.pass_registry import pass_class
 from lprc.core.passing.pipeline import Pipeline, pass_text
-from lprc.core.passing.registry import pass_class
 
 ChangedMode = Literal["diff", "quiet", "summary"]
 

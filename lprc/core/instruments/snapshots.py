@@ -14,8 +14,8 @@ from lprc.core.onnx_io.model_io import save
 from lprc.core.passing.instrument import Instrument
 from lprc.core.passing.manager import PassRecord
 from lprc.core.passing.pass_base import Pass
+from lprc.core.passing.pass_registry import pass_names
 from lprc.core.passing.pipeline import Pipeline
-from lprc.core.passing.registry import pass_names
 
 
 def check_folder(folder: Path | None, out: Path) -> None:

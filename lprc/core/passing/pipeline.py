@@ -25,7 +25,7 @@ from lprc.core.errors import UsageError
 from lprc.core.options import from_texts, option_texts
 from lprc.core.passing.pass_base import Pass
 from lprc.core.passing.pass_order import check_order
-from lprc.core.passing.registry import pass_class
+from lprc.core.passing.pass_registry import pass_class
 
 _TOKEN = re.compile(
     r'\s*(?:(?P<punct>[{},=])|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<bare>[^\s{},="\\]+))'
