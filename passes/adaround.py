@@ -173,8 +173,8 @@ class AdaRound(Pass):
             scale = floored(covering * clip)
             steps = layer.rows(expand(scale, layer.array.shape, axis, self.block))
             problem = Problem(target, steps, second, 2 ** (self.bits - 1) - 1, kept)
-            found = self._integers(problem, factors)
-            best.offer(scale, found, problem, fallback=False)
+            integers = self._integers(problem, factors)
+            best.offer(scale, integers, problem, fallback=False)
             if clip == 1.0:
                 best.offer(scale, problem.nearest(weight), problem, fallback=True)
         grid = Grid(self.bits, axis, self.block, best.scale)
@@ -194,12 +194,12 @@ def _within(target: Float, second: Float, kept: NDArray[np.bool_]) -> Float:
     groups, rows, size = target.shape
     if groups * rows * float(size) ** 3 > EXACT_STEPS:
         return target
-    found = []
+    targets = []
     for wanted, moment, mask in zip(target, second, kept, strict=True):
         ridge = 1e-6 * max(float(np.trace(moment)) / size, 1e-30)
         problem = Regression(wanted, moment + ridge * np.eye(size))
-        found.append(solve(problem, mask))
-    return np.stack(found)
+        targets.append(solve(problem, mask))
+    return np.stack(targets)
 
 
 class _Best:

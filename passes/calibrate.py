@@ -79,18 +79,21 @@ class Calibrate(Pass):
         _check_count(count)
         statistics = {value.name or "": ActivationStatistics() for value in values}
         samples = islice(iter(context.calibration), count)
-        for done, found in enumerate(observe(model, values, samples), 1):
+        for done, activations_of_sample in enumerate(observe(model, values, samples), 1):
             context.progress(done, count)
-            for name, array in found.items():
+            for name, array in activations_of_sample.items():
                 statistics[name].update(array)
         if not context.rewrite(None, f"{len(values)} ranges from {count} samples, {self.method}"):
             return
         for value in values:
-            known = statistics[value.name or ""]
-            if known.samples:
+            value_statistics = statistics[value.name or ""]
+            if value_statistics.samples:
                 method: Method = "mse" if self.method == "task" else self.method
-                set_range(value, estimate(known, method, self.scheme, percentile=self.percentile))
-            if known.reach == 0.0:
+                set_range(
+                    value,
+                    estimate(value_statistics, method, self.scheme, percentile=self.percentile),
+                )
+            if value_statistics.reach == 0.0:
                 node = value.producer()
                 context.skip(node, "zero on every sample; it will quantise with scale 1")
         if self.method == "task":
@@ -102,9 +105,11 @@ class Calibrate(Pass):
         statistics: dict[str, ActivationStatistics],
         context: PassContext,
     ) -> None:
-        found = plan(model, Rules())
-        carriers = set(found.carriers)
-        read = [node.inputs[index] for node, index in found.inputs if node not in carriers]
+        quantization_plan = plan(model, Rules())
+        carriers = set(quantization_plan.carriers)
+        read = [
+            node.inputs[index] for node, index in quantization_plan.inputs if node not in carriers
+        ]
         values = [value for value in dict.fromkeys(read) if value is not None]
         ranges = task_ranges(
             model, values, statistics, context.calibration, self.scheme, context.progress

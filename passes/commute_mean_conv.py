@@ -139,8 +139,10 @@ def _saves(mean: ir.Node, conv: ir.Node) -> bool:
         axes = _axes(mean, conv) if editing.is_op(mean, "ReduceMean") else None
         sizes = [editing.dimension(conv.outputs[0], axis) for axis in axes or ()]
         # Two is the least that a mean of unknown size is worth the trouble for.
-        known = [size for size in sizes if size is not None]
-        window = positions = math.prod(known) if known and len(known) == len(sizes) else 2
+        known_sizes = [size for size in sizes if size is not None]
+        window = positions = (
+            math.prod(known_sizes) if known_sizes and len(known_sizes) == len(sizes) else 2
+        )
     before = positions * per_position + window * weight[0]
     return bool(before > per_position + window * channels)
 

@@ -122,10 +122,10 @@ class CorrectBias(Pass):
             pairs[layer.node] = (exact, shadow.rounded_twin(layer.node, self._rounded(layer)))
         sums = {node: _Mean(node) for node in pairs}
         values = [value for pair in pairs.values() for value in pair]
-        for found in observed(shadow.model, values, samples):
-            for node, wanted, got in zip(pairs, found[::2], found[1::2], strict=True):
+        for arrays in observed(shadow.model, values, samples):
+            for node, wanted, got in zip(pairs, arrays[::2], arrays[1::2], strict=True):
                 sums[node].add(wanted - got)
-        return {node: each.value for node, each in sums.items()}
+        return {node: mean.value for node, mean in sums.items()}
 
     def _one_by_one(
         self, model: ir.Model, layers: list[Unfolded], samples: Sequence[Arrays]
@@ -155,9 +155,13 @@ class CorrectBias(Pass):
         statistics = channel_statistics(model.graph)
         errors: dict[ir.Node, Float] = {}
         for layer in layers:
-            known = statistics.get(layer.input)
+            input_statistics = statistics.get(layer.input)
             change = layer.array.astype(np.float64) - self._rounded(layer)
-            error = None if known is None else output_mean(layer, change, known.mean)
+            error = (
+                None
+                if input_statistics is None
+                else output_mean(layer, change, input_statistics.mean)
+            )
             if error is None:
                 context.skip(layer.node, "the mean of its input is not known")
             else:

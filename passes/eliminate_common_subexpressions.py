@@ -62,7 +62,7 @@ _SMALL = 1024
 
 
 def _number(value: ir.Value | None) -> Hashable:
-    """What stands for the value of an input."""
+    """The key that stands for the value of an input."""
     if value is None:
         return None
     tensor = value.const_value

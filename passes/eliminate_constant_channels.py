@@ -162,25 +162,31 @@ class _Choice:
 
 
 def _choices(rows: NDArray[np.bool_], own: Levels) -> list[_Choice]:
-    """What to try, the best first: remove all, merge into one, remove those that are zero."""
+    """The choices, the best first: remove all, merge into one, remove those that are zero."""
     positive = rows & (np.maximum(own.level, 0.0) > 0)
-    found = [_Choice(~rows)]
+    choices = [_Choice(~rows)]
     if positive.sum() > 1:
         merged = np.flatnonzero(positive)
         kept = ~rows
         kept[merged[0]] = True
-        found += [_Choice(kept, merged, 2), _Choice(kept, merged, 1)]
+        choices += [_Choice(kept, merged, 2), _Choice(kept, merged, 1)]
     # Which levels are zero behind the activation shows only there.
-    found.append(_Choice(~rows | positive))
-    return found
+    choices.append(_Choice(~rows | positive))
+    return choices
 
 
 def _rounded_up(kept: NDArray[np.bool_], group: ChannelGroup, multiple: int) -> NDArray[np.bool_]:
     """`kept` with more channels: a multiple in each Slice of them, and then in all."""
     kept = kept.copy()
     order, settled = np.flatnonzero(kept), np.zeros(len(kept), bool)
-    slices = [channel_slice(each) for each in group.slices if _reads(each, group, order, len(kept))]
-    taken = sorted((each.indices for each in slices if each is not None), key=len)
+    slices = [
+        channel_slice(slice_node)
+        for slice_node in group.slices
+        if _reads(slice_node, group, order, len(kept))
+    ]
+    taken = sorted(
+        (taken_slice.indices for taken_slice in slices if taken_slice is not None), key=len
+    )
     for indices in [*taken, np.arange(len(kept))]:
         inside = np.zeros(len(kept), bool)
         inside[indices] = True
@@ -222,12 +228,12 @@ def _group(node: ir.Node, absorption: Absorption, levels: dict[ir.Value, Levels]
         group = ChannelGroup()
         group.assign(value, np.flatnonzero(absorption.kept))
         moving = np.zeros(len(absorption.kept), bool)
-        for each, order in group.of.items():
-            known = levels.get(each)
-            count = editing.dimension(each, 1)
+        for coupled, order in group.of.items():
+            coupled_levels = levels.get(coupled)
+            count = editing.dimension(coupled, 1)
             gone = np.ones(count or 0, bool)
             gone[order] = False
-            bad = gone if known is None else gone & np.isnan(known.level)
+            bad = gone if coupled_levels is None else gone & np.isnan(coupled_levels.level)
             if bad.any() and count != len(moving):
                 raise BlockedError("a coupled channel is not constant")
             if bad.any():
@@ -262,21 +268,21 @@ def _rewrite(
     touched = {value: levels[value] for value in group.of if value in levels}
     absorb(node, group, absorption)
 
-    made: list[tuple[ir.Value, ir.Value]] = []
+    replacements: list[tuple[ir.Value, ir.Value]] = []
 
     def make_weight(value: ir.Value, array: NDArray[np.float32]) -> ir.Value:
-        made.append((editing.add_initializer(graph, str(value.name), array), value))
-        return made[-1][0]
+        replacements.append((editing.add_initializer(graph, str(value.name), array), value))
+        return replacements[-1][0]
 
     apply(group, make_weight)
-    for new, old in made:
+    for new, old in replacements:
         if old.producer() is None:
             editing.inherit_name(new, old)
     sliced = [
-        make_contiguous(each, first, len(group.slice_orders[each]))
-        for each, first in group.slices.items()
+        make_contiguous(slice_node, first, len(group.slice_orders[slice_node]))
+        for slice_node, first in group.slices.items()
     ]
-    for value, known in touched.items():
-        levels[value] = known.take(group.of[value])
+    for value, old_levels in touched.items():
+        levels[value] = old_levels.take(group.of[value])
     behind = [use.node for value in [*group.of, *sliced] for use in value.uses()]
     _update(in_order([node, *behind]), levels)

@@ -47,9 +47,9 @@ def _release_captured(node: ir.Node) -> None:
         else:
             continue
         for graph in inner:
-            for each in graph.all_nodes():
-                for index in range(len(each.inputs)):
-                    each.replace_input_with(index, None)
+            for inner_node in graph.all_nodes():
+                for index in range(len(inner_node.inputs)):
+                    inner_node.replace_input_with(index, None)
 
 
 def _remove_initializers(graph: ir.Graph, context: PassContext) -> None:

@@ -113,7 +113,7 @@ def _pairs(reader: ir.Node, context: PassContext) -> list[_Pair]:
     if reason is not None:
         context.skip(reader, reason)
         return []
-    found, reasons, matrix = [], [], magnitudes(reader)
+    pairs, reasons, matrix = [], [], magnitudes(reader)
     channels = matrix.shape[0] * matrix.shape[2]
     for source in sources(value, axes_behind_channels(reader), channels):
         if isinstance(source, Blocked):
@@ -122,10 +122,10 @@ def _pairs(reader: ir.Node, context: PassContext) -> list[_Pair]:
             reasons.append(f"{source.node.op_type} is no linear operator")
         else:
             damping = _damping(source)
-            found.append(_Pair(source, reader, damping, np.ones(len(damping))))
+            pairs.append(_Pair(source, reader, damping, np.ones(len(damping))))
     for reason in dict.fromkeys(reasons):
         context.skip(reader, reason)
-    return found
+    return pairs
 
 
 def _damping(source: Source) -> Float:
@@ -134,18 +134,18 @@ def _damping(source: Source) -> Float:
     The weights of a channel that is almost constant are tiny and its bias is not. Weights alone
     would let it grow until its activations dwarf those of all other channels.
     """
-    found, node = source.linear, source.node
+    layer, node = source.linear, source.node
     # The row sums of |weight|, with the kernel's elements summed too.
-    weight = np.abs(found.weight)
+    weight = np.abs(layer.weight)
     flat = weight.reshape(*weight.shape[:2], -1).sum(axis=2)
     if node.op_type == "ConvTranspose":
-        reach = flat.reshape(found.groups, -1, flat.shape[1]).sum(axis=1).reshape(-1)
+        reach = flat.reshape(layer.groups, -1, flat.shape[1]).sum(axis=1).reshape(-1)
     else:
-        reach = flat.sum(axis=1 - found.out_axis)
+        reach = flat.sum(axis=1 - layer.out_axis)
     if node.op_type == "Gemm":
         reach = reach * abs(editing.attribute(node, "alpha", 1.0))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        excess = np.abs(found.bias) / reach
+        excess = np.abs(layer.bias) / reach
     return np.where(np.isfinite(excess), np.maximum(excess, 1.0), 1.0)
 
 

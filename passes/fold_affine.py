@@ -12,7 +12,7 @@ from lprc.core.graph import editing
 from lprc.core.graph.operators import AFFINE, LINEAR
 from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
-from lprc.passes._scaling import linear_layers as linear
+from lprc.passes._scaling import linear_layers
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,12 @@ def _fold_behind(
     if isinstance(affine, str):
         context.skip(node, affine)
         return
-    found = linear.of_output(activation, channels)
-    folded = found if isinstance(found, str) else linear.outputs_scaled(found, affine)
+    layer = linear_layers.of_output(activation, channels)
+    folded = layer if isinstance(layer, str) else linear_layers.outputs_scaled(layer, affine)
     if isinstance(folded, str):
         context.skip(node, folded)
     elif context.rewrite(node, f"folded into {producer.name}"):
-        editing.replace_value(node.outputs[0], linear.store(folded, sources=[node]))
+        editing.replace_value(node.outputs[0], linear_layers.store(folded, sources=[node]))
         editing.remove_dead([node])
 
 
@@ -99,12 +99,12 @@ def _fold_in_front(
         # A constant that broadcasts its input would make the Conv's input.
         context.skip(node, "the input's shape is not known")
         return
-    found = linear.of_input(node.outputs[0], channels, pads_matter=bool(affine.offset.any()))
-    folded = found if isinstance(found, str) else linear.inputs_scaled(found, affine)
+    layer = linear_layers.of_input(node.outputs[0], channels, pads_matter=bool(affine.offset.any()))
+    folded = layer if isinstance(layer, str) else linear_layers.inputs_scaled(layer, affine)
     if isinstance(folded, str):
         context.skip(node, folded)
     elif context.rewrite(node, f"folded into {user.name}"):
-        linear.store(folded, sources=[node])
+        linear_layers.store(folded, sources=[node])
         editing.replace_value(node.outputs[0], activation)
         editing.remove_dead([node])
 
@@ -138,7 +138,7 @@ def _affine(
     rank: int | None,
     *,
     axis: int,
-) -> linear.Affine | str:
+) -> linear_layers.Affine | str:
     if constant.size == 1:
         if constant.ndim > (rank if rank is not None else 0):
             return "the constant adds dimensions"
@@ -155,18 +155,18 @@ def _affine(
     one, zero = np.ones(channels), np.zeros(channels)
     with np.errstate(divide="ignore"):
         affine = {
-            "Add": lambda: linear.Affine(one, per_channel),
+            "Add": lambda: linear_layers.Affine(one, per_channel),
             "Sub": lambda: _subtraction(node, activation, per_channel),
-            "Mul": lambda: linear.Affine(per_channel, zero),
-            "Div": lambda: linear.Affine(1.0 / per_channel, zero),
+            "Mul": lambda: linear_layers.Affine(per_channel, zero),
+            "Div": lambda: linear_layers.Affine(1.0 / per_channel, zero),
         }[node.op_type]()
     return affine if affine.is_finite() else "the constant is not finite, or zero"
 
 
 def _subtraction(
     node: ir.Node, activation: ir.Value, per_channel: NDArray[np.float64]
-) -> linear.Affine:
+) -> linear_layers.Affine:
     one = np.ones(len(per_channel))
     if node.inputs[0] is activation:
-        return linear.Affine(one, -per_channel)
-    return linear.Affine(-one, per_channel)
+        return linear_layers.Affine(one, -per_channel)
+    return linear_layers.Affine(-one, per_channel)

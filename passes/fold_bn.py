@@ -11,7 +11,7 @@ from lprc.core.graph import editing
 from lprc.core.graph.normalization import is_training_normalization
 from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
-from lprc.passes._scaling import linear_layers as linear
+from lprc.passes._scaling import linear_layers
 
 
 @dataclass(frozen=True)
@@ -43,39 +43,41 @@ def _fold(node: ir.Node, context: PassContext) -> None:
     if isinstance(affine, str):
         context.skip(node, affine)
         return
-    before = linear.of_output(node.inputs[0], affine.size)
+    before = linear_layers.of_output(node.inputs[0], affine.size)
     if (
-        isinstance(before, linear.Linear)
+        isinstance(before, linear_layers.Linear)
         and before.node.op_type == "MatMul"
         and editing.rank(before.output) != 2
     ):
         # BatchNormalization has its channels on axis 1, a MatMul on the last.
         before = "the MatMul's output is not known to be a matrix"
-    if isinstance(before, linear.Linear):
-        folded = linear.outputs_scaled(before, affine)
+    if isinstance(before, linear_layers.Linear):
+        folded = linear_layers.outputs_scaled(before, affine)
         if isinstance(folded, str):
             context.skip(node, folded)
         elif context.rewrite(node, f"folded into {before.node.name}"):
-            editing.replace_value(node.outputs[0], linear.store(folded, sources=[node]))
+            editing.replace_value(node.outputs[0], linear_layers.store(folded, sources=[node]))
             editing.remove_dead([node])
         return
-    behind = linear.of_input(node.outputs[0], affine.size, pads_matter=bool(affine.offset.any()))
-    if isinstance(behind, linear.Linear):
-        folded = linear.inputs_scaled(behind, affine)
+    behind = linear_layers.of_input(
+        node.outputs[0], affine.size, pads_matter=bool(affine.offset.any())
+    )
+    if isinstance(behind, linear_layers.Linear):
+        folded = linear_layers.inputs_scaled(behind, affine)
         if isinstance(folded, str):
             context.skip(node, folded)
         elif context.rewrite(node, f"folded into {behind.node.name}"):
-            linear.store(folded, sources=[node])
+            linear_layers.store(folded, sources=[node])
             value = node.inputs[0]
             assert value is not None
             editing.replace_value(node.outputs[0], value)
             editing.remove_dead([node])
         return
-    context.skip(node, before if behind == linear.NOT_LINEAR else behind)
+    context.skip(node, before if behind == linear_layers.NOT_LINEAR else behind)
 
 
-def _affine(node: ir.Node) -> linear.Affine | str:
-    """What the BatchNormalization does to each channel, or why that is not known."""
+def _affine(node: ir.Node) -> linear_layers.Affine | str:
+    """The factor and offset of each channel, or why they are not known."""
     if is_training_normalization(node):
         return "in training mode"
     if editing.attribute(node, "spatial", 1) != 1:
@@ -83,8 +85,8 @@ def _affine(node: ir.Node) -> linear.Affine | str:
     parameters = [editing.constant(editing.input_at(node, index)) for index in range(1, 5)]
     if any(parameter is None for parameter in parameters):
         return "parameters are not constant"
-    scale, bias, mean, var = (np.asarray(each, dtype=np.float64) for each in parameters)
+    scale, bias, mean, var = (np.asarray(array, dtype=np.float64) for array in parameters)
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = scale / np.sqrt(var + editing.attribute(node, "epsilon", 1e-5))
-        affine = linear.Affine(factor, bias - mean * factor)
+        affine = linear_layers.Affine(factor, bias - mean * factor)
     return affine if affine.is_finite() else "parameters are not finite"

@@ -1,4 +1,4 @@
-"""What does not depend on the inputs, computed now."""
+"""Nodes that do not depend on the inputs, computed now."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ class _Folder:
         self._flush()
 
     def _fold_shape(self, node: ir.Node, shape_values: ShapeValues) -> bool:
-        found = shape_values.visit(node)
-        array = found.array() if found is not None else None
+        shape_value = shape_values.visit(node)
+        array = shape_value.array() if shape_value is not None else None
         output = node.outputs[0]
         if array is None or output.is_graph_output() or not output.uses():
             return False
@@ -119,28 +119,30 @@ class _Folder:
         if any(value.is_graph_output() for value in node.outputs):
             self.context.skip(node, "is a graph output")
             return
-        types, made = self._results(node)
-        if made is None and self.pending:
+        types, output_size = self._results(node)
+        if output_size is None and self.pending:
             # How large it becomes may depend on what is pending.
             self._flush()
             if not all(value is None or self._is_constant(value) for value in node.inputs):
                 return
-            types, made = self._results(node)
+            types, output_size = self._results(node)
         inputs = {id(value): value for value in node.inputs if value is not None}.values()
-        if made is None:
+        if output_size is None:
             if node.op_type not in _SHRINKING:
                 self.context.skip(node, "the result's size is not known")
                 return
             # NonZero puts out an int64 for each axis where its input may be a bool.
-            made = 8 * (editing.rank(node.inputs[0]) or 8) * sum(map(self._size, inputs))
-        growth = max(0, made - sum(self._size(value) for value in inputs if _is_freed(value)))
+            output_size = 8 * (editing.rank(node.inputs[0]) or 8) * sum(map(self._size, inputs))
+        growth = max(
+            0, output_size - sum(self._size(value) for value in inputs if _is_freed(value))
+        )
         if growth > self.budget:
             self.context.skip(node, "the result is too large")
         elif self.context.rewrite(node, "evaluated"):
             self.budget -= growth
             self.pending.append(node)
             for value in node.outputs:
-                self.sizes[id(value)] = made
+                self.sizes[id(value)] = output_size
                 self.types[value.name or ""] = types.get(value.name or "", onnx.TypeProto())
 
     def _results(self, node: ir.Node) -> tuple[dict[str, onnx.TypeProto], int | None]:

@@ -226,7 +226,7 @@ def _like(
     node: ir.Node,
     attributes: dict[str, int | None],
 ) -> ir.Value:
-    """What `producer` does, done to other inputs, with the shape that `node` gives it."""
+    """The operator of `producer` applied to other inputs, with the shape that `node` gives it."""
     like = editing.new_node(
         producer.op_type,
         inputs,

@@ -27,8 +27,8 @@ class InferShapes(Pass):
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Infer on a copy without weights, and take over what is new."""
-        known = {value.name: value for value in _values(model) if value.name}
-        if not any(shapes.is_open(value) for value in known.values()):
+        by_name = {value.name: value for value in _values(model) if value.name}
+        if not any(shapes.is_open(value) for value in by_name.values()):
             return
         try:
             inferred = shapes.infer(model)
@@ -37,13 +37,13 @@ class InferShapes(Pass):
             context.skip(None, f"inference failed: {reason[:200]}")
             return
         news = [
-            (known[name], found)
-            for name, found in inferred.items()
-            if name in known and shapes.is_more(known[name], found)
+            (by_name[name], inferred_value)
+            for name, inferred_value in inferred.items()
+            if name in by_name and shapes.is_more(by_name[name], inferred_value)
         ]
         if news and context.rewrite(None, f"{len(news)} values"):
-            for value, found in news:
-                shapes.refine(value, found)
+            for value, inferred_value in news:
+                shapes.refine(value, inferred_value)
 
 
 def _values(model: ir.Model) -> list[ir.Value]:

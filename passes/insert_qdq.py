@@ -96,19 +96,20 @@ class InsertQDQ(Pass):
             context.skip(None, "opset below 13")
             return
         check_names(model.graph, self.exclude, "insert-qdq{exclude}")
-        found = plan(model, self._rules())
-        for node, reason in found.skips:
+        quantization_plan = plan(model, self._rules())
+        for node, reason in quantization_plan.skips:
             context.skip(node, reason)
-        if not found.inputs:
-            if any("range" in reason for _, reason in found.skips) and not _has_ranges(model):
+        if not quantization_plan.inputs:
+            lacks_range = any("range" in reason for _, reason in quantization_plan.skips)
+            if lacks_range and not _has_ranges(model):
                 raise UsageError(
                     "no activation has a range",
                     where="pass 'insert-qdq'",
                     hint="put calibrate in front of it, and give it data with --calib DIR",
                 )
             return
-        scales = self._activations(model, found, context)
-        self._weights(found, scales, context)
+        scales = self._activations(model, quantization_plan, context)
+        self._weights(quantization_plan, scales, context)
 
     def planned_layers(self, model: ir.Model) -> list[ir.Node]:
         """The nodes whose inputs it would quantise, carriers left out, in graph order."""
@@ -124,22 +125,24 @@ class InsertQDQ(Pass):
         )  # fmt: skip
 
     def _activations(
-        self, model: ir.Model, found: Plan, context: PassContext
+        self, model: ir.Model, quantization_plan: Plan, context: PassContext
     ) -> dict[ir.Value, QuantParams]:
         """Q/DQ behind the planned values; the parameters of each quantised one."""
         readers: dict[ir.Value, list[tuple[ir.Node, int]]] = {}
-        for node, index in found.inputs:
+        for node, index in quantization_plan.inputs:
             value = node.inputs[index]
             assert value is not None
             readers.setdefault(value, []).append((node, index))
-        carriers = {node for node in found.carriers if not editing.is_op(node, *self.rescalers)}
+        carriers = {
+            node for node in quantization_plan.carriers if not editing.is_op(node, *self.rescalers)
+        }
         following = dict(pairwise(model.graph))
-        made: dict[ir.Value, QuantParams] = {}
-        for value, known in found.ranges.items():
-            params = activation_params(known, self.scheme)
+        parameters: dict[ir.Value, QuantParams] = {}
+        for value, value_range in quantization_plan.ranges.items():
+            params = activation_params(value_range, self.scheme)
             producer = value.producer()
             if producer in carriers and self.carry == "through":
-                made[value] = params
+                parameters[value] = params
                 continue
             # Right behind the producer: with `share`, everything else reads the pair too.
             behind = model.graph[0] if producer is None else following[producer]
@@ -147,15 +150,17 @@ class InsertQDQ(Pass):
             if not context.rewrite(producer or behind, f"{value.name}: {note}"):
                 continue
             output = _pair(value, params, before=behind)
-            made[value] = made[output] = params
-            _redirect(value, output, readers.get(value, []), share=value in found.shared)
-        return made
+            parameters[value] = parameters[output] = params
+            _redirect(
+                value, output, readers.get(value, []), share=value in quantization_plan.shared
+            )
+        return parameters
 
     def _weights(
-        self, found: Plan, scales: dict[ir.Value, QuantParams], context: PassContext
+        self, quantization_plan: Plan, scales: dict[ir.Value, QuantParams], context: PassContext
     ) -> None:
         done: dict[tuple[ir.Value, int | None], tuple[ir.Value, QuantizedWeight]] = {}
-        for node in dict.fromkeys(node for node, _ in found.inputs):
+        for node in dict.fromkeys(node for node, _ in quantization_plan.inputs):
             index = weight_index(node)
             if index is None:
                 continue
@@ -254,13 +259,13 @@ def _quantize_bias(
     if bias.size != _channels(node, weight):
         context.skip(node, "its bias is not one value a channel")
         return
-    found = quantized_bias(bias, float(params.scale), weight)
-    if found is None:
+    integers_and_scale = quantized_bias(bias, float(params.scale), weight)
+    if integers_and_scale is None:
         context.skip(node, "its bias does not fit int32")
         return
     graph = node.graph
     assert isinstance(graph, ir.Graph)
-    integers, scale = found
+    integers, scale = integers_and_scale
     hint = str(value.name)
     output = editing.new_node(
         "DequantizeLinear",

@@ -37,9 +37,9 @@ class Legalize(Pass):
         """Rewrite every pool over channels; see the class."""
         old_opset = editing.opset_version(model) < 13
         for graph in editing.graphs(model):
-            known = ranks(graph)
+            rank_of = ranks(graph)
             for node in list(graph):
-                pool = match(node, known)
+                pool = match(node, rank_of)
                 if pool is None:
                     continue
                 reason = "opset is below 13" if old_opset else self._why_not(pool)

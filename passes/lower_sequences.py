@@ -70,7 +70,7 @@ def _rewrite(node: ir.Node, elements: list[Element]) -> None:
         new = editing.add_initializer(graph, f"{node.name}_length", np.array(len(elements)))
     else:
         new = _concat(node, graph, [element() for element in elements])
-    # What is known of the old value holds for the new one; a graph input's signature stays.
+    # The old value's shape and ranges hold for the new one; a graph input's signature stays.
     if new.producer() is not None:
         new.shape = old.shape if new.shape is None else new.shape
         new.type = old.type if new.type is None else new.type

@@ -53,13 +53,13 @@ class OnnxOptimizer(Pass):
                 where="pass 'onnx-optimizer'",
                 hint='pip install "lprc[simplify]"',
             ) from error
-        known = onnxoptimizer.get_available_passes()
-        unknown = [name for name in self.passes if name not in known]
+        available = onnxoptimizer.get_available_passes()
+        unknown = [name for name in self.passes if name not in available]
         if unknown:
             raise UsageError(
                 f"onnxoptimizer has no pass '{unknown[0]}'",
                 where="onnx-optimizer{passes}",
-                hint=f"known: {', '.join(sorted(known))}",
+                hint=f"known: {', '.join(sorted(available))}",
             )
         usual = onnxoptimizer.get_fuse_and_elimination_passes()
         wanted = self.passes or [name for name in usual if name not in _WRONG]

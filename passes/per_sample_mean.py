@@ -47,16 +47,16 @@ class PerSampleMean(Pass):
             for node in list(graph):
                 if not editing.is_op(node, "ReduceMean"):
                     continue
-                found = self._inspect(node)
-                if found is None:
+                mean = self._inspect(node)
+                if mean is None:
                     continue
-                if found.reason:
-                    context.skip(node, found.reason)
-                elif context.rewrite(node, f"mean over axes {_text(found.axes)}"):
-                    _rewrite(node, found, opset)
+                if mean.reason:
+                    context.skip(node, mean.reason)
+                elif context.rewrite(node, f"mean over axes {_text(mean.axes)}"):
+                    _rewrite(node, mean, opset)
 
     def _inspect(self, node: ir.Node) -> _Mean | None:
-        """What would become of `node`; None if it doesn't reduce the batch."""
+        """The mean that would replace `node`; None if it doesn't reduce the batch."""
         source = node.inputs[0]
         rank = editing.rank(source)
         if source is None or source.shape is None or rank is None:
@@ -67,18 +67,18 @@ class PerSampleMean(Pass):
         if self.batch_axis not in axes:
             return None
         kept = tuple(axis for axis in axes if axis != self.batch_axis)
-        found = _Mean(axes=kept)
+        mean = _Mean(axes=kept)
         batch = source.shape[self.batch_axis]
         if isinstance(batch, int) and batch > 1:
             # The promise holds at batch 1 alone, which this graph can't run at.
-            found.reason = "batch is fixed at more than 1"
+            mean.reason = "batch is fixed at more than 1"
         elif not kept:
-            found.reason = "mean over the batch alone"
+            mean.reason = "mean over the batch alone"
         elif len(axes) < rank and not editing.attribute(node, "keepdims", 1):
-            found.reason = "keepdims=0 over some axes"
+            mean.reason = "keepdims=0 over some axes"
         else:
-            found.follow(node, source.shape, self.batch_axis, is_scalar=len(axes) == rank)
-        return found
+            mean.follow(node, source.shape, self.batch_axis, is_scalar=len(axes) == rank)
+        return mean
 
 
 @dataclass
@@ -151,18 +151,18 @@ def _carries(user: ir.Node, value: ir.Value, rank: int) -> bool:
     return editing.is_op(user, *BROADCAST, "Clip")
 
 
-def _rewrite(node: ir.Node, found: _Mean, opset: int) -> None:
+def _rewrite(node: ir.Node, batch_mean: _Mean, opset: int) -> None:
     source = node.inputs[0]
     assert source is not None
-    mean = reduce_mean(source, found.axes, instead_of=node, opset=opset)
+    mean = reduce_mean(source, batch_mean.axes, instead_of=node, opset=opset)
     editing.replace_value(node.outputs[0], mean, before=node)
-    for user in found.carriers:
+    for user in batch_mean.carriers:
         user.outputs[0].shape = mean.shape
-    for user in found.reshapes:
+    for user in batch_mean.reshapes:
         inner = user.inputs[0]
         assert inner is not None
         editing.replace_value(user.outputs[0], inner, before=user)
-    editing.remove_dead([node, *found.reshapes])
+    editing.remove_dead([node, *batch_mean.reshapes])
 
 
 def _text(axes: tuple[int, ...]) -> str:

@@ -137,7 +137,8 @@ class PruneChannels(Pass):
         if goal is not None and not local:
             score = score / np.maximum(self._shares(model, groups), 1e-30)
         pieces: list[list[Chunk]] = [
-            chunks(each, score, least=self.min_channels, multiple=self.round_to) for each in classes
+            chunks(channel_class, score, least=self.min_channels, multiple=self.round_to)
+            for channel_class in classes
         ]
         if goal is None:
             ratio = DEFAULT_RATIO if self.ratio is None else self.ratio
@@ -154,7 +155,7 @@ class PruneChannels(Pass):
         return kept
 
     def _cost(self, model: ir.Model, groups: ChannelGroups, context: PassContext) -> Cost | None:
-        """What is to be brought down; None for the number of groups."""
+        """The cost to bring down; None for the number of groups."""
         if self.target_macs is not None:
             macs = partial(multiply_accumulates, groups.trace)
             return lambda kept: macs(groups.atoms(kept))
@@ -168,7 +169,7 @@ class PruneChannels(Pass):
         return None
 
     def _shares(self, model: ir.Model, groups: ChannelGroups) -> NDArray[np.float64]:
-        """What each group alone would save: importance is weighed against it."""
+        """The costs that each group alone would save: importance is weighed against it."""
         if self.target_size is not None:
             return byte_shares(model.graph, groups.trace, groups.unit, groups.count)
         return mac_shares(groups.trace, groups.unit, groups.count)
@@ -182,31 +183,37 @@ def _judged(
     Raises:
         UsageError: There are none.
     """
-    found = tuple(each for each in groups.classes if not np.isnan(score[each.units]).any())
-    if not found:
+    judged_classes = tuple(
+        channel_class
+        for channel_class in groups.classes
+        if not np.isnan(score[channel_class.units]).any()
+    )
+    if not judged_classes:
         raise UsageError(
             "no BatchNormalization is left to judge channels by",
             where="prune-channels{importance=bn}",
             hint="put it in front of fold-bn, or use importance=l2",
         )
-    for each in groups.classes:
-        if np.isnan(score[each.units]).any():
-            context.skip(each.sources[0].node, "no BatchNormalization to judge its channels by")
-    return found
+    for channel_class in groups.classes:
+        if np.isnan(score[channel_class.units]).any():
+            context.skip(
+                channel_class.sources[0].node, "no BatchNormalization to judge its channels by"
+            )
+    return judged_classes
 
 
 def _announced(
     groups: ChannelGroups, kept: NDArray[np.bool_], context: PassContext
 ) -> NDArray[np.bool_]:
-    """What may go of `kept`, class by class."""
+    """`kept` after each class was announced: a class that may not change keeps all."""
     result = np.ones_like(kept)
-    for each in groups.classes:
-        gone = int((~kept[each.units]).sum())
+    for channel_class in groups.classes:
+        gone = int((~kept[channel_class.units]).sum())
         if not gone:
             continue
-        if not context.rewrite(each.sources[0].node, _note(each, gone)):
+        if not context.rewrite(channel_class.sources[0].node, _note(channel_class, gone)):
             break
-        result[each.units] = kept[each.units]
+        result[channel_class.units] = kept[channel_class.units]
     return result
 
 

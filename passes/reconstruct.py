@@ -98,14 +98,14 @@ class Reconstruct(Pass):
         axis = -1 if layer.node.op_type == "MatMul" else 1
 
         def sums(samples: Sequence[Arrays]) -> Normal:
-            found = Normal(layer)
+            normal_sums = Normal(layer)
             for (seen,), (target,) in zip(
                 observed(model, [layer.input], samples),
                 observed(before.model, [wanted], samples),
                 strict=True,
             ):
-                found.add(seen, target if kept is None else np.take(target, kept, axis=axis))
-            return found
+                normal_sums.add(seen, target if kept is None else np.take(target, kept, axis=axis))
+            return normal_sums
 
         old = _augmented(layer)
         if relative_error(sums(list(spread(context.calibration, _PROBES))), old) < _NOTHING:
@@ -172,7 +172,7 @@ def _layers(
 ) -> list[tuple[Unfolded, ir.Value]]:
     """The layers behind the first that lost channels, and what they put out before."""
     values = {str(value.name): value for node in before.model.graph for value in node.outputs}
-    found = []
+    layers = []
     for node in model.graph:
         layer = unfolded(node)
         if layer is None:
@@ -182,8 +182,8 @@ def _layers(
         if reason is not None:
             context.skip(node, reason)
         elif isinstance(layer, Unfolded) and wanted is not None:
-            found.append((layer, wanted))
-    return found
+            layers.append((layer, wanted))
+    return layers
 
 
 def _why_not(node: ir.Node, layer: Unfolded, wanted: ir.Value | None) -> str | None:

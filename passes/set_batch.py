@@ -127,12 +127,12 @@ def _infer_again(model: ir.Model) -> str | None:
             for value in node.outputs:
                 value.shape = None
     try:
-        found = shapes.infer(model)
+        inferred = shapes.infer(model)
     except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
         return f"shape inference: {str(error).splitlines()[0][:160]}"
     for graph in editing.graphs(model):
         for node in graph:
             for value in node.outputs:
-                if value.name in found:
-                    shapes.refine(value, found[value.name])
+                if value.name in inferred:
+                    shapes.refine(value, inferred[value.name])
     return None

@@ -108,7 +108,7 @@ def _merge(value: ir.Value, bounds: Bounds) -> tuple[ir.Value, Bounds]:
         if inner is None or inner[0] > inner[1] or source is None or source.dtype != value.dtype:
             break
         # min(max(x, a), b) of an interval [c, d] clips to where they overlap, or to its edge.
-        low, high = (float(np.clip(each, *bounds)) for each in inner)
+        low, high = (float(np.clip(bound, *bounds)) for bound in inner)
         value, bounds, producer = source, (low, high), source.producer()
     return value, bounds
 

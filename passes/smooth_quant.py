@@ -87,8 +87,8 @@ class SmoothQuant(Pass):
         if not len(context.calibration):
             raise no_samples(self.name)
         seen = _look(model, inputs, context)
-        for each in inputs:
-            _smooth(each, seen, self.alpha, context)
+        for linear_input in inputs:
+            _smooth(linear_input, seen, self.alpha, context)
 
     def _inputs(self, model: ir.Model, context: PassContext) -> list[_Input]:
         operators = LINEAR if self.conv else LINEAR & PRODUCTS
@@ -97,12 +97,12 @@ class SmoothQuant(Pass):
             value = node.inputs[0] if editing.is_op(node, *operators) else None
             if value is not None and editing.constant(value) is None:
                 read.setdefault(value, []).append(node)
-        found = []
+        inputs = []
         for value, readers in read.items():
-            made = _input(value, readers, context, insert_mul=self.insert_mul)
-            if made is not None:
-                found.append(made)
-        return found
+            linear_input = _input(value, readers, context, insert_mul=self.insert_mul)
+            if linear_input is not None:
+                inputs.append(linear_input)
+        return inputs
 
 
 @dataclass(frozen=True)
@@ -150,14 +150,14 @@ def _input(
     matrix = magnitudes(first)
     channels = matrix.shape[0] * matrix.shape[2]
     step = Step(value, axes_behind_channels(first), channels, np.arange(channels))
-    found, reasons = _sources(step, readers)
+    reached, reasons = _sources(step, readers)
     if insert_mul and reasons:
         return _Input(step, tuple(readers), ())
     for reason in dict.fromkeys(reasons):
         # That a Mul would be needed at an input of the graph is no surprise.
         if value.producer() is not None:
             context.skip(first, reason)
-    return _Input(step, tuple(readers), tuple(found)) if found else None
+    return _Input(step, tuple(readers), tuple(reached)) if reached else None
 
 
 def _sources(step: Step, readers: list[ir.Node]) -> tuple[list[Source], list[str]]:
@@ -166,80 +166,84 @@ def _sources(step: Step, readers: list[ir.Node]) -> tuple[list[Source], list[str
     others = [use for use in value.uses() if use.node not in readers or use.idx != 0]
     if others or value.is_graph_output():
         return [], ["the value has other users"]
-    found = list(sources(value, step.behind, step.channels, shared=True))
+    places = list(sources(value, step.behind, step.channels, shared=True))
     return (
-        [each for each in found if isinstance(each, Source)],
-        [each.reason for each in found if isinstance(each, Blocked)],
+        [place for place in places if isinstance(place, Source)],
+        [place.reason for place in places if isinstance(place, Blocked)],
     )
 
 
 def _alike(nodes: list[ir.Node], context: PassContext) -> list[ir.Node]:
     """Those whose weights may be scaled, and which see the channels on the same axis."""
-    found: list[ir.Node] = []
+    alike: list[ir.Node] = []
     for node in nodes:
         reason = why_not_scalable(node)
         if reason is not None:
             context.skip(node, reason)
-        elif found and axes_behind_channels(node) != axes_behind_channels(found[0]):
+        elif alike and axes_behind_channels(node) != axes_behind_channels(alike[0]):
             context.skip(node, "channels do not match")
         else:
-            found.append(node)
-    return found
+            alike.append(node)
+    return alike
 
 
 def _look(model: ir.Model, inputs: list[_Input], context: PassContext) -> dict[ir.Value, _Seen]:
     """The extremes of every input, and of every scaled value that has a range."""
-    steps = {each.step.value: each.step for each in inputs}
-    for each in inputs:
-        steps.update({s.value: s for s in each.scaled if range_of(s.value) is not None})
+    steps = {linear_input.step.value: linear_input.step for linear_input in inputs}
+    for linear_input in inputs:
+        steps.update({s.value: s for s in linear_input.scaled if range_of(s.value) is not None})
     seen = {value: _Seen() for value in steps}
     # Where only inputs of the graph are looked at, ONNX Runtime still wants something to compute.
     ran = inputs[0].readers[0].outputs[0]
-    for found in observe(model, [*steps, ran], context.calibration):
+    for activations in observe(model, [*steps, ran], context.calibration):
         for value, step in steps.items():
-            seen[value].add(found[value.name or ""], step.behind)
+            seen[value].add(activations[value.name or ""], step.behind)
     return seen
 
 
-def _smooth(each: _Input, seen: dict[ir.Value, _Seen], alpha: float, context: PassContext) -> None:
-    factor = _factor(each, seen[each.step.value], alpha)
-    first = each.readers[0]
+def _smooth(
+    linear_input: _Input, seen: dict[ir.Value, _Seen], alpha: float, context: PassContext
+) -> None:
+    factor = _factor(linear_input, seen[linear_input.step.value], alpha)
+    first = linear_input.readers[0]
     if factor is None or np.abs(np.log(factor)).max() < SETTLED:
         context.skip(first, "nothing to smooth")
         return
-    reasons = [source.why_not(factor) for source in each.sources]
-    reasons += [why_not_scaled(reader, factor) for reader in each.readers]
+    reasons = [source.why_not(factor) for source in linear_input.sources]
+    reasons += [why_not_scaled(reader, factor) for reader in linear_input.readers]
     reason = next((reason for reason in reasons if reason is not None), None)
     if reason is not None:
         context.skip(first, reason)
         return
-    where = ", ".join(source.node.name or "" for source in each.sources) or "a Mul"
+    where = ", ".join(source.node.name or "" for source in linear_input.sources) or "a Mul"
     span = f"{factor.min():.3g} to {factor.max():.3g}"
     if not context.rewrite(first, f"input divided by {span} in {where}"):
         return
-    for reader in each.readers:
+    for reader in linear_input.readers:
         scale_inputs(reader, factor)
-    if each.sources:
-        for source in each.sources:
+    if linear_input.sources:
+        for source in linear_input.sources:
             source.divide(factor)
-        for step in each.scaled:
+        for step in linear_input.scaled:
             _scale_range(step.value, step.value, seen, step.factor(factor))
     else:
-        _insert_mul(each, factor, seen)
+        _insert_mul(linear_input, factor, seen)
 
 
-def _factor(each: _Input, seen: _Seen, alpha: float) -> Float | None:
-    """What each of the readers' channels is divided by; 1 where no source reaches it."""
+def _factor(linear_input: _Input, seen: _Seen, alpha: float) -> Float | None:
+    """The divisor of each of the readers' channels; 1 where no source reaches it."""
     drawn = np.maximum(np.abs(seen.low), np.abs(seen.high))
-    channels = each.step.channels
+    channels = linear_input.step.channels
     if drawn.shape != (channels,):
         return None
-    weight = np.max([magnitudes(reader).max(axis=1).reshape(-1) for reader in each.readers], axis=0)
+    weight = np.max(
+        [magnitudes(reader).max(axis=1).reshape(-1) for reader in linear_input.readers], axis=0
+    )
     factor = np.ones(channels)
-    for step in [source.steps[-1] for source in each.sources] or [each.step]:
+    for step in [source.steps[-1] for source in linear_input.sources] or [linear_input.step]:
         scale = _scale(step.largest(drawn), step.largest(weight), alpha)
-        known = step.index >= 0
-        factor[known] = scale[step.index[known]]
+        reached = step.index >= 0
+        factor[reached] = scale[step.index[reached]]
     return factor
 
 
@@ -251,21 +255,21 @@ def _scale(drawn: Float, weight: Float, alpha: float) -> Float:
     return np.asarray(np.where(alive, scale, 1.0))
 
 
-def _insert_mul(each: _Input, factor: Float, seen: dict[ir.Value, _Seen]) -> None:
-    value, first = each.step.value, each.readers[0]
+def _insert_mul(linear_input: _Input, factor: Float, seen: dict[ir.Value, _Seen]) -> None:
+    value, first = linear_input.step.value, linear_input.readers[0]
     graph = first.graph
     assert isinstance(graph, ir.Graph)
     weight = first.inputs[1]
     assert weight is not None
     assert weight.dtype is not None
-    reciprocal = (1.0 / factor).reshape(-1, *[1] * each.step.behind)
+    reciprocal = (1.0 / factor).reshape(-1, *[1] * linear_input.step.behind)
     constant = editing.add_initializer(
         graph, f"{first.name}.smooth", reciprocal.astype(weight.dtype.numpy())
     )
     product = editing.new_node(
         "Mul", [value, constant], before=first, sources=[first], shape=value.shape
     )
-    for reader in each.readers:
+    for reader in linear_input.readers:
         reader.replace_input_with(0, product)
     _scale_range(value, product, seen, factor)
 

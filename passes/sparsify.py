@@ -168,14 +168,14 @@ class Sparsify(Pass):
         ]
         settings = Distillation(self.distill, self.rate, progress=context.progress)
         try:
-            found = distil(model, dense.model, names, context.calibration, settings)
+            distilled = distil(model, dense.model, names, context.calibration, settings)
         except NoGradientError as error:
             context.skip(None, f"not distilled: {error}")
             return
         for node in nodes:
             for index, value in enumerate(node.inputs[1:], 1):
-                if value is not None and str(value.name) in found:
-                    _set_constant(node, index, found[str(value.name)])
+                if value is not None and str(value.name) in distilled:
+                    _set_constant(node, index, distilled[str(value.name)])
 
     def _note(self, layer: Unfolded) -> str:
         text = self.pattern if self._pattern else f"{self.ratio:.0%} zeros"
@@ -198,15 +198,15 @@ class Sparsify(Pass):
         self, layer: Unfolded, dense: Shadow, sparse: Shadow, samples: Sequence[Arrays]
     ) -> tuple[NDArray[np.float32], Float]:
         """The sparse weight, and by how much the bias changes."""
-        found = Positions(layer)
+        positions = Positions(layer)
         pairs = zip(
             observed(sparse.model, sparse.inputs([layer]), samples),
             observed(dense.model, dense.inputs([layer]), samples),
             strict=True,
         )
         for (seen,), (exact,) in pairs:
-            found.add(seen, exact)
-        seen, wanted = found.seen, found.wanted
+            positions.add(seen, exact)
+        seen, wanted = positions.seen, positions.wanted
         rows = layer.rows(layer.array).astype(np.float64)
         bias = bias_of(layer.node, rows.shape[0] * rows.shape[1])
         assert bias is not None

@@ -174,7 +174,7 @@ def _part_of_conv(conv: ir.Node, start: int, stop: int) -> ir.Value:
 
 
 def _like(node: ir.Node, source: ir.Value, *, before: ir.Node) -> ir.Value:
-    """What `node` does, done to `source`."""
+    """The operator of `node` applied to `source`."""
     like = editing.new_node(
         node.op_type,
         [source, *node.inputs[1:]],

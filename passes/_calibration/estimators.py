@@ -19,12 +19,12 @@ Floats = NDArray[np.float64]
 
 
 def estimate(
-    found: ActivationStatistics, method: Method, scheme: Scheme, *, percentile: float = 99.99
+    statistics: ActivationStatistics, method: Method, scheme: Scheme, *, percentile: float = 99.99
 ) -> Range:
     """The range of an activation.
 
     Args:
-        found: What was seen of it.
+        statistics: What calibration saw of it.
         method: ``min-max`` (all values), ``moving-average`` (the mean of each sample's extremes),
             ``percentile`` (what that percentage of the values lies in), ``entropy`` (the least
             Kullback-Leibler divergence, after Migacz, "8-bit Inference with TensorRT", 2017) or
@@ -32,33 +32,35 @@ def estimate(
         scheme: How it will be quantised; ``entropy`` and ``mse`` depend on it.
         percentile: Of ``percentile``: 50 to 100, the tails cut on both sides together.
     """
-    everything = Range(min(found.low, 0.0), max(found.high, 0.0))
-    if found.reach == 0.0 or method == "min-max":
+    everything = Range(min(statistics.low, 0.0), max(statistics.high, 0.0))
+    if statistics.reach == 0.0 or method == "min-max":
         return everything
     if method == "moving-average":
-        return Range(min(found.mean_low, 0.0), max(found.mean_high, 0.0))
+        return Range(min(statistics.mean_low, 0.0), max(statistics.mean_high, 0.0))
     if method == "percentile":
-        return _within(everything, _percentile(found, percentile, scheme))
+        return _within(everything, _percentile(statistics, percentile, scheme))
     search = _least_divergence if method == "entropy" else _least_square
-    return _within(everything, search(found, everything, scheme))
+    return _within(everything, search(statistics, everything, scheme))
 
 
 def _within(everything: Range, chosen: Range) -> Range:
     return Range(max(chosen.low, everything.low), min(chosen.high, everything.high))
 
 
-def _percentile(found: ActivationStatistics, percentile: float, scheme: Scheme) -> Range:
-    edges = np.linspace(-found.reach, found.reach, BINS + 1)
-    total = found.counts.sum()
-    if scheme == "asymmetric" and found.low < 0:
+def _percentile(statistics: ActivationStatistics, percentile: float, scheme: Scheme) -> Range:
+    edges = np.linspace(-statistics.reach, statistics.reach, BINS + 1)
+    total = statistics.counts.sum()
+    if scheme == "asymmetric" and statistics.low < 0:
         tail = (1 - percentile / 100) / 2 * total
-        low = edges[int(np.searchsorted(np.cumsum(found.counts), tail, side="right"))]
-        reversed_sum = np.cumsum(found.counts[::-1])
+        low = edges[int(np.searchsorted(np.cumsum(statistics.counts), tail, side="right"))]
+        reversed_sum = np.cumsum(statistics.counts[::-1])
         high = edges[BINS - int(np.searchsorted(reversed_sum, tail, side="right"))]
         return Range(min(float(low), 0.0), max(float(high), 0.0))
-    folded = _magnitudes(found)
+    folded = _magnitudes(statistics)
     covered = np.searchsorted(np.cumsum(folded), percentile / 100 * total, side="left")
-    limit = float(edges[BINS // 2 + 1 + int(covered)]) if covered < len(folded) else found.reach
+    limit = (
+        float(edges[BINS // 2 + 1 + int(covered)]) if covered < len(folded) else statistics.reach
+    )
     return Range(-limit, limit)
 
 
@@ -71,9 +73,9 @@ FRACTIONS = np.linspace(0.02, 1.0, 99)
 """How much of the whole range is tried as the clipped one."""
 
 
-def _least_square(found: ActivationStatistics, everything: Range, scheme: Scheme) -> Range:
-    used = np.flatnonzero(found.counts)
-    centres, weights = found.centres()[used], found.counts[used].astype(np.float64)
+def _least_square(statistics: ActivationStatistics, everything: Range, scheme: Scheme) -> Range:
+    used = np.flatnonzero(statistics.counts)
+    centres, weights = statistics.centres()[used], statistics.counts[used].astype(np.float64)
 
     def error(candidate: Range) -> float:
         left = centres - fake_quantize(centres, activation_params(candidate, scheme))
@@ -91,11 +93,11 @@ def _least_square(found: ActivationStatistics, everything: Range, scheme: Scheme
     return min([best, *highs], key=error)
 
 
-def _least_divergence(found: ActivationStatistics, everything: Range, scheme: Scheme) -> Range:
+def _least_divergence(statistics: ActivationStatistics, everything: Range, scheme: Scheme) -> Range:
     """The threshold on the magnitude whose quantised distribution diverges least."""
     signed = scheme == "symmetric" or everything.low < 0
     levels = 128 if signed else 256
-    counts = _magnitudes(found).astype(np.float64)
+    counts = _magnitudes(statistics).astype(np.float64)
     # Exact zeros quantise exactly; their spike behind a ReLU would outvote everything else.
     counts[0] = counts[1]
     last = int(np.flatnonzero(counts).max()) + 1
@@ -103,7 +105,7 @@ def _least_divergence(found: ActivationStatistics, everything: Range, scheme: Sc
         return everything
     stops = np.unique(np.linspace(levels, last, 128).astype(int))
     divergences = [_divergence(counts, int(stop), levels) for stop in stops]
-    limit = float(stops[int(np.argmin(divergences))]) * 2 * found.reach / BINS
+    limit = float(stops[int(np.argmin(divergences))]) * 2 * statistics.reach / BINS
     return Range(-limit, limit)
 
 

@@ -1,4 +1,4 @@
-"""What is remembered of an activation over any number of samples: extremes and a histogram."""
+"""The statistics of an activation over any number of samples: extremes and a histogram."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BINS = 8192
 """Bins from ``-reach`` to ``reach``; half of them serve an activation behind ReLU."""
 
 SMALLEST = 2.0**-100
-"""What is smaller is no activation: products with it would underflow."""
+"""A smaller number is no activation: products with it would underflow."""
 
 
 class ActivationStatistics:

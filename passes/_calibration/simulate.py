@@ -69,7 +69,7 @@ def _insert(graph: onnx.GraphProto, names: Sequence[str]) -> None:
     for node in graph.node:
         copy = onnx.NodeProto()
         copy.CopyFrom(node)
-        copy.input[:] = [quantized.get(each, each) for each in node.input]
+        copy.input[:] = [quantized.get(name, name) for name in node.input]
         nodes.append(copy)
         for output in node.output:
             if output in quantized:

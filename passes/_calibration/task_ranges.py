@@ -27,7 +27,7 @@ CANDIDATES: tuple[tuple[Method, float], ...] = (
     ("mse", 100.0),
     ("entropy", 100.0),
 )
-"""What is tried for each activation: the method, and the percentile of ``percentile``."""
+"""The candidates for each activation: the method, and the percentile of ``percentile``."""
 
 SAMPLES = 32
 """Samples that choices are judged by; the statistics come from all."""
@@ -67,7 +67,7 @@ def task_ranges(
     }
     simulation = Simulation(model, values, scheme)
     plain = Simulation(model, [], scheme)
-    expected = [plain.run(each, {}) for each in chosen]
+    expected = [plain.run(inputs, {}) for inputs in chosen]
     total, done = len(CANDIDATES) * (len(offers) + 1), 0
 
     def error(ranges: Mapping[str, Range]) -> float:
@@ -83,15 +83,15 @@ def task_ranges(
         {name: offered[index] for name, offered in offers.items()}
         for index in range(len(CANDIDATES))
     ]
-    errors = [error(each) for each in starts]
+    errors = [error(start) for start in starts]
     best, least = starts[int(np.argmin(errors))], min(errors)
     for name, offered in offers.items():
         for candidate in dict.fromkeys(offered):
             if candidate == best[name]:
                 continue
-            found = error({**best, name: candidate})
-            if found < least:
-                best, least = {**best, name: candidate}, found
+            candidate_error = error({**best, name: candidate})
+            if candidate_error < least:
+                best, least = {**best, name: candidate}, candidate_error
     return best
 
 

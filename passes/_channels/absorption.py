@@ -1,4 +1,4 @@
-"""What consumers do in place of constant channels that go."""
+"""How consumers make up for constant channels that are removed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Absorption:
         merged: The constant channels that become one; None if there are none such.
         representative: The one of `merged` that stays.
         level: The bias that it gets.
-        biases: What is added to each consumer's bias.
+        biases: The addition to each consumer's bias.
         columns: For each consumer: the input channel that gets new weights, and these.
         factors: For each mean over channels: by what its result is to be multiplied.
     """
@@ -107,13 +107,13 @@ def _with_representative(
     level[absorption.representative] = absorption.level
     new[output] = Levels(level, own.factor)
     producers = [value.producer() for value in group.of if value is not output]
-    for each in in_order(producer for producer in producers if producer is not None):
-        value = each.outputs[0]
+    for coupled in in_order(producer for producer in producers if producer is not None):
+        value = coupled.outputs[0]
         before = levels.get(value)
         if before is None:
             continue
-        found = new[value] = levels_of(each, new) or Levels.unknown(len(before.level))
-        if (np.isnan(found.level) & ~np.isnan(before.level)).any():
+        after = new[value] = levels_of(coupled, new) or Levels.unknown(len(before.level))
+        if (np.isnan(after.level) & ~np.isnan(before.level)).any():
             raise CannotAbsorbError("merged channels would not be constant")
     return new
 
@@ -220,10 +220,10 @@ def _add_bias(node: ir.Node, added: NDArray[np.float64], order: NDArray[np.int64
         return
     if order is not None:
         added = added[order]
-    made = editing.add_initializer(graph, f"{node.name}_bias", added.astype(dtype))
+    new_bias = editing.add_initializer(graph, f"{node.name}_bias", added.astype(dtype))
     if len(node.inputs) < 3:
         node.resize_inputs(3)
-    node.replace_input_with(2, made)
+    node.replace_input_with(2, new_bias)
 
 
 def _scale(node: ir.Node, factor: float) -> None:

@@ -14,7 +14,7 @@ POOLS = operators.POOLS | operators.GLOBAL_POOLS
 
 @dataclass(frozen=True)
 class ChannelSlice:
-    """What a constant Slice takes along one axis."""
+    """The elements that a constant Slice takes along one axis."""
 
     indices: np.ndarray
     only: bool

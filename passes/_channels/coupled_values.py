@@ -64,9 +64,9 @@ class ChannelGroup:
 
     def _assign(self, value: ir.Value | None, order: np.ndarray) -> None:
         assert value is not None
-        known = self.of.get(value)
-        if known is not None:
-            if not np.array_equal(known, order):
+        assigned_order = self.of.get(value)
+        if assigned_order is not None:
+            if not np.array_equal(assigned_order, order):
                 raise BlockedError(f"conflicting orders at {_name(value)}")
             return
         count = editing.dimension(value, 1)
@@ -253,15 +253,15 @@ class ChannelGroup:
                 self._assign(value, part)
 
     def _check(self) -> None:
-        """What was permuted after its Concat or Slice was visited must agree with it."""
+        """A value permuted after its Concat or Slice was visited must agree with it."""
         concats = (use.node for value in self.of for use in value.uses())
         wanted = {
             node: self._joined_order(node) for node in concats if editing.is_op(node, "Concat")
         }
         for node, order in (wanted | self.slice_orders).items():
             count = editing.dimension(node.outputs[0], 1) or 0
-            known = self.of.get(node.outputs[0], np.arange(count))
-            if not np.array_equal(known, order):
+            assigned_order = self.of.get(node.outputs[0], np.arange(count))
+            if not np.array_equal(assigned_order, order):
                 raise BlockedError(f"blocked by {node.op_type}")
 
 
@@ -270,19 +270,19 @@ def apply(group: ChannelGroup, make_weight: Callable[[ir.Value, np.ndarray], ir.
 
     Nodes that share a constant and reorder it alike go on sharing one. Shapes follow.
     """
-    made: dict[tuple[ir.Value, tuple[tuple[int, bytes], ...]], ir.Value] = {}
+    reordered_weights: dict[tuple[ir.Value, tuple[tuple[int, bytes], ...]], ir.Value] = {}
     for (node, index), axes in group.weights.items():
         value = node.inputs[index]
         array = editing.constant(value)
         assert value is not None
         assert array is not None
         key = (value, tuple(sorted((axis, order.tobytes()) for axis, order in axes.items())))
-        if key not in made:
+        if key not in reordered_weights:
             for axis, order in axes.items():
                 array = np.take(array, order, axis=axis)
-            made[key] = make_weight(value, array)
-        node.replace_input_with(index, made[key])
-        reordered = editing.constant(made[key])
+            reordered_weights[key] = make_weight(value, array)
+        node.replace_input_with(index, reordered_weights[key])
+        reordered = editing.constant(reordered_weights[key])
         assert reordered is not None
         if value.producer() is not None:
             editing.remove_dead([value.producer()])

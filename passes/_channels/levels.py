@@ -67,13 +67,15 @@ def constant_rows(node: ir.Node) -> NDArray[np.bool_] | None:
     )
 
 
-def levels_of(node: ir.Node, known: Known) -> Levels | None:
+def levels_of(node: ir.Node, levels: Known) -> Levels | None:
     """The levels of the first output of `node`; None if no channel of it is constant."""
-    found = _levels(node, known)
-    if found is None or np.isnan(found.level).all():
+    output_levels = _levels(node, levels)
+    if output_levels is None or np.isnan(output_levels.level).all():
         return None
     # Broadcasting may have made more channels of one, or put them on another axis.
-    return found if editing.dimension(node.outputs[0], 1) == len(found.level) else None
+    return (
+        output_levels if editing.dimension(node.outputs[0], 1) == len(output_levels.level) else None
+    )
 
 
 def in_order(nodes: Iterable[ir.Node]) -> list[ir.Node]:
@@ -84,9 +86,11 @@ def in_order(nodes: Iterable[ir.Node]) -> list[ir.Node]:
         while pending:
             current = pending[-1]
             producers = [value.producer() for value in current.inputs if value is not None]
-            first = [each for each in producers if each in wanted and each not in done]
+            first = [
+                producer for producer in producers if producer in wanted and producer not in done
+            ]
             if first and current not in done:
-                pending += [each for each in first if each is not None]
+                pending += [producer for producer in first if producer is not None]
             else:
                 done[pending.pop()] = None
     return list(done)
@@ -103,14 +107,14 @@ def conv_levels(node: ir.Node) -> Levels | None:
     return Levels(level, np.zeros(len(rows), np.int64))
 
 
-def _levels(node: ir.Node, known: Known) -> Levels | None:
+def _levels(node: ir.Node, levels: Known) -> Levels | None:
     if editing.is_op(node, "Conv"):
-        return _conv(node, known)
+        return _conv(node, levels)
     if editing.is_op(node, "Concat"):
-        return _concat(node, known)
-    first = known.get(node.inputs[0]) if node.inputs and node.inputs[0] is not None else None
+        return _concat(node, levels)
+    first = levels.get(node.inputs[0]) if node.inputs and node.inputs[0] is not None else None
     if editing.is_op(node, *AFFINE):
-        return _binary(node, known)
+        return _binary(node, levels)
     if first is None:
         return None
     if editing.is_op(node, "Identity") or (
@@ -131,10 +135,10 @@ def _levels(node: ir.Node, known: Known) -> Levels | None:
     return _slice(node, first) if editing.is_op(node, "Slice") else None
 
 
-def _conv(node: ir.Node, known: Known) -> Levels | None:
+def _conv(node: ir.Node, levels: Known) -> Levels | None:
     own, value = conv_levels(node), node.inputs[0]
     weight = editing.constant(editing.input_at(node, 1))
-    first = None if value is None else known.get(value)
+    first = None if value is None else levels.get(value)
     if own is None or weight is None or first is None or weight.shape[1] != 1:
         return own
     if not len(own.level) == len(first.level) == editing.attribute(node, "group", 1):
@@ -144,8 +148,8 @@ def _conv(node: ir.Node, known: Known) -> Levels | None:
     usable = (first.level == 0) | ((first.factor == 0) & (not pads(node)))
     sums = weight.astype(np.float64).reshape(len(weight), -1).sum(axis=1)
     level = first.level * sums + (0.0 if bias is None else bias.astype(np.float64))
-    made = np.where(usable & np.isfinite(level), level, np.nan)
-    return Levels(np.where(np.isnan(own.level), made, own.level), own.factor)
+    carried_level = np.where(usable & np.isfinite(level), level, np.nan)
+    return Levels(np.where(np.isnan(own.level), carried_level, own.level), own.factor)
 
 
 def pads(node: ir.Node) -> bool:
@@ -214,7 +218,7 @@ def _pool(node: ir.Node, first: Levels) -> Levels | None:
     return Levels(np.where(first.level == 0.0, 0.0, np.nan), first.factor)
 
 
-def _concat(node: ir.Node, known: Known) -> Levels | None:
+def _concat(node: ir.Node, levels: Known) -> Levels | None:
     rank = editing.rank(node.outputs[0])
     if rank is None or editing.attribute(node, "axis") not in (1, 1 - rank):
         return None
@@ -223,20 +227,20 @@ def _concat(node: ir.Node, known: Known) -> Levels | None:
         count = editing.dimension(value, 1)
         if value is None or count is None:
             return None
-        parts.append(known.get(value, Levels.unknown(count)))
+        parts.append(levels.get(value, Levels.unknown(count)))
     return Levels(
         np.concatenate([part.level for part in parts]),
         np.concatenate([part.factor for part in parts]),
     )
 
 
-def _binary(node: ir.Node, known: Known) -> Levels | None:
+def _binary(node: ir.Node, levels: Known) -> Levels | None:
     left, right = node.inputs
     rank = editing.rank(node.outputs[0])
     if left is None or right is None or rank is None:
         return None
     one, other = (
-        known.get(value) if editing.rank(value) == rank else None for value in (left, right)
+        levels.get(value) if editing.rank(value) == rank else None for value in (left, right)
     )
     if one is not None and other is not None:
         return _two_levels(node, one, other)
@@ -276,7 +280,9 @@ def _with_other(node: ir.Node, one: Levels | None, other: ir.Value) -> Levels | 
         with np.errstate(divide="ignore", invalid="ignore"):
             level = one.level * number if node.op_type == "Mul" else one.level / number
         return Levels(np.where(np.isfinite(level), level, np.nan), one.factor)
-    per_sample = all(editing.dimension(other, each) == 1 for each in range(own) if each != 0)
+    per_sample = all(
+        editing.dimension(other, other_axis) == 1 for other_axis in range(own) if other_axis != 0
+    )
     if own == rank and per_sample and editing.is_op(node, "Mul", "Div") and not one.factor.any():
         # One unknown number a sample for all channels; zero stays zero.
         marked = np.full_like(one.factor, _number(node))

@@ -29,21 +29,22 @@ def evaluate(
     nodes: Sequence[ir.Node],
     wanted: Sequence[ir.Value],
     opset_imports: Mapping[str, int],
-    known: Mapping[str, NDArray[Any]] | None = None,
+    constants_by_name: Mapping[str, NDArray[Any]] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Run `nodes` in ONNX Runtime as a graph of their own; give `wanted` outputs by name.
 
     Args:
-        nodes: In topological order; what they take in is theirs, constant, or in `known`.
+        nodes: In topological order. Each of their inputs is made by one of them, is constant, or
+            is in `constants_by_name`.
         wanted: Outputs of `nodes`.
         opset_imports: The versions that the nodes are written for.
-        known: Values that were evaluated before, by name.
+        constants_by_name: Values that were evaluated before, by name.
 
     Raises:
         RunError: ONNX Runtime can't, or the result has a type that numpy lacks.
     """
     proto = _graph_of(nodes, opset_imports)
-    for name, tensor in _inputs(nodes, known or {}):
+    for name, tensor in _inputs(nodes, constants_by_name or {}):
         serialized = ir.serde.serialize_tensor(tensor)
         serialized.name = name
         proto.graph.initializer.append(serialized)
@@ -63,17 +64,17 @@ def _graph_of(nodes: Sequence[ir.Node], opset_imports: Mapping[str, int]) -> onn
 
 
 def _inputs(
-    nodes: Sequence[ir.Node], known: Mapping[str, NDArray[Any]]
+    nodes: Sequence[ir.Node], constants_by_name: Mapping[str, NDArray[Any]]
 ) -> Iterator[tuple[str, ir.TensorProtocol]]:
-    """What `nodes` take in from outside, each once."""
+    """The tensors that `nodes` read from outside, by name, each once."""
     seen = {id(value) for node in nodes for value in node.outputs}
     for value in (value for node in nodes for value in node.inputs if value is not None):
         if id(value) in seen:
             continue
         seen.add(id(value))
         name = value.name or ""
-        if name in known:
-            yield name, constants.tensor_of(known[name], name)
+        if name in constants_by_name:
+            yield name, constants.tensor_of(constants_by_name[name], name)
             continue
         tensor = ir.convenience.get_const_tensor(value)
         if tensor is None:
@@ -92,24 +93,24 @@ def _run(proto: onnx.ModelProto) -> dict[str, NDArray[Any]]:
         session = ort.InferenceSession(
             proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
-        odd = [each.type for each in session.get_outputs() if each.type not in _NUMPY_TYPES]
+        odd = [output.type for output in session.get_outputs() if output.type not in _NUMPY_TYPES]
         if odd:
             raise RunError(f"numpy has no {odd[0]}")
         arrays = session.run(None, {})
     except Exception as error:  # ORT's exceptions share no base of their own
         raise RunError(f"ONNX Runtime can't evaluate a constant: {error}") from error
-    return {each.name: array for each, array in zip(session.get_outputs(), arrays, strict=True)}
+    return {output.name: array for output, array in zip(session.get_outputs(), arrays, strict=True)}
 
 
 def output_types(
-    node: ir.Node, opset_imports: Mapping[str, int], known: Mapping[str, onnx.TypeProto]
+    node: ir.Node, opset_imports: Mapping[str, int], known_types: Mapping[str, onnx.TypeProto]
 ) -> dict[str, onnx.TypeProto]:
-    """The types of what the node puts out, by name, with their shapes as far as they are known.
+    """The types of the node's outputs, by name, with their shapes as far as they are known.
 
     Args:
-        node: All of its inputs are constant or in `known`.
+        node: All of its inputs are constant or in `known_types`.
         opset_imports: The versions that it is written for.
-        known: The types of values that are not evaluated yet, by name.
+        known_types: The types of values that are not evaluated yet, by name.
     """
     types: dict[str, onnx.TypeProto] = {}
     data: dict[str, onnx.TensorProto] = {}
@@ -117,7 +118,7 @@ def output_types(
         name = value.name or ""
         tensor = ir.convenience.get_const_tensor(value)
         if tensor is None:
-            types[name] = known[name]
+            types[name] = known_types[name]
             continue
         dims = [dim for dim in tensor.shape if isinstance(dim, int)]
         types[name] = onnx.helper.make_tensor_type_proto(int(tensor.dtype), dims)

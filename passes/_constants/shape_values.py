@@ -20,7 +20,7 @@ _MAX_RANK = 64
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of an int64 tensor of rank 0 or 1."""
+    """The known elements of an int64 tensor of rank 0 or 1."""
 
     elements: tuple[Element, ...]
     rank: int
@@ -54,7 +54,7 @@ class ShapeValues:
         self._known: dict[int, Known] = {}
 
     def visit(self, node: ir.Node) -> Known | None:
-        """What is known of the node's output, if it is shape arithmetic; kept for its users."""
+        """The known elements of the node's output, if it is shape arithmetic; users see them."""
         rule = _RULES.get(node.op_type) if node.domain in editing.ONNX_DOMAIN else None
         found = rule(self, node) if rule is not None else None
         if found is not None:
@@ -62,7 +62,7 @@ class ShapeValues:
         return found
 
     def of(self, value: ir.Value | None) -> Known | None:
-        """What is known of `value`: a constant, or visited before."""
+        """The known elements of `value`: a constant, or visited before."""
         if value is None:
             return None
         if id(value) in self._known:

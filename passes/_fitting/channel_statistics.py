@@ -65,28 +65,33 @@ def channel_statistics(graph: ir.Graph) -> dict[ir.Value, ChannelStatistics]:
 
     A graph input with a recorded range counts as uniform over it.
     """
-    found: dict[ir.Value, ChannelStatistics] = {}
+    by_value: dict[ir.Value, ChannelStatistics] = {}
     for value in graph.inputs:
-        known, channels = range_of(value), editing.dimension(value, 1)
-        if known is not None and channels is not None:
-            middle, width = (known.low + known.high) / 2, known.high - known.low
-            found[value] = ChannelStatistics(
+        input_range, channels = range_of(value), editing.dimension(value, 1)
+        if input_range is not None and channels is not None:
+            middle, width = (
+                (input_range.low + input_range.high) / 2,
+                input_range.high - input_range.low,
+            )
+            by_value[value] = ChannelStatistics(
                 np.full(channels, middle), np.full(channels, width / math.sqrt(12))
             )
     for node in graph:
-        statistics = _of_node(node, found)
+        statistics = _of_node(node, by_value)
         if statistics is not None:
-            found[node.outputs[0]] = statistics
-    return found
+            by_value[node.outputs[0]] = statistics
+    return by_value
 
 
-def _of_node(node: ir.Node, found: dict[ir.Value, ChannelStatistics]) -> ChannelStatistics | None:
+def _of_node(
+    node: ir.Node, by_value: dict[ir.Value, ChannelStatistics]
+) -> ChannelStatistics | None:
     if editing.is_op(node, "BatchNormalization"):
         scale, offset = (editing.constant(editing.input_at(node, index)) for index in (1, 2))
         if scale is None or offset is None:
             return None
         return ChannelStatistics(offset.astype(np.float64), np.abs(scale.astype(np.float64)))
-    inputs = [found.get(value) for value in node.inputs if value is not None]
+    inputs = [by_value.get(value) for value in node.inputs if value is not None]
     if not inputs or inputs[0] is None:
         return None
     if editing.is_op(node, *_KEPT):
@@ -95,11 +100,11 @@ def _of_node(node: ir.Node, found: dict[ir.Value, ChannelStatistics]) -> Channel
         return inputs[0].clipped(0.0, math.inf)
     if editing.is_op(node, "Clip"):
         return _clip(node, inputs[0])
-    every = [each for each in inputs if each is not None]
-    if len(every) == len(inputs) == 2 and editing.is_op(node, "Add"):
-        return _sum(every[0], every[1])
-    if editing.is_op(node, "Concat") and len(every) == len(inputs):
-        return _concatenated(node, every)
+    of_inputs = [statistics for statistics in inputs if statistics is not None]
+    if len(of_inputs) == len(inputs) == 2 and editing.is_op(node, "Add"):
+        return _sum(of_inputs[0], of_inputs[1])
+    if editing.is_op(node, "Concat") and len(of_inputs) == len(inputs):
+        return _concatenated(node, of_inputs)
     layer = unfolded(node)
     return _linear(layer, inputs[0]) if isinstance(layer, Unfolded) else None
 

@@ -22,7 +22,7 @@ class Shadow:
     """A copy of `model` to change and to run while `model` stays as it is.
 
     Args:
-        model: What to copy.
+        model: The model to copy.
         nodes: Nodes of its main graph that read a rounded activation, where one is recorded.
         scheme: How activations are rounded; None for not at all.
     """
@@ -67,11 +67,11 @@ class Shadow:
     def _round(self, twin: ir.Node) -> ir.Value:
         value = twin.inputs[0]
         assert value is not None
-        found = range_of(value)
-        if found is None or self._scheme is None or value.dtype != ir.DataType.FLOAT:
+        calibrated_range = range_of(value)
+        if calibrated_range is None or self._scheme is None or value.dtype != ir.DataType.FLOAT:
             return value
         if value not in self._rounded:
-            params = activation_params(found, self._scheme)
+            params = activation_params(calibrated_range, self._scheme)
             pair = [
                 editing.add_initializer(self.model.graph, "scale", params.scale),
                 editing.add_initializer(self.model.graph, "zero_point", params.zero_point),

@@ -71,7 +71,7 @@ def remove(problem: Regression, groups: Index, keep: int) -> Mask:
     constraint.
 
     Args:
-        problem: What to solve.
+        problem: The problem to solve.
         groups: The members of each group: int64 [groups, members]; disjoint.
         keep: How many of each group may stay.
 
@@ -125,7 +125,7 @@ def exchange(
     The error of no row grows.
 
     Args:
-        problem: What to solve.
+        problem: The problem to solve.
         kept: Where to start: bool [rows, size], `keep` in each group.
         groups: int64 [groups, members]; disjoint.
         keep: How many of each group stay.
@@ -151,13 +151,13 @@ def pass_on(
 
     SparseGPT (Frantar and Alistarh, ICML 2023): one factorisation for all rows, so it can be used
     where exact methods take too long. A group is chosen when its first column is reached, by
-    ``w^2 / [H^-1]_jj`` of what is left.
+    ``w^2 / [H^-1]_jj`` of the weights that are left.
 
     Args:
-        problem: What to solve; `moment` is [size, size].
+        problem: The problem to solve; `moment` is [size, size].
         groups: int64 [groups, members]; together they hold every column once.
         keep: How many of each group stay.
-        kept: What stays, where that is settled already: bool [rows, size].
+        kept: The weights that stay, where that is settled already: bool [rows, size].
         chunk: Columns after which the error is passed on to all that remain.
 
     Returns:

@@ -178,12 +178,12 @@ def _pads(
     if mode == "NOTSET":
         pads = list(editing.attribute(node, "pads") or [0] * (2 * rank))
         return list(zip(pads[:rank], pads[rank:], strict=True))
-    found = []
+    of_axes = []
     for size, span, stride in zip(sizes, spans, strides, strict=True):
         total = max(0, (-(-size // stride) - 1) * stride + span - size)
         small, large = total // 2, total - total // 2
-        found.append((small, large) if mode == "SAME_UPPER" else (large, small))
-    return found
+        of_axes.append((small, large) if mode == "SAME_UPPER" else (large, small))
+    return of_axes
 
 
 def _stuffed(

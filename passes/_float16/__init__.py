@@ -1,1 +1,1 @@
-"""What float16 does to operators, operands and scales."""
+"""The effects of float16 on operators, operands and scales."""

@@ -16,18 +16,18 @@ ROUNDING = 2.0**-8
 """A weight may move by this part of its norm: sixteen times what rounding to float16 moves it."""
 
 
-def range_misfit(found: Range | None, margin: float) -> str | None:
+def range_misfit(calibrated_range: Range | None, margin: float) -> str | None:
     """Why activations of a range do not fit; None if they fit or nothing is known.
 
     Args:
-        found: Their range.
-        margin: How many times that they may take.
+        calibrated_range: Of the activations, as calibration found it; None if it did not look.
+        margin: How many times that range the activations may take at run time.
     """
-    if found is None:
+    if calibrated_range is None:
         return None
-    if found.magnitude * margin > LARGEST:
+    if calibrated_range.magnitude * margin > LARGEST:
         return "values exceed float16"
-    return "values underflow float16" if 0 < found.magnitude < SMALLEST_NORMAL else None
+    return "values underflow float16" if 0 < calibrated_range.magnitude < SMALLEST_NORMAL else None
 
 
 def weight_misfit(array: np.ndarray) -> str | None:

@@ -24,25 +24,25 @@ def add_dequantised(nodes: Sequence[ir.Node], reasons: dict[ir.Node, str]) -> No
         nodes: Of one graph.
         reasons: Why nodes stay in float32; nodes are added.
     """
-    known = set(nodes)
+    candidates = set(nodes)
     pending = [node for node in nodes if node in reasons]
     while pending:
         node = pending.pop()
         if editing.is_op(node, "DequantizeLinear"):
             is_weight = editing.constant(node.inputs[0]) is not None
-            found = [
+            neighbours = [
                 use.node
                 for use in node.outputs[0].uses()
                 if not is_weight or (_reads_integers(use.node) and not is_bias(use.node, use.idx))
             ]
             reason = "reads a dequantised float32"
         elif node.op_type in GAINS and _reads_integers(node):
-            found = [maker for index, maker in _dequantised(node) if not is_bias(node, index)]
+            neighbours = [maker for index, maker in _dequantised(node) if not is_bias(node, index)]
             reason = "a float32 operator reads it"
         else:
             continue
-        for other in found:
-            if other in known and other not in reasons:
+        for other in neighbours:
+            if other in candidates and other not in reasons:
                 reasons[other] = reason
                 pending.append(other)
 

@@ -31,12 +31,12 @@ def is_unsafe_cast(node: ir.Node | None) -> bool:
     if not editing.is_op(node, "Cast"):
         return False
     assert node is not None
-    source, made = node.inputs[0], node.outputs[0]
+    source, output = node.inputs[0], node.outputs[0]
     if source is None or source.dtype is None or not source.dtype.is_integer():
         return False
-    found = range_of(made)
-    if found is not None:
-        return found.magnitude > _EXACT_INTEGERS
+    output_range = range_of(output)
+    if output_range is not None:
+        return output_range.magnitude > _EXACT_INTEGERS
     return source.dtype not in _SMALL_INTEGERS
 
 
@@ -56,8 +56,8 @@ def summed_elements(node: ir.Node) -> int | None:
     else:
         axes = reduced_axes(node, rank)
     sizes = [] if axes is None else [editing.dimension(source, axis) for axis in axes]
-    known = [size for size in sizes if size is not None]
-    return math.prod(known) if axes is not None and len(known) == len(sizes) else None
+    known_sizes = [size for size in sizes if size is not None]
+    return math.prod(known_sizes) if axes is not None and len(known_sizes) == len(sizes) else None
 
 
 def is_away_from_zero(node: ir.Node) -> bool:

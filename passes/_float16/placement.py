@@ -181,8 +181,8 @@ def regions(
             producer = value.producer()
             if producer in group:
                 group[first(node)] = first(producer)
-    found: dict[ir.Node, list[ir.Node]] = {}
+    nodes_by_region: dict[ir.Node, list[ir.Node]] = {}
     for node in order:
         if node in half:
-            found.setdefault(first(node), []).append(node)
-    return list(found.values())
+            nodes_by_region.setdefault(first(node), []).append(node)
+    return list(nodes_by_region.values())

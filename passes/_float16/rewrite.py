@@ -121,13 +121,13 @@ class Rewriter:
             assert producer.inputs[0] is not None
             self._stale.append(producer)
             return producer.inputs[0]
-        made = self._cast(value, _cast_source(value), _FLOAT16, user)
+        half_value = self._cast(value, _cast_source(value), _FLOAT16, user)
         for use in list(value.uses()):
-            if use.node is not made.producer() and self._is_narrowing(use.node):
-                self._replace(use.node, made)
+            if use.node is not half_value.producer() and self._is_narrowing(use.node):
+                self._replace(use.node, half_value)
         if producer is not None:
             self._stale.append(producer)
-        return made
+        return half_value
 
     def _is_narrowing(self, node: ir.Node) -> bool:
         """Whether `node` is a Cast to float16."""
@@ -155,7 +155,7 @@ class Rewriter:
         assert self._first is not None
         before = self._first if producer is None else self._after[producer]
         origin = producer or user or self._first
-        made = editing.new_node(
+        cast_value = editing.new_node(
             "Cast",
             [source],
             before=before or origin,
@@ -165,13 +165,13 @@ class Rewriter:
             dtype=dtype,
             shape=value.shape,
         )
-        made.metadata_props.update(value.metadata_props)
+        cast_value.metadata_props.update(value.metadata_props)
         if before is None:
-            cast = made.producer()
+            cast = cast_value.producer()
             assert cast is not None
             self.graph.remove(cast)
             self.graph.append(cast)
-        return made
+        return cast_value
 
     def _settle_outputs(self, types: Sequence[ir.DataType | None]) -> None:
         """Give graph outputs the types that they are to have, under the names that they have."""
@@ -197,7 +197,7 @@ def _make_half_type(value: ir.Value) -> None:
 
 
 def _cast_source(value: ir.Value) -> ir.Value:
-    """What a Cast of `value` may cast instead: the input of the Cast that makes it."""
+    """The value that a Cast of `value` may cast instead: the input of the Cast that makes it."""
     producer = value.producer()
     if producer is None or not editing.is_op(producer, "Cast"):
         return value

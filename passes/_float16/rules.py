@@ -35,7 +35,7 @@ _LARGE_FACTOR = 1024.0
 
 @dataclass(frozen=True)
 class Kept:
-    """What the user wants to stay in float32, and how careful to be.
+    """The nodes that the user wants to stay in float32, and how careful to be.
 
     Attributes:
         ops: Operator types.

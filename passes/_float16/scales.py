@@ -36,16 +36,16 @@ class Raised(NamedTuple):
 
 def scale_misfit(node: ir.Node) -> str | None:
     """Why a QuantizeLinear or DequantizeLinear can't have a float16 scale; None if it can."""
-    found = qdq(node)
-    assert found is not None
-    scale = editing.constant(found.scale)
+    quantizer = qdq(node)
+    assert quantizer is not None
+    scale = editing.constant(quantizer.scale)
     if scale is None:
         return "the scale is not constant"
     if not bool(((scale > 0) & (scale <= LARGEST)).all()):
         return "the scale does not fit float16"
     if bool((scale < SMALLEST_NORMAL).any()) and raised(node) is None:
         return "the scale does not fit float16"
-    if not found.quantizes and _largest(found, scale) > LARGEST:
+    if not quantizer.quantizes and _largest(quantizer, scale) > LARGEST:
         return "dequantised values exceed float16"
     return None
 
@@ -56,17 +56,29 @@ def raised(node: ir.Node) -> Raised | None:
     Integers are rounded anew. None if that moves the weight by more than float16 may move
     weights at all (see `ROUNDING`), or if it is no symmetric int8 or int4 constant.
     """
-    found = qdq(node)
-    if found is None or found.quantizes or found.dtype not in _WEIGHTS:
+    dequantizer = qdq(node)
+    if dequantizer is None or dequantizer.quantizes or dequantizer.dtype not in _WEIGHTS:
         return None
-    integers, scale = editing.constant(found.data), editing.constant(found.scale)
-    if integers is None or scale is None or _zero_point(found) is None or not (scale > 0).all():
+    integers, scale = editing.constant(dequantizer.data), editing.constant(dequantizer.scale)
+    if (
+        integers is None
+        or scale is None
+        or _zero_point(dequantizer) is None
+        or not (scale > 0).all()
+    ):
         return None
-    axis = None if scale.size == 1 and not found.block_size else found.axis % integers.ndim
+    axis = (
+        None if scale.size == 1 and not dequantizer.block_size else dequantizer.axis % integers.ndim
+    )
     higher = np.maximum(scale, np.float32(SMALLEST_NORMAL))
     old, new = (
-        expand(each.reshape(()) if axis is None else each, integers.shape, axis, found.block_size)
-        for each in (scale, higher)
+        expand(
+            factor.reshape(()) if axis is None else factor,
+            integers.shape,
+            axis,
+            dequantizer.block_size,
+        )
+        for factor in (scale, higher)
     )
     exact = integers.astype(np.float64) * old
     rounded = np.rint(exact / new)

@@ -21,7 +21,7 @@ _KEEPS_RANK = (
 
 @dataclass(frozen=True)
 class Window:
-    """What a MaxPool does along one axis."""
+    """The window of a MaxPool along one axis."""
 
     kernel: int = 1
     stride: int = 1
@@ -72,13 +72,13 @@ def ranks(graph: ir.Graph) -> dict[ir.Value, int]:
 
     Shape inference stops at the first invalid MaxPool; this goes on behind it.
     """
-    found: dict[ir.Value, int] = {}
+    rank_of: dict[ir.Value, int] = {}
     for node in graph:
         for value in (*node.inputs, *node.outputs):
             if value is not None and value.shape is not None:
-                found[value] = len(value.shape)
+                rank_of[value] = len(value.shape)
         output = node.outputs[0] if node.outputs else None
-        if output is None or output in found:
+        if output is None or output in rank_of:
             continue
         if editing.is_op(node, "Conv", "ConvTranspose"):
             like = editing.input_at(node, 1)
@@ -86,9 +86,9 @@ def ranks(graph: ir.Graph) -> dict[ir.Value, int]:
             like = editing.input_at(node, 0)
         else:
             continue
-        if like in found:
-            found[output] = found[like]
-    return found
+        if like in rank_of:
+            rank_of[output] = rank_of[like]
+    return rank_of
 
 
 def match(node: ir.Node, ranks: dict[ir.Value, int]) -> ChannelPool | None:

@@ -42,8 +42,10 @@ def repair(converted: onnx.ModelProto, known: Mapping[str, ir.Value], old: int) 
     for graph in _graphs(converted.graph):
         constants = _constants(graph)
         # The converter gives its own nodes no names.
-        made = [node for node in graph.node if node.op_type == "Constant" and not node.name]
-        new = {node.output[0]: constants[node.output[0]] for node in made}
+        new_constants = [
+            node for node in graph.node if node.op_type == "Constant" and not node.name
+        ]
+        new = {node.output[0]: constants[node.output[0]] for node in new_constants}
         for node in graph.node:
             reason = _retype(node, new, known)
             if reason is None and old < 11 and node.op_type == "Resize":

@@ -1,4 +1,4 @@
-"""What is in a graph's sequences, and which of them can go."""
+"""The elements of a graph's sequences, and which of them can go."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from lprc.passes._pruning.trace import Trace
 from lprc.passes._pruning.union import Ids
 
 _ROUNDS = 8
-"""What is joined for one Conv may upset another; after so many rounds what is left must stay."""
+"""Units joined for one Conv may upset another; after so many rounds those left over must stay."""
 
 
 def balance(trace: Trace, components: Callable[[], Ids]) -> Ids:
@@ -57,19 +57,23 @@ def _uneven(units: Ids) -> Ids:
 
 
 def _pairs(units: Ids) -> list[tuple[Ids, Ids]]:
-    """What to join so that units that are whole in one group have partners in all others."""
-    found, counts = _counts(units)
+    """Which units to join so that units that are whole in one group have partners in all others."""
+    unit_ids, counts = _counts(units)
     whole = (counts > 0).sum(axis=0) == 1
     if len(units) == 1 or not whole.any():
         return []
     pairs = []
     # In the order of their channels, so that equal positions go together where they can.
-    first = np.array([int(np.argmax(units.reshape(-1) == unit)) for unit in found[whole]])
+    first = np.array([int(np.argmax(units.reshape(-1) == unit)) for unit in unit_ids[whole]])
     chosen = np.flatnonzero(whole)[np.argsort(first, kind="stable")]
     widths = counts[:, chosen].max(axis=0)
     for width in np.unique(widths):
         here = chosen[widths == width]
-        of_group = [found[here[counts[group, here] > 0]] for group in range(len(units))]
-        count = min(len(each) for each in of_group)
-        pairs += [(of_group[0][:count], each[:count]) for each in of_group[1:] if count]
+        of_group = [unit_ids[here[counts[group, here] > 0]] for group in range(len(units))]
+        count = min(len(units_of_group) for units_of_group in of_group)
+        pairs += [
+            (of_group[0][:count], units_of_group[:count])
+            for units_of_group in of_group[1:]
+            if count
+        ]
     return pairs

@@ -42,7 +42,7 @@ class ChannelGroups:
     """The groups of a graph.
 
     Attributes:
-        trace: What they come from.
+        trace: The trace of the graph that they were read from.
         unit: For each atom its group.
         count: The number of groups.
         classes: Those that may go, by where they are.
@@ -76,10 +76,10 @@ def channel_groups(graph: ir.Graph, exclude: Collection[str] = ()) -> ChannelGro
     unit = unit.astype(np.int64).reshape(-1)
     count = int(unit.max(initial=-1)) + 1
     reason = _reasons(trace, unit, count)
-    made = np.zeros(count, bool)
+    has_source = np.zeros(count, bool)
     for source in trace.sources:
-        made[unit[source.labels]] = True
-    free = made & (reason < 0)
+        has_source[unit[source.labels]] = True
+    free = has_source & (reason < 0)
     _keep_one(trace, unit, free)
     return ChannelGroups(
         trace, unit, count, _classes(trace, unit, free, count), _blocked(trace, unit, free, reason)
@@ -119,29 +119,33 @@ def _classes(
     signature = signatures(count, arrays)
     members: dict[int, list[Source]] = {}
     for source in trace.sources:
-        for each in np.unique(signature[unit[source.labels]]).tolist():
-            members.setdefault(each, []).append(source)
+        for key in np.unique(signature[unit[source.labels]]).tolist():
+            members.setdefault(key, []).append(source)
     chosen = np.flatnonzero(free)
     order = np.argsort(signature[chosen], kind="stable")
     sorted_units = chosen[order]
     cuts = np.flatnonzero(np.diff(signature[sorted_units])) + 1
-    found = []
+    classes = []
     for units in np.split(sorted_units, cuts) if sorted_units.size else []:
         sources = tuple(members[int(signature[units[0]])])
         width = int((unit[sources[0].labels] == units[0]).sum())
-        found.append(ChannelClass(units, sources, width))
-    return tuple(sorted(found, key=lambda each: int(each.sources[0].labels[0])))
+        classes.append(ChannelClass(units, sources, width))
+    return tuple(sorted(classes, key=lambda channel_class: int(channel_class.sources[0].labels[0])))
 
 
 def _blocked(
     trace: Trace, unit: Ids, free: NDArray[np.bool_], reason: Ids
 ) -> tuple[tuple[ir.Node, str], ...]:
-    found = []
+    blocked_nodes = []
     for source in trace.sources:
         units = unit[source.labels]
         if free[units].any():
             continue
-        known = reason[units][reason[units] >= 0]
-        text = trace.protections[int(known[0])].reason if known.size else "one group of channels"
-        found.append((source.node, text))
-    return tuple(found)
+        unit_reasons = reason[units][reason[units] >= 0]
+        text = (
+            trace.protections[int(unit_reasons[0])].reason
+            if unit_reasons.size
+            else "one group of channels"
+        )
+        blocked_nodes.append((source.node, text))
+    return tuple(blocked_nodes)

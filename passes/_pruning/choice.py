@@ -19,7 +19,7 @@ Cost = Callable[[Kept], float]
 
 @dataclass(frozen=True)
 class Chunk:
-    """Groups of one class that go at once, so that what stays is a multiple of a number.
+    """Groups of one class that go at once, so that the count of those that stay is a multiple.
 
     Attributes:
         units: The groups.
@@ -30,27 +30,27 @@ class Chunk:
     score: float
 
 
-def chunks(each: ChannelClass, score: Float, *, least: int, multiple: int) -> list[Chunk]:
+def chunks(channel_class: ChannelClass, score: Float, *, least: int, multiple: int) -> list[Chunk]:
     """The class cut into pieces, in the order in which they go.
 
     Args:
-        each: The class.
+        channel_class: The groups of channels to cut into pieces.
         score: float64 [groups].
         least: How many channels must stay.
-        multiple: What the number of channels that stay must be a multiple of.
+        multiple: The number of channels that stay must be a multiple of it.
     """
-    step = multiple // math.gcd(multiple, each.width)
-    order = each.units[np.argsort(score[each.units], kind="stable")]
-    least = max(1, -(-least // each.width))
-    found: list[Chunk] = []
+    step = multiple // math.gcd(multiple, channel_class.width)
+    order = channel_class.units[np.argsort(score[channel_class.units], kind="stable")]
+    least = max(1, -(-least // channel_class.width))
+    chunks_in_order: list[Chunk] = []
     start, worst = 0, 0.0
     while True:
         size = (len(order) - start) % step or step
         if len(order) - start - size < least:
-            return found
+            return chunks_in_order
         part = order[start : start + size]
         worst = max(worst, float(score[part].mean()))
-        found.append(Chunk(part, worst))
+        chunks_in_order.append(Chunk(part, worst))
         start += size
 
 
@@ -65,15 +65,15 @@ def by_ratio(
     """Let a fraction of the groups that can be chosen from go, of each class or of them all."""
     kept = np.ones(groups.count, bool)
     if local:
-        for each, found in zip(classes, pieces, strict=True):
+        for channel_class, class_chunks in zip(classes, pieces, strict=True):
             gone = 0
-            for chunk in found:
-                if gone + len(chunk.units) > ratio * len(each.units) + 1e-9:
+            for chunk in class_chunks:
+                if gone + len(chunk.units) > ratio * len(channel_class.units) + 1e-9:
                     break
                 kept[chunk.units] = False
                 gone += len(chunk.units)
         return kept
-    wanted, gone = ratio * sum(len(each.units) for each in classes), 0
+    wanted, gone = ratio * sum(len(channel_class.units) for channel_class in classes), 0
     for chunk in in_order(pieces):
         if gone + len(chunk.units) > wanted + 1e-9:
             break

@@ -1,4 +1,4 @@
-"""What changes in a node when atoms of the channels that it handles go."""
+"""The changes to a node when atoms of the channels that it handles are removed."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class Entries(Edit):
     Attributes:
         node: The node.
         index: The input with the numbers.
-        template: What they are now.
+        template: The numbers as they are now.
         counts: The labels to count, by position.
     """
 

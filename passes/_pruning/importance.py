@@ -69,10 +69,10 @@ def scores(
             errors = _errors(normal, compensated=importance == "hessian")
             _add(total, groups.unit[layer.inputs], errors)
         return total
-    for each in groups.classes:
-        typical = float(total[each.units].mean())
+    for channel_class in groups.classes:
+        typical = float(total[channel_class.units].mean())
         if typical > 0:
-            total[each.units] /= typical
+            total[channel_class.units] /= typical
     return total
 
 
@@ -138,9 +138,9 @@ def _mean_activations(
     values = [_data(layer) for layer in layers]
     axes = [_channel_axis(groups, layer) for layer in layers]
     count = 0
-    for found in observed(model, values, samples):
+    for arrays in observed(model, values, samples):
         count += 1
-        for index, array in enumerate(found):
+        for index, array in enumerate(arrays):
             others = tuple(axis for axis in range(array.ndim) if axis != axes[index])
             sums[index] = sums[index] + np.abs(array).mean(axis=others, dtype=np.float64)
     for layer, total in zip(layers, sums, strict=True):
@@ -165,14 +165,14 @@ def _normals(
     pending: list[tuple[Layer, Unfolded]] = []
     size = 0
     for layer in groups.trace.layers:
-        found = unfolded(layer.node) if layer.inputs is not None else None
-        if not isinstance(found, Unfolded):
+        unfolded_layer = unfolded(layer.node) if layer.inputs is not None else None
+        if not isinstance(unfolded_layer, Unfolded):
             continue
-        more = found.groups * (found.size + 1) ** 2
+        more = unfolded_layer.groups * (unfolded_layer.size + 1) ** 2
         if pending and size + more > _MEMORY:
             yield from _sweep(model, pending, samples)
             pending, size = [], 0
-        pending.append((layer, found))
+        pending.append((layer, unfolded_layer))
         size += more
     if pending:
         yield from _sweep(model, pending, samples)

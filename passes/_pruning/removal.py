@@ -48,17 +48,17 @@ def _shapes(trace: Trace, keep: Keep) -> None:
 
 
 def _cut(cuts: dict[tuple[ir.Node, int], list[ConstantEdit]], keep: Keep) -> None:
-    made: dict[tuple[ir.Value, tuple[bytes, ...]], ir.Value] = {}
+    smaller_weights: dict[tuple[ir.Value, tuple[bytes, ...]], ir.Value] = {}
     for (node, index), edits in cuts.items():
         old = node.inputs[index]
         assert old is not None
         key = (old, tuple(edit.key(keep) for edit in edits))
-        if key not in made:
-            made[key] = editing.add_initializer(
+        if key not in smaller_weights:
+            smaller_weights[key] = editing.add_initializer(
                 _graph(node), str(old.name), _smaller(old, edits, keep)
             )
-        node.replace_input_with(index, made[key])
-        drop(old, made[key])
+        node.replace_input_with(index, smaller_weights[key])
+        drop(old, smaller_weights[key])
 
 
 def _smaller(value: ir.Value, edits: list[ConstantEdit], keep: Keep) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""What a graph costs with some of its channels gone: multiply-accumulates and bytes."""
+"""The costs of a graph with some of its channels gone: multiply-accumulates and bytes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def weight_bytes(graph: ir.Graph, trace: Trace, keep: Keep) -> int:
 
 
 def mac_shares(trace: Trace, unit: Ids, count: int) -> NDArray[np.float64]:
-    """What each group of atoms would save by itself, as a fraction of all: float64 [count].
+    """The part of all costs that each group of atoms would save by itself: float64 [count].
 
     Args:
         trace: Of the graph.

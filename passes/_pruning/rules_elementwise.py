@@ -89,8 +89,8 @@ def broadcast(trace: Trace, node: ir.Node) -> None:
 
 
 def _meet(trace: Trace, node: ir.Node, axis: int, rank: int) -> Ids | None:
-    """What becomes of one axis of the result; None if it has no labels."""
-    found: list[Ids] = []
+    """The labels of one axis of the result; None if it has none."""
+    meeting: list[Ids] = []
     constants: list[tuple[int, int]] = []
     blocked = False
     for index, value in enumerate(node.inputs):
@@ -99,24 +99,24 @@ def _meet(trace: Trace, node: ir.Node, axis: int, rank: int) -> Ids | None:
             continue
         labels = trace.of(value).get(own)
         if labels is not None:
-            found.append(labels)
+            meeting.append(labels)
         elif editing.dimension(value, own) == 1:
             continue
         elif editing.constant(value) is not None:
             constants.append((index, own))
         else:
             blocked = True
-    if not found:
+    if not meeting:
         return None
-    size = max(labels.size for labels in found)
-    same = [labels for labels in found if labels.size == size]
+    size = max(labels.size for labels in meeting)
+    same = [labels for labels in meeting if labels.size == size]
     for labels in same[1:]:
         trace.join(same[0], labels)
     # A single channel that meets many is none of them.
     reason = f"blocked by {node.op_type}"
-    trace.protect(node, reason, [labels for labels in found if labels.size != size])
+    trace.protect(node, reason, [labels for labels in meeting if labels.size != size])
     sizes = [editing.dimension(node.inputs[index], own) for index, own in constants]
-    if blocked or any(each != size for each in sizes):
+    if blocked or any(extent != size for extent in sizes):
         trace.protect(node, reason, same)
     else:
         trace.edits += [Cut(node, index, own, same[0]) for index, own in constants]

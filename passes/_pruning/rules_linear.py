@@ -130,7 +130,7 @@ def _by_matrix(
     rank: int,
 ) -> None:
     """`data` times the constant at input `index`, or the other way round."""
-    summed, made = (rank - 1, rank - 1) if index == 1 else (rank - 2, rank - 2)
+    summed, out_axis = (rank - 1, rank - 1) if index == 1 else (rank - 2, rank - 2)
     in_axis = 0 if index == 1 else 1
     axes: Axes = dict(trace.of(data))
     inputs = axes.pop(summed, None)
@@ -139,7 +139,7 @@ def _by_matrix(
     if inputs is not None:
         trace.edits.append(Cut(node, index, in_axis, inputs))
     trace.layers.append(Layer(node, index, in_axis, 1 - in_axis, inputs, outputs))
-    trace.set(node.outputs[0], axes | {made: outputs})
+    trace.set(node.outputs[0], axes | {out_axis: outputs})
 
 
 def _of_activations(trace: Trace, node: ir.Node, a: int, b: int, rank: int) -> None:
@@ -148,18 +148,20 @@ def _of_activations(trace: Trace, node: ir.Node, a: int, b: int, rank: int) -> N
     if summed[0] is not None and summed[1] is not None:
         trace.join(summed[0], summed[1])
     else:
-        trace.protect(node, "blocked by MatMul", [each for each in summed if each is not None])
+        trace.protect(
+            node, "blocked by MatMul", [labels for labels in summed if labels is not None]
+        )
     axes: Axes = {}
-    for found, own, last in ((left, a, a - 2), (right, b, b - 1)):
-        if last in found:
-            axes[rank - 2 if found is left else rank - 1] = found.pop(last)
-        for axis, labels in found.items():
+    for operand, own, last in ((left, a, a - 2), (right, b, b - 1)):
+        if last in operand:
+            axes[rank - 2 if operand is left else rank - 1] = operand.pop(last)
+        for axis, labels in operand.items():
             outer = axis + rank - own
             if outer in axes:
                 trace.join(axes[outer], labels)
             elif a == b and editing.dimension(node.outputs[0], outer) == labels.size:
                 axes[outer] = labels
-                other = node.inputs[1 if found is left else 0]
+                other = node.inputs[1 if operand is left else 0]
                 if editing.dimension(other, axis) != 1 and axis not in trace.of(other):
                     trace.protect(node, "blocked by MatMul", [labels])
             else:

@@ -13,7 +13,7 @@ from lprc.passes._pruning.union import Ids
 
 
 def concat(trace: Trace, node: ir.Node) -> None:
-    """Labels one behind the other; what has none gets some that must stay."""
+    """Labels one behind the other; an input without labels gets some that must stay."""
     if not any(trace.of(value) for value in node.inputs):
         return
     rank = editing.rank(node.outputs[0]) or editing.rank(node.inputs[0])
@@ -24,15 +24,17 @@ def concat(trace: Trace, node: ir.Node) -> None:
     axis = axis % rank if rank else axis
     axes: Axes = {}
     parts = [_part(trace, node, index, axis) for index in range(len(node.inputs))]
-    known = [part for part in parts if part is not None]
+    labelled_parts = [part for part in parts if part is not None]
     if any(axis in trace.of(value) for value in node.inputs):
-        if len(known) == len(parts):
-            axes[axis] = np.concatenate(known)
+        if len(labelled_parts) == len(parts):
+            axes[axis] = np.concatenate(labelled_parts)
         else:
             for value in node.inputs:
                 if axis in trace.of(value):
                     trace.protect(node, "shapes are unknown", [trace.of(value)[axis]])
-    for other in sorted({each for value in node.inputs for each in trace.of(value)} - {axis}):
+    for other in sorted(
+        {labelled_axis for value in node.inputs for labelled_axis in trace.of(value)} - {axis}
+    ):
         labels = _along(trace, node, other)
         if labels is not None:
             axes[other] = labels
@@ -85,7 +87,7 @@ def split(trace: Trace, node: ir.Node) -> None:
         _block(trace, node, "shapes are unknown")
         return
     axis = axis % rank if rank else axis
-    rest = {each: labels for each, labels in axes.items() if each != axis}
+    rest = {other: labels for other, labels in axes.items() if other != axis}
     parts = _split_labels(node, axes[axis]) if axis in axes else None
     if axis in axes and parts is None:
         trace.protect(node, "blocked by Split", [axes[axis]])
@@ -113,7 +115,7 @@ def _split_labels(node: ir.Node, labels: Ids) -> list[Ids] | None:
 
 
 def slice_(trace: Trace, node: ir.Node) -> None:
-    """What the Slice takes of each labelled axis."""
+    """The positions that the Slice takes of each labelled axis."""
     axes = trace.of(node.inputs[0])
     if not axes:
         return
@@ -157,7 +159,10 @@ def gather(trace: Trace, node: ir.Node) -> None:
     axis = axis % rank if rank else axis
     labels = axes.pop(axis, None)
     shift = indices.ndim - 1
-    result = {each + shift if each > axis else each: found for each, found in axes.items()}
+    result = {
+        other + shift if other > axis else other: other_labels
+        for other, other_labels in axes.items()
+    }
     if labels is not None and indices.ndim == 1 and indices.size:
         positions = np.arange(labels.size)[indices]
         result[axis] = labels[positions]

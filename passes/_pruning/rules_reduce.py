@@ -9,7 +9,7 @@ from lprc.passes._pruning.edits import Share
 from lprc.passes._pruning.trace import Axes, Trace
 
 SUMS = frozenset(["ReduceL1", "ReduceL2", "ReduceSum", "ReduceSumSquare"])
-"""What does not change when channels that are zero are left out."""
+"""Reductions that do not change when channels that are zero are left out."""
 
 
 def reduce(trace: Trace, node: ir.Node) -> None:
@@ -32,7 +32,7 @@ def reduce(trace: Trace, node: ir.Node) -> None:
     result: Axes = {}
     for axis, labels in axes.items():
         if axis not in gone:
-            result[axis if kept else axis - sum(each < axis for each in gone)] = labels
+            result[axis if kept else axis - sum(removed < axis for removed in gone)] = labels
         elif node.op_type == "ReduceMean":
             trace.edits.append(Share(node, labels))
         elif node.op_type not in SUMS:
@@ -50,11 +50,11 @@ def arg(trace: Trace, node: ir.Node) -> None:
     axis = axis % rank if rank else axis
     kept = editing.attribute(node, "keepdims", 1)
     result: Axes = {}
-    for each, labels in axes.items():
-        if each == axis:
+    for labelled_axis, labels in axes.items():
+        if labelled_axis == axis:
             trace.protect(node, f"blocked by {node.op_type}", [labels])
         else:
-            result[each if kept or each < axis else each - 1] = labels
+            result[labelled_axis if kept or labelled_axis < axis else labelled_axis - 1] = labels
     trace.set(node.outputs[0], result)
 
 

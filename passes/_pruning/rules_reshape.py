@@ -27,12 +27,12 @@ def reshape(trace: Trace, node: ir.Node) -> None:
     if before is None or after is None:
         trace.protect_value(node, data, "shapes are unknown")
         return
-    found: Axes = {}
+    new_axes: Axes = {}
     for inner, outer in segments(before, after):
-        _segment(trace, node, (inner, outer), before, after, found)
-    trace.set(output, found)
-    if node.op_type == "Reshape" and found:
-        _edit(trace, node, target, after, found)
+        _segment(trace, node, (inner, outer), before, after, new_axes)
+    trace.set(output, new_axes)
+    if node.op_type == "Reshape" and new_axes:
+        _edit(trace, node, target, after, new_axes)
 
 
 def _dims(value: ir.Value | None) -> list[Dim] | None:
@@ -41,11 +41,17 @@ def _dims(value: ir.Value | None) -> list[Dim] | None:
     return [dim if isinstance(dim, int) else dim.value for dim in value.shape]
 
 
-def _from_target(target: Ids, before: list[Dim], known: list[Dim] | None, zeros: int) -> list[Dim]:
+def _from_target(
+    target: Ids, before: list[Dim], inferred_dims: list[Dim] | None, zeros: int
+) -> list[Dim]:
     """The dimensions behind a Reshape, better than shape inference knows them."""
     dims: list[Dim] = []
     for place, number in enumerate(target.tolist()):
-        inferred = known[place] if known is not None and len(known) == target.size else None
+        inferred = (
+            inferred_dims[place]
+            if inferred_dims is not None and len(inferred_dims) == target.size
+            else None
+        )
         if isinstance(inferred, int):
             dims.append(inferred)
         elif number == 0 and not zeros and place < len(before):
@@ -70,7 +76,7 @@ def _from_target(target: Ids, before: list[Dim], known: list[Dim] | None, zeros:
 def segments(before: list[Dim], after: list[Dim]) -> list[Segment]:
     """The shortest runs of axes with as many elements before as after.
 
-    A run with a dimension that is not known is only matched with an equal one, or is what is left
+    A run with a dimension that is not known is only matched with an equal one, or is the rest
     between known runs at the front and at the back.
     """
     front: list[Segment] = []
@@ -111,7 +117,12 @@ def _run(before: list[Dim], after: list[Dim]) -> tuple[int, int] | None:
 
 
 def _segment(
-    trace: Trace, node: ir.Node, segment: Segment, before: list[Dim], after: list[Dim], found: Axes
+    trace: Trace,
+    node: ir.Node,
+    segment: Segment,
+    before: list[Dim],
+    after: list[Dim],
+    new_axes: Axes,
 ) -> None:
     inner, outer = segment
     axes = trace.of(node.inputs[0])
@@ -121,7 +132,7 @@ def _segment(
     wide = [axis for axis in inner if before[axis] != 1]
     to = [axis for axis in outer if after[axis] != 1]
     if len(labelled) == 1 and wide in ([], labelled) and len(to) == 1:
-        found[to[0]] = axes[labelled[0]]
+        new_axes[to[0]] = axes[labelled[0]]
     elif len(labelled) == 1 and wide in ([], labelled) and to:
         sizes = [after[axis] for axis in to]
         blocks = _reshaped(axes[labelled[0]], sizes)
@@ -131,13 +142,13 @@ def _segment(
         numbers = list(blocks.shape)
         # The widest axis is the one to prune; of two, the inner one.
         free = max(range(len(to)), key=lambda place: (numbers[place], place))
-        found[to[free]] = trace.join_rows(blocks, free)
+        new_axes[to[free]] = trace.join_rows(blocks, free)
     elif len(labelled) == 1 and len(to) == 1:
         merged = _merged(axes[labelled[0]], labelled[0], wide, before)
         if merged is None:
             trace.protect(node, f"blocked by {node.op_type}", [axes[labelled[0]]])
             return
-        found[to[0]] = merged
+        new_axes[to[0]] = merged
     else:
         trace.protect(node, f"blocked by {node.op_type}", [axes[axis] for axis in labelled])
 
@@ -161,15 +172,17 @@ def _merged(labels: Ids, axis: int, wide: list[int], dims: list[Dim]) -> Ids | N
     return np.asarray(np.tile(np.repeat(labels, inner), outer))
 
 
-def _edit(trace: Trace, node: ir.Node, target: Ids | None, after: list[Dim], found: Axes) -> None:
+def _edit(
+    trace: Trace, node: ir.Node, target: Ids | None, after: list[Dim], new_axes: Axes
+) -> None:
     """The Reshape's new target: -1 for the one dimension that is not known."""
     if target is None:
         unknown = [axis for axis, dim in enumerate(after) if not isinstance(dim, int)]
         if len(unknown) > 1:
-            trace.protect(node, "the target of Reshape is not constant", found.values())
+            trace.protect(node, "the target of Reshape is not constant", new_axes.values())
             return
         target = np.array([dim if isinstance(dim, int) else -1 for dim in after], np.int64)
-    counts = {axis: labels for axis, labels in found.items() if target[axis] != -1}
+    counts = {axis: labels for axis, labels in new_axes.items() if target[axis] != -1}
     if counts:
         trace.edits.append(Entries(node, 1, target.astype(np.int64), counts))
 

@@ -1,4 +1,4 @@
-"""What is known of the channels of a graph while its nodes are followed in order.
+"""The labels of the channels of a graph, collected while its nodes are followed in order.
 
 Each channel that an operator makes is an *atom*. An axis of a value has *labels*: the atom of each
 of its positions. Atoms that must stay or go together are joined, and those that something needs are
@@ -71,15 +71,15 @@ class Protection:
 
 @dataclass
 class Trace:
-    """What was found so far.
+    """The labels, edits and protections found so far.
 
     Attributes:
         labels: The axes of each value that has some.
-        edits: What must change in the graph when atoms go.
+        edits: The changes to the graph when atoms are removed.
         layers: The linear operators.
-        sources: What makes channels.
+        sources: The nodes that make channels.
         parts: Label arrays that must not become empty, besides those of sources.
-        protections: What must stay.
+        protections: The atoms that must stay, and why.
         joined: Pairs of arrays of atoms of which each pair must stay or go together.
         balanced: Of which labels each row must keep as many as the others, and for which operator.
         count: The number of atoms.

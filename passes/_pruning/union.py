@@ -35,8 +35,8 @@ def components(count: int, left: Ids, right: Ids) -> Ids:
 
 def signatures(count: int, members: list[Ids]) -> NDArray[np.uint64]:
     """For each number below `count` a hash of the sets in `members` that it is in."""
-    found: NDArray[np.uint64] = np.zeros(count, np.uint64)
+    hashes: NDArray[np.uint64] = np.zeros(count, np.uint64)
     generator = np.random.default_rng(0)
-    for each in members:
-        found[np.unique(each)] ^= generator.integers(1, 2**64 - 1, dtype=np.uint64)
-    return found
+    for numbers in members:
+        hashes[np.unique(numbers)] ^= generator.integers(1, 2**64 - 1, dtype=np.uint64)
+    return hashes

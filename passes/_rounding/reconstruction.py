@@ -73,7 +73,7 @@ def descend(problem: Problem, integers: Float, *, sweeps: int = 10) -> Float:
     The error never grows. Stops when a sweep changes nothing.
 
     Args:
-        problem: What to solve.
+        problem: The problem to solve.
         integers: Where to start: float64 [groups, rows, size].
         sweeps: Passes over all columns at most.
     """
@@ -124,7 +124,7 @@ def gptq(problem: Problem, factors: list[Factor], *, chunk: int = 128) -> Float:
     Generative Pre-trained Transformers", ICLR 2023; columns in the order of falling curvature.
 
     Args:
-        problem: What to solve.
+        problem: The problem to solve.
         factors: `gptq_factors` of its moment.
         chunk: Columns after which the error is passed on to all that remain.
     """
@@ -150,12 +150,12 @@ def gptq_factors(moment: Float, *, damping: float = 0.01) -> list[Factor]:
         moment: float64 [groups, size, size].
         damping: Added to the diagonal, as a fraction of its mean.
     """
-    found = []
-    for each in moment:
-        order = np.argsort(-np.diag(each), kind="stable")
-        damped = (each + _ridge(each, damping))[np.ix_(order, order)]
-        found.append((order, np.linalg.cholesky(np.linalg.inv(damped)).T))
-    return found
+    factors = []
+    for group_moment in moment:
+        order = np.argsort(-np.diag(group_moment), kind="stable")
+        damped = (group_moment + _ridge(group_moment, damping))[np.ix_(order, order)]
+        factors.append((order, np.linalg.cholesky(np.linalg.inv(damped)).T))
+    return factors
 
 
 def _gptq(
@@ -211,14 +211,14 @@ def adaround(
     iterations, drives h to 0 or 1. Adam (Kingma and Ba, ICLR 2015) over all rows at once.
 
     Args:
-        problem: What to solve.
+        problem: The problem to solve.
         iterations: Steps of Adam.
         seed: Of the noise that breaks ties between weights half way between two integers.
         strength: Of the regulariser; the error of rounding to nearest is 1 a weight.
         rate: Adam's step size.
     """
     generator = np.random.default_rng(seed)
-    found = np.stack(
+    integers = np.stack(
         [
             _adaround(
                 moment, target / scale, scale, problem.limit, iterations, strength, rate, generator
@@ -228,7 +228,7 @@ def adaround(
             )
         ]
     )
-    return problem.masked(found)
+    return problem.masked(integers)
 
 
 _LOW, _HIGH = -0.1, 1.1

@@ -95,7 +95,7 @@ def _reduce(node: ir.Node, step: Step) -> Step | str:
     if editing.attribute(node, "keepdims", 1):
         axis = rank - 1 - step.behind
     else:
-        kept = [each for each in range(rank) if each not in axes]
+        kept = [kept_axis for kept_axis in range(rank) if kept_axis not in axes]
         axis = kept[len(kept) - 1 - step.behind]
     if axis in axes:
         return f"{node.op_type} reduces the channels"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import GRID
 from lprc.core.passing import precision
-from lprc.passes._scaling import linear_layers as linear
+from lprc.passes._scaling import linear_layers
 
 Float = NDArray[np.float64]
 
@@ -79,13 +79,15 @@ def magnitudes(node: ir.Node) -> Float:
 
 def why_not_scaled(node: ir.Node, factor: Float) -> str | None:
     """Why the type of the operator's weight does not hold its `scaled_weight`; None if it does."""
-    found = linear.of_node(node)
+    found = linear_layers.of_node(node)
     losses = precision.lost(scaled_weight(node, factor), _weight(node).dtype)
     if not losses.any():
         return None
     if isinstance(found, str):
         return precision.OVERFLOWS if np.isinf(losses).any() else precision.UNDERFLOWS
-    return precision.why_not_storable(linear.row_sums(found, losses), found.bias, found.dtype)
+    return precision.why_not_storable(
+        linear_layers.row_sums(found, losses), found.bias, found.dtype
+    )
 
 
 def scaled_weight(node: ir.Node, factor: Float) -> Float:

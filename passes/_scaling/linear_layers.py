@@ -44,7 +44,7 @@ class Linear:
 
     Attributes:
         node: The Conv, ConvTranspose, Gemm or MatMul.
-        output: What it puts out, its bias included.
+        output: Its output, the bias included.
         weight: As float64, in the node's own layout.
         bias: float64 [output channels]; zeros where the node has none.
         bias_node: The Add behind a MatMul that holds its bias; None for the others.
@@ -94,10 +94,10 @@ def of_output(value: ir.Value | None, channels: int) -> Linear | str:
         return NOT_LINEAR
     if not editing.is_private(value):
         return SHARED_OUTPUT
-    found = _linear(node, value)
-    if isinstance(found, str):
-        return found
-    return found if len(found.bias) == channels else "channels do not match"
+    layer = _linear(node, value)
+    if isinstance(layer, str):
+        return layer
+    return layer if len(layer.bias) == channels else "channels do not match"
 
 
 def of_node(node: ir.Node) -> Linear | str:
@@ -118,11 +118,11 @@ def of_input(value: ir.Value, channels: int, *, pads_matter: bool = True) -> Lin
         return NOT_LINEAR
     if pads_matter and _pads(node):
         return "the Conv behind it pads"
-    found = _linear(node, node.outputs[0])
-    if isinstance(found, str):
-        return found
-    inputs = found.weight.shape[1] * found.groups
-    return found if inputs == channels else "channels do not match"
+    layer = _linear(node, node.outputs[0])
+    if isinstance(layer, str):
+        return layer
+    inputs = layer.weight.shape[1] * layer.groups
+    return layer if inputs == channels else "channels do not match"
 
 
 def outputs_scaled(linear: Linear, affine: Affine) -> Linear | str:
@@ -231,14 +231,14 @@ def _matmul_add(node: ir.Node, value: ir.Value, channels: int) -> Linear | str:
         bias = editing.constant(other)
         if matmul is None or not editing.is_op(matmul, "MatMul") or bias is None:
             continue
-        found = of_output(inner, channels)
-        if isinstance(found, str):
-            return found
+        layer = of_output(inner, channels)
+        if isinstance(layer, str):
+            return layer
         if not editing.is_private(value):
             return SHARED_OUTPUT
         if bias.size != channels or bias.shape[-1] != channels or bias.ndim > 1:
             return "the Add behind the MatMul is not a bias"
-        return _finite(Linear(matmul, value, found.weight, bias.astype(np.float64), node))
+        return _finite(Linear(matmul, value, layer.weight, bias.astype(np.float64), node))
     return "the Add in front has two activations"
 
 

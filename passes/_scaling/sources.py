@@ -14,7 +14,7 @@ from lprc.core.graph import editing
 from lprc.core.graph.normalization import is_training_normalization
 from lprc.core.graph.operators import LINEAR
 from lprc.core.passing import precision
-from lprc.passes._scaling import linear_layers as linear
+from lprc.passes._scaling import linear_layers
 from lprc.passes._scaling.homogeneous import Step, before
 from lprc.passes._scaling.linear_inputs import (
     axes_behind_channels,
@@ -32,7 +32,7 @@ class Scaled:
     Attributes:
         node: Its user.
         position: Which of its inputs.
-        step: What the user makes, with the channels of the constant where it must have them.
+        step: The user's output, with the channels of the constant where it must have them.
         divides: Whether the user divides by it.
     """
 
@@ -49,7 +49,7 @@ class Source:
     Attributes:
         node: The linear operator, normalisation, or product with a constant.
         steps: The values whose channels are scaled, from the reader's input to the node's output.
-        constants: What to scale besides the weight of a linear operator.
+        constants: The constants to scale besides the weight of a linear operator.
         is_linear: Whether it is a linear operator, whose weight and bias are scaled.
     """
 
@@ -62,7 +62,7 @@ class Source:
     def linear(self) -> Linear:
         """The linear operator with the weight and bias that it has now."""
         last = self.steps[-1]
-        found = linear.of_output(last.value, last.channels)
+        found = linear_layers.of_output(last.value, last.channels)
         assert isinstance(found, Linear)
         return found
 
@@ -84,11 +84,13 @@ class Source:
         if self.is_linear:
             divided = self._divided(own)
             assert isinstance(divided, Linear)
-            linear.store(divided, sources=[])
+            linear_layers.store(divided, sources=[])
 
     def _divided(self, own: Float) -> Linear | str:
         factor = 1.0 / self.steps[-1].factor(own)
-        return linear.outputs_scaled(self.linear, linear.Affine(factor, np.zeros_like(factor)))
+        return linear_layers.outputs_scaled(
+            self.linear, linear_layers.Affine(factor, np.zeros_like(factor))
+        )
 
     def _own(self, of_reader: Float) -> Float:
         # Constants behind a Concat belong to the sources of all its operands.
@@ -113,8 +115,8 @@ class _Trail:
     steps: list[Step]
     constants: list[Scaled] = field(default_factory=list)
 
-    def end(self, node: ir.Node, made: Step, *positions: int, divides: bool = False) -> Source:
-        last = [Scaled(node, each, made, divides) for each in positions]
+    def end(self, node: ir.Node, step: Step, *positions: int, divides: bool = False) -> Source:
+        last = [Scaled(node, position, step, divides) for position in positions]
         return Source(node, tuple(self.steps), (*self.constants, *last))
 
 
@@ -124,7 +126,7 @@ def sources(
     """Where the channels of `value` come from: one place, or several where a Concat joins them.
 
     Args:
-        value: What a linear operator reads.
+        value: The input of a linear operator.
         behind: How many of its axes lie behind that of the channels.
         channels: How many channels it has.
         shared: Whether `value` itself may have several users.
@@ -132,11 +134,11 @@ def sources(
     pending = [_Trail([Step(value, behind, channels, np.arange(channels))])]
     while pending:
         trail = pending.pop()
-        found = _follow(trail, shared=shared)
-        if isinstance(found, list):
-            pending += reversed(found)
+        followed = _follow(trail, shared=shared)
+        if isinstance(followed, list):
+            pending += reversed(followed)
         else:
-            yield found
+            yield followed
 
 
 def _follow(trail: _Trail, *, shared: bool) -> Source | Blocked | list[_Trail]:
@@ -151,9 +153,9 @@ def _follow(trail: _Trail, *, shared: bool) -> Source | Blocked | list[_Trail]:
             return Blocked(node, f"not the first output of {node.op_type}")
         if editing.is_op(node, "Concat"):
             return _operands(node, trail)
-        found = _source(node, trail)
-        if found is not None:
-            return found
+        source = _source(node, trail)
+        if source is not None:
+            return source
         moved = _before(node, trail)
         if isinstance(moved, str):
             return Blocked(node, moved)
@@ -196,9 +198,9 @@ def _linear(node: ir.Node, trail: _Trail) -> Source | Blocked:
         reason = "channels do not match"
     if reason is not None:
         return Blocked(node, f"{node.op_type} before it: {reason}")
-    found = linear.of_output(value, step.channels)
-    if isinstance(found, str):
-        return Blocked(node, f"{node.op_type} before it: {found}")
+    layer = linear_layers.of_output(value, step.channels)
+    if isinstance(layer, str):
+        return Blocked(node, f"{node.op_type} before it: {layer}")
     return Source(node, tuple(trail.steps), tuple(trail.constants), is_linear=True)
 
 

@@ -72,12 +72,12 @@ def distil(
         if settings.progress is not None:
             settings.progress(step, settings.steps)
         chosen = [samples[index] for index in indices]
-        inputs = {name: np.concatenate([each[name] for each in chosen]) for name in chosen[0]}
-        wanted = [dense.run(each) for each in chosen]
-        found = forward.run({**inputs, **values})
+        inputs = {name: np.concatenate([sample[name] for sample in chosen]) for name in chosen[0]}
+        wanted = [dense.run(sample) for sample in chosen]
+        outputs = forward.run({**inputs, **values})
         seeds = {}
-        for name, output in found.items():
-            target = np.concatenate([each[name] for each in wanted])
+        for name, output in outputs.items():
+            target = np.concatenate([dense_outputs[name] for dense_outputs in wanted])
             change = _softmax(output) - _softmax(target)
             seeds[f"seed.{name}"] = change * np.float32(output.shape[1] / output.size)
         gradients = backward.run({**inputs, **values, **seeds})
@@ -131,11 +131,11 @@ def _forward(proto: onnx.ModelProto) -> bytes:
     copy.CopyFrom(proto)
     graph = copy.graph
     for part, prefix in ((graph.output, "gradient."), (graph.input, "seed.")):
-        kept = [each for each in part if not each.name.startswith(prefix)]
+        kept = [value for value in part if not value.name.startswith(prefix)]
         del part[:]
         part.extend(kept)
     nodes = [
-        each for each in graph.node if not each.output[0].startswith(("backward.", "gradient."))
+        node for node in graph.node if not node.output[0].startswith(("backward.", "gradient."))
     ]
     del graph.node[:]
     graph.node.extend(nodes)

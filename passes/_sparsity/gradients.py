@@ -53,7 +53,10 @@ class _Backward:
         self.proto = proto
         self.graph = proto.graph
         self.weights = weights
-        self.constants = {each.name: numpy_helper.to_array(each) for each in self.graph.initializer}
+        self.constants = {
+            initializer.name: numpy_helper.to_array(initializer)
+            for initializer in self.graph.initializer
+        }
         self.shapes: dict[str, list[int]] = {}
         for value in (*self.graph.input, *self.graph.value_info, *self.graph.output):
             dims = value.type.tensor_type.shape.dim
@@ -83,14 +86,18 @@ class _Backward:
             for index, name in enumerate(rule(self, node, given)):
                 if name is not None and node.input[index] in needed:
                     self.sums.setdefault(node.input[index], []).append(name)
-        kept = [each for each in self.graph.initializer if each.name not in self.weights]
+        kept = [
+            initializer
+            for initializer in self.graph.initializer
+            if initializer.name not in self.weights
+        ]
         del self.graph.initializer[:]
         self.graph.initializer.extend(kept)
         for name in self.weights:
             shape = self.shapes[name]
             self.graph.input.append(helper.make_tensor_value_info(name, 1, shape))
-            found = self.total(name) if name in self.sums else self.constant(np.zeros(shape))
-            self.graph.node.append(helper.make_node("Identity", [found], [f"gradient.{name}"]))
+            gradient = self.total(name) if name in self.sums else self.constant(np.zeros(shape))
+            self.graph.node.append(helper.make_node("Identity", [gradient], [f"gradient.{name}"]))
             self.graph.output.append(helper.make_tensor_value_info(f"gradient.{name}", 1, shape))
         del self.graph.value_info[:]
         return self.proto
@@ -136,14 +143,14 @@ def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
 
 def _window(node: onnx.NodeProto, kernel: list[int]) -> tuple[list[int], list[int], list[int]]:
     """Strides, dilations and pads."""
-    known = _attributes(node)
-    if known.get("auto_pad", b"NOTSET") != b"NOTSET" or known.get("ceil_mode", 0):
+    attributes = _attributes(node)
+    if attributes.get("auto_pad", b"NOTSET") != b"NOTSET" or attributes.get("ceil_mode", 0):
         raise NoGradientError(f"no gradient of {node.op_type} with automatic padding")
     ones = [1] * len(kernel)
     return (
-        list(known.get("strides", ones)),
-        list(known.get("dilations", ones)),
-        list(known.get("pads", [0] * (2 * len(kernel)))),
+        list(attributes.get("strides", ones)),
+        list(attributes.get("dilations", ones)),
+        list(attributes.get("pads", [0] * (2 * len(kernel)))),
     )
 
 
@@ -192,11 +199,11 @@ def _conv(back: _Backward, node: onnx.NodeProto, given: str) -> list[str | None]
     )
     of_weight = back.node("Transpose", [cut], perm=swap)
     of_data = _spread(back, given, weight, node, kernel, 1)
-    found: list[str | None] = [of_data, of_weight]
+    gradients: list[str | None] = [of_data, of_weight]
     if len(node.input) > 2:
         axes = back.ints(0, *range(2, 2 + rank))
-        found.append(back.node("ReduceSum", [given, axes], keepdims=0))
-    return found
+        gradients.append(back.node("ReduceSum", [given, axes], keepdims=0))
+    return gradients
 
 
 def _relu(back: _Backward, node: onnx.NodeProto, given: str) -> list[str | None]:
@@ -262,8 +269,8 @@ def _binary(back: _Backward, node: onnx.NodeProto, given: str) -> list[str | Non
 
 def _reduce_mean(back: _Backward, node: onnx.NodeProto, given: str) -> list[str | None]:
     shape = back.shapes[node.input[0]]
-    known = _attributes(node)
-    axes = known.get("axes")
+    attributes = _attributes(node)
+    axes = attributes.get("axes")
     if axes is None:
         axes = back.known(node.input[1]).tolist() if len(node.input) > 1 else range(len(shape))
     reduced = {axis % len(shape) for axis in axes}
@@ -308,4 +315,4 @@ RULES: dict[str, Rule] = {
     "Sub": _binary,
     "Unsqueeze": _reshape,
 }
-"""What each operator's inputs get of the gradient of its output."""
+"""The gradients of each operator's inputs from the gradient of its output."""

@@ -24,7 +24,7 @@ LARGEST = 4096
 
 @dataclass(frozen=True)
 class Limits:
-    """What a user lets be made sparse.
+    """The layers that a user lets be made sparse.
 
     Attributes:
         pattern: N:M; None for any zeros.

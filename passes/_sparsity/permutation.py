@@ -85,8 +85,8 @@ def deviations(
     the bias makes up for it.
     """
     sums = {value: np.zeros((3, 1)) for value in values}
-    for found in observed(model, values, list(spread(samples, SAMPLES))):
-        for value, array in zip(values, found, strict=True):
+    for arrays in observed(model, values, list(spread(samples, SAMPLES))):
+        for value, array in zip(values, arrays, strict=True):
             rows = np.moveaxis(array, 1, 0).reshape(array.shape[1], -1).astype(np.float64)
             count = np.full(len(rows), float(rows.shape[1]))
             sums[value] = sums[value] + np.stack([count, rows.sum(1), np.square(rows).sum(1)])

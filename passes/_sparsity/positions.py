@@ -68,12 +68,12 @@ class Positions:
 
     @property
     def seen(self) -> Float32:
-        """What the layer's rows are multiplied with: float32 [groups, positions, size]."""
+        """The inputs that the rows are multiplied with: float32 [groups, positions, size]."""
         return np.concatenate(self._seen, axis=1)
 
     @property
     def wanted(self) -> Float32:
-        """What the unchanged layer makes, without bias: float32 [groups, positions, rows]."""
+        """The outputs of the unchanged layer, without bias: float32 [groups, positions, rows]."""
         return np.concatenate(self._wanted, axis=1)
 
 

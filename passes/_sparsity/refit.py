@@ -29,9 +29,8 @@ class Fit:
     """Rows of a layer, and what they should put out.
 
     Attributes:
-        seen: What the rows are multiplied with, and a last column of ones: float32
-            [positions, size + 1].
-        wanted: What comes out of the unchanged layer, bias included: float32 [positions, rows].
+        seen: The inputs of the rows, and a last column of ones: float32 [positions, size + 1].
+        wanted: The outputs of the unchanged layer, bias included: float32 [positions, rows].
         weight: The unchanged rows: float64 [rows, size].
         relu: Whether only a Relu sees the output.
         damping: How much rows are held to `weight`, as a fraction of the mean of the diagonal.
@@ -44,7 +43,7 @@ class Fit:
     damping: float
 
     def outputs(self, weight: Float, bias: Float) -> NDArray[np.float32]:
-        """What other rows put out: float32 [positions, rows]."""
+        """The outputs of other rows: float32 [positions, rows]."""
         both = np.concatenate([weight, bias[:, None]], axis=1).astype(np.float32)
         return np.asarray(product(np.ascontiguousarray(self.seen.T)[None], both.T[None])[0])
 
