@@ -44,7 +44,7 @@ def _reason(error: Exception) -> str:
 
 def _share_constants(model: Any) -> None:
     """Let equal constants be one: the importer writes four for each Q/DQ pair."""
-    known: dict[tuple[str, tuple[int, ...], bytes], Any] = {}
+    first_of: dict[tuple[str, tuple[int, ...], bytes], Any] = {}
     for node in model.get_ordered_ops():
         if node.get_type_name() != "Constant" or node.get_byte_size() > _LARGEST:
             continue
@@ -54,7 +54,7 @@ def _share_constants(model: Any) -> None:
             tuple(output.get_shape()),
             node.data.tobytes(),
         )
-        first = known.setdefault(key, output)
+        first = first_of.setdefault(key, output)
         if first is not output:
             for reader in output.get_target_inputs():
                 reader.replace_source_output(first)

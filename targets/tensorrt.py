@@ -51,7 +51,7 @@ def _options(job: EmitJob) -> TensorRTOptions:
 
 
 def _settings(job: EmitJob, *, sparse: bool) -> dict[str, Any]:
-    """What `tensorrt_scripts.build_engine` is told."""
+    """The settings that `tensorrt_scripts.build_engine` reads."""
     options = _options(job)
     return {
         "model": job.lowered.name,
@@ -79,9 +79,9 @@ def _emit_engine(job: EmitJob, *, sparse: bool) -> Emitted:
             time_limit=options.time_limit,
             progress=job.progress,
         )
-    found = tensorrt_precision.precisions(job.model, built["layers"], job.skips)
+    precisions = tensorrt_precision.precisions(job.model, built["layers"], job.skips)
     warnings = [f"TensorRT: {text}" for text in built["warnings"]]
-    for complaint, hint in _unmet(found, built, sparse=sparse):
+    for complaint, hint in _unmet(precisions, built, sparse=sparse):
         if options.unmet == "fail":
             raise IllegalForTargetError(
                 complaint, where=f"target '{job.target}'", hint=f"{hint}, or -O unmet=warn"
@@ -91,22 +91,24 @@ def _emit_engine(job: EmitJob, *, sparse: bool) -> Emitted:
         "runtime": built["runtime"],
         "version": built["version"],
         "compute_capabilities": options.compute_capabilities or ["auto"],
-        "profiles": {name: list(map(list, each)) for name, each in settings["profiles"].items()},
+        "profiles": {
+            name: list(map(list, shapes)) for name, shapes in settings["profiles"].items()
+        },
         "layers": len(built["layers"]),
         "sparse": built["sparse"],
         **{key: built[key] for key in ("weights_bytes", "activation_bytes") if key in built},
-        **tensorrt_precision.document(found),
+        **tensorrt_precision.document(precisions),
     }
     inputs = fitting(job.model, job.inputs, settings["profiles"])
     return Emitted([job.folder / ENGINE], report, warnings, inputs=inputs)
 
 
 def _unmet(
-    found: list[tensorrt_precision.Precision], built: dict[str, Any], *, sparse: bool
+    precisions: list[tensorrt_precision.Precision], built: dict[str, Any], *, sparse: bool
 ) -> list[tuple[str, str]]:
-    """What the engine does not do although the graph asks for it, and what to do about it."""
+    """The graph's requests that the engine does not meet, each with what to do about it."""
     complaints = []
-    missed = tensorrt_precision.unmet(found)
+    missed = tensorrt_precision.unmet(precisions)
     if missed:
         more = f" (and {len(missed) - 1} more)" if len(missed) > 1 else ""
         reads = ", ".join(missed[0].types) or "nothing that it names"

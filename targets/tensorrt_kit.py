@@ -26,7 +26,7 @@ def write(job: EmitJob, settings: dict[str, Any]) -> Emitted:
     """Write the kit beside the lowered graph: settings, scripts, reference outputs, checksums.
 
     Args:
-        job: What to emit.
+        job: The model to emit, and where.
         settings: As of `tensorrt_scripts.build_engine`.
     """
     folder = job.folder

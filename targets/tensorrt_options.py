@@ -55,10 +55,10 @@ class TensorRTOptions(TargetOptions):
             self.compute_capability
         ):
             raise ValueError("compute-capability must be auto or different numbers")
-        for each in self.compute_capability if self.compute_capability != ("auto",) else ():
-            if not re.fullmatch(r"[1-9]\d{1,2}", each):
+        for capability in self.compute_capability if self.compute_capability != ("auto",) else ():
+            if not re.fullmatch(r"[1-9]\d{1,2}", capability):
                 raise ValueError(
-                    f"compute-capability must be auto or as in 86 for 8.6, not '{each}'"
+                    f"compute-capability must be auto or as in 86 for 8.6, not '{capability}'"
                 )
         if self.workspace is not None and not 1 <= self.workspace <= _WORKSPACE:
             raise ValueError(f"workspace must be from 1 to {_WORKSPACE} MiB")
@@ -90,13 +90,13 @@ class TensorRTOptions(TargetOptions):
     def check(self, emit: Emit) -> None:
         """Refuse a runtime that is not installed."""
         wanted = list(MODULES) if self.runtime == "auto" else [self.runtime]
-        if emit != "engine" or any(is_installed(MODULES[each]) for each in wanted):
+        if emit != "engine" or any(is_installed(MODULES[runtime]) for runtime in wanted):
             return
         raise MissingDependencyError(
-            f"{' or '.join(MODULES[each] for each in wanted)} is not installed",
+            f"{' or '.join(MODULES[runtime] for runtime in wanted)} is not installed",
             where="runtime",
-            hint=f"{'; or '.join(_INSTALL[each] for each in wanted)}; or --emit kit builds it on "
-            "the device",
+            hint=f"{'; or '.join(_INSTALL[runtime] for runtime in wanted)}; "
+            "or --emit kit builds it on the device",
         )
 
 
@@ -104,9 +104,9 @@ def _profile(text: str) -> tuple[str, list[Shape]]:
     name, _, shapes = text.rpartition(":")
     parts = shapes.split("/")
     if name and len(parts) == 3 and all(map(_SIZES.match, parts)):
-        found = [tuple(map(int, part.split("x"))) for part in parts]
-        if _ascends(found):
-            return name, found
+        profile_shapes = [tuple(map(int, part.split("x"))) for part in parts]
+        if _ascends(profile_shapes):
+            return name, profile_shapes
     raise ValueError(
         f"profile must be NAME:least/usual/greatest as in image:1x3x24x94/1x3x24x94/8x3x24x94, "
         f"not '{text}'"

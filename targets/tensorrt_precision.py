@@ -24,7 +24,7 @@ _FLOAT_ONLY = {"ConvTranspose": "not quantised: TensorRT-RTX computes every Conv
 
 @dataclass(frozen=True)
 class Precision:
-    """What one operator of the lowered graph is computed in.
+    """The type that one operator of the lowered graph is computed in.
 
     Attributes:
         node: Its name.
@@ -79,15 +79,15 @@ def precisions(
             by_node.setdefault(name, []).append(layer)
     return [
         Precision(
-            node=each.node.name or "",
-            place=describe(each.node),
-            origins=origins(each.node),
-            operator=each.node.op_type,
-            asked=each.quantized,
-            types=_read_types(by_node.get(each.node.name or "", ())),
-            why=skips.get(each.node.name or "", ""),
+            node=request.node.name or "",
+            place=describe(request.node),
+            origins=origins(request.node),
+            operator=request.node.op_type,
+            asked=request.quantized,
+            types=_read_types(by_node.get(request.node.name or "", ())),
+            why=skips.get(request.node.name or "", ""),
         )
-        for each in requested(model)
+        for request in requested(model)
     ]
 
 
@@ -98,21 +98,21 @@ def _read_types(layers: Sequence[Layer]) -> tuple[str, ...]:
     )
 
 
-def document(found: Iterable[Precision]) -> dict[str, Any]:
-    """How many operators are int8, and what is not and why, as JSON data for the manifest."""
-    listed = list(found)
-    total = Counter(each.operator for each in listed)
-    asked = Counter(each.operator for each in listed if each.asked)
-    got = Counter(each.operator for each in listed if each.is_int8)
+def document(precisions: Iterable[Precision]) -> dict[str, Any]:
+    """How many operators are int8, and which are not and why, as JSON data for the manifest."""
+    listed = list(precisions)
+    total = Counter(precision.operator for precision in listed)
+    asked = Counter(precision.operator for precision in listed if precision.asked)
+    got = Counter(precision.operator for precision in listed if precision.is_int8)
     return {
         "operators": {
             name: {"all": total[name], "asked": asked[name], "int8": got[name]}
             for name in sorted(total)
         },
-        "float": [each.document() for each in listed if not each.is_int8],
+        "float": [precision.document() for precision in listed if not precision.is_int8],
     }
 
 
-def unmet(found: Iterable[Precision]) -> list[Precision]:
-    """What the graph asks to be int8 and is not."""
-    return [each for each in found if each.asked and not each.is_int8]
+def unmet(precisions: Iterable[Precision]) -> list[Precision]:
+    """The operators that the graph asks to be int8 and that are not."""
+    return [precision for precision in precisions if precision.asked and not precision.is_int8]

@@ -29,9 +29,9 @@ def emit(job: EmitJob) -> Emitted:
     options = job.options
     with tempfile.TemporaryDirectory(prefix="lprc-") as scratch:
         report = _run(job, options, Path(scratch))
-    for each in resources.files(_EXAMPLES).iterdir():
-        if not each.name.startswith("__"):
-            (job.folder / each.name).write_bytes(each.read_bytes())
+    for example in resources.files(_EXAMPLES).iterdir():
+        if not example.name.startswith("__"):
+            (job.folder / example.name).write_bytes(example.read_bytes())
     files = [job.folder / name for name in (*report.pop("files"), INTERFACE)]
     return Emitted(files, report, _warnings(report))
 
@@ -55,7 +55,7 @@ def _run(job: EmitJob, options: TVMOptions, scratch: Path) -> dict[str, Any]:
 
 
 def _request(job: EmitJob, options: TVMOptions) -> dict[str, Any]:
-    """What `tvm_backend.build` is told."""
+    """The settings that `tvm_backend.build` reads."""
     database = options.database
     if database is not None:
         database.mkdir(parents=True, exist_ok=True)

@@ -41,9 +41,9 @@ class TVMOptions(TargetOptions):
         for name in ("mcpu", "triple"):
             if not re.fullmatch(r"[\w.+-]+", getattr(self, name)):
                 yield f"{name} is not one: '{getattr(self, name)}'"
-        for each in self.mattr:
-            if not re.fullmatch(r"[+-][\w.-]+", each):
-                yield f"mattr wants + or - and a feature, not '{each}'"
+        for feature in self.mattr:
+            if not re.fullmatch(r"[+-][\w.-]+", feature):
+                yield f"mattr wants + or - and a feature, not '{feature}'"
         if self.num_cores is not None and self.num_cores < 1:
             yield "num-cores must be at least 1"
         if self.crosses and self.mcpu == "auto":

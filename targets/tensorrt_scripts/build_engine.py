@@ -16,7 +16,7 @@ DequantizeLinear nodes. Names in the settings are relative to their file:
     sparse                whether 2:4 sparse weights may use sparse tensor cores
     verbosity             what of TensorRT's messages is shown: quiet, warning, info or verbose
 
-Exit codes: 0, 1 what went wrong is said on standard error, 2 the settings can't be read.
+Exit codes: 0, 1 the failure is said on standard error, 2 the settings can't be read.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ else:  # in a kit, where the scripts lie side by side
 
 
 class Failure(Exception):
-    """What went wrong.
+    """A build that failed.
 
     Attributes:
         kind: ``missing``, ``capability``, ``unsupported``, ``profile``, ``workspace``, ``files`` or
@@ -129,23 +129,25 @@ def _choose_gpus(trt: Any, config: Any, wanted: list[str]) -> None:
             f"{trt.__name__} builds for the GPU that it runs on, not for {', '.join(wanted)}",
             hint="leave compute-capability out, or use TensorRT-RTX",
         )
-    known = [name[2:] for name in trt.ComputeCapability.__members__ if name.startswith("SM")]
-    for each in wanted:
-        if each not in known:
+    supported = [name[2:] for name in trt.ComputeCapability.__members__ if name.startswith("SM")]
+    for capability in wanted:
+        if capability not in supported:
             raise Failure(
                 "capability",
-                f"{trt.__name__} {trt.__version__} can't build for compute capability {each}",
-                hint=f"known: {', '.join(known)}",
+                f"{trt.__name__} {trt.__version__} can't build for compute capability {capability}",
+                hint=f"known: {', '.join(supported)}",
             )
     config.num_compute_capabilities = len(wanted)
-    for index, each in enumerate(wanted):
-        if not config.set_compute_capability(getattr(trt.ComputeCapability, f"SM{each}"), index):
-            raise Failure("capability", f"compute capability {each} is refused")
+    for index, capability in enumerate(wanted):
+        if not config.set_compute_capability(
+            getattr(trt.ComputeCapability, f"SM{capability}"), index
+        ):
+            raise Failure("capability", f"compute capability {capability} is refused")
 
 
 def _add_profile(builder: Any, network: Any, config: Any, profiles: dict[str, Any]) -> None:
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
-    dynamic = {each.name: tuple(each.shape) for each in inputs if -1 in tuple(each.shape)}
+    dynamic = {tensor.name: tuple(tensor.shape) for tensor in inputs if -1 in tuple(tensor.shape)}
     for name, shape in dynamic.items():
         if name not in profiles:
             raise Failure("profile", f"input '{name}' is {shape} and has no profile")

@@ -10,7 +10,7 @@ LEVELS = {"quiet": 0, "warning": 2, "info": 3, "verbose": 4}
 """By verbosity, the greatest of TensorRT's severities that is shown."""
 
 _KNOWN = re.compile(r" *\(foreignNode\) Converting conv (activation|weight) scales to fp32")
-"""What TensorRT-RTX says of every float16 scale, and does without any loss."""
+"""The warning that TensorRT-RTX gives of every float16 scale, and does without any loss."""
 
 _MEMORY = re.compile(r"Total (Weights|Activation) Memory: (\d+) bytes")
 

@@ -18,7 +18,7 @@ INSTALL = {
 
 
 class EngineError(Exception):
-    """What went wrong, and what to do about it."""
+    """A failure, and what to do about it."""
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)
@@ -52,15 +52,15 @@ def tensorrt_module(name: str | None = None) -> Any:
         MissingModule: It can't be imported.
     """
     reasons = []
-    for each in (name,) if name else MODULES.values():
+    for module_name in (name,) if name else MODULES.values():
         try:
-            module = importlib.import_module(each)
+            module = importlib.import_module(module_name)
         except (ImportError, OSError) as error:  # OSError: a shared library that can't be loaded
-            reasons.append(f"{each}: {error}")
+            reasons.append(f"{module_name}: {error}")
             continue
         if module.__spec__ is None or module.__spec__.origin is not None:
             return module
-        reasons.append(f"{each}: a folder of that name is no module")
+        reasons.append(f"{module_name}: a folder of that name is no module")
     raise MissingModule(f"TensorRT can't be imported ({'; '.join(reasons)})", INSTALL["rtx"])
 
 
@@ -89,8 +89,8 @@ def devices() -> list[str]:
     code, count = cuda.cudaGetDeviceCount()
     if int(code) != 0 or not count:
         raise NoGpu(*_why_none(cuda, code))
-    found = (checked(cuda.cudaGetDeviceProperties(index)) for index in range(count))
-    return [f"{_text(each.name)}, compute capability {each.major}.{each.minor}" for each in found]
+    properties = (checked(cuda.cudaGetDeviceProperties(index)) for index in range(count))
+    return [f"{_text(gpu.name)}, compute capability {gpu.major}.{gpu.minor}" for gpu in properties]
 
 
 def _why_none(cuda: Any, code: Any) -> tuple[str, str]:

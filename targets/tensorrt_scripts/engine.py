@@ -13,10 +13,10 @@ from weakref import finalize
 import numpy as np
 
 if TYPE_CHECKING or __package__:
-    from lprc.targets.tensorrt_scripts import cuda_device as gpu
+    from lprc.targets.tensorrt_scripts import cuda_device
     from lprc.targets.tensorrt_scripts.execution import Execution, Replay
 else:  # in a kit, where the scripts lie side by side
-    import cuda_device as gpu
+    import cuda_device
     from execution import Execution, Replay
 
 Array = np.ndarray[Any, Any]
@@ -67,9 +67,9 @@ class Engine:
     """
 
     def __init__(self, path: Path, module_name: str | None = None) -> None:
-        self.device = gpu.devices()[0]  # before all else: without a GPU, TensorRT crashes
-        self.module = gpu.tensorrt_module(module_name)
-        self._cuda = gpu.cuda_runtime()
+        self.device = cuda_device.devices()[0]  # before all else: without a GPU, TensorRT crashes
+        self.module = cuda_device.tensorrt_module(module_name)
+        self._cuda = cuda_device.cuda_runtime()
         self._log = logger(self.module)
         self._log.errors.clear()
         self._engine = self._load(path)
@@ -82,7 +82,7 @@ class Engine:
         self._resources = ExitStack()
         self.close = finalize(self, self._resources.close)
         flags = self._cuda.cudaStreamNonBlocking
-        self._stream = gpu.checked(self._cuda.cudaStreamCreateWithFlags(flags))
+        self._stream = cuda_device.checked(self._cuda.cudaStreamCreateWithFlags(flags))
         self._resources.callback(self._cuda.cudaStreamDestroy, self._stream)
         self._execution = self._new_execution()
 
@@ -112,38 +112,38 @@ class Engine:
 
     def _check_open(self) -> None:
         if not self.close.alive:
-            raise gpu.RunFailed("the engine is closed", "load it again")
+            raise cuda_device.RunFailed("the engine is closed", "load it again")
 
     def _load(self, path: Path) -> Any:
         try:
             data = path.read_bytes()
         except OSError as error:
             reason = f"{path} can't be read: {error.strerror}"
-            raise gpu.BadEngine(reason, "name an engine's file") from error
+            raise cuda_device.BadEngine(reason, "name an engine's file") from error
         reason = f"{self.module.__name__} {self.module.__version__} can't load {path.name}"
         remedy = "build it with this version, and for this GPU's architecture"
         try:
             # Kept, because an engine must not outlive its runtime.
             self._runtime = self.module.Runtime(self._log)
-            found = self._runtime.deserialize_cuda_engine(data)
+            engine = self._runtime.deserialize_cuda_engine(data)
         except (RuntimeError, TypeError) as error:  # TypeError: pybind11 was given a null pointer
             said = self._log.errors[-1] if self._log.errors else str(error)
-            raise gpu.BadEngine(f"{reason}: {said}", remedy) from error
-        if found is None:
+            raise cuda_device.BadEngine(f"{reason}: {said}", remedy) from error
+        if engine is None:
             said = self._log.errors[-1] if self._log.errors else "it gives no reason"
-            raise gpu.BadEngine(f"{reason}: {said}", remedy)
-        return found
+            raise cuda_device.BadEngine(f"{reason}: {said}", remedy)
+        return engine
 
     def _describe(self, name: str, path: Path) -> None:
         kind = self._engine.get_tensor_dtype(name).name
         if kind not in DTYPES:
-            known = ", ".join(str(each) for each in DTYPES.values())
-            raise gpu.BadEngine(
+            numpy_types = ", ".join(str(dtype) for dtype in DTYPES.values())
+            raise cuda_device.BadEngine(
                 f"{path.name}: '{name}' is {kind}, which numpy can't hold",
-                f"cast it inside the model to one of {known}, and build again",
+                f"cast it inside the model to one of {numpy_types}, and build again",
             )
         if self._engine.get_tensor_location(name) != self.module.TensorLocation.DEVICE:
-            raise gpu.BadEngine(
+            raise cuda_device.BadEngine(
                 f"{path.name}: '{name}' is a shape tensor, which lies in the host's memory",
                 "make the shape a constant of the model, and build again",
             )
@@ -168,7 +168,7 @@ class Engine:
             context = self._engine.create_execution_context()
         if context is None:
             said = self._log.errors[-1] if self._log.errors else "it gives no reason"
-            raise gpu.RunFailed(
+            raise cuda_device.RunFailed(
                 f"TensorRT can't prepare the engine: {said}",
                 "is the GPU's memory in use? nvidia-smi",
             )
@@ -178,7 +178,7 @@ class Engine:
 
     def _checked(self, inputs: Arrays) -> dict[str, Array]:
         if set(inputs) != set(self.inputs):
-            raise gpu.RunFailed(
+            raise cuda_device.RunFailed(
                 f"the inputs are {sorted(inputs)}, the engine's are {sorted(self.inputs)}",
                 "give each input by its name",
             )
@@ -191,7 +191,7 @@ class Engine:
     def _check_input(self, name: str, array: Array) -> None:
         wanted, dtype = self.inputs[name], self.dtypes[name]
         if array.dtype != dtype:
-            raise gpu.RunFailed(
+            raise cuda_device.RunFailed(
                 f"input '{name}' is {array.dtype}, the engine takes {dtype}", "convert the array"
             )
         low, high = [size or 0 for size in wanted], [size or 0 for size in wanted]
@@ -203,7 +203,7 @@ class Engine:
             least <= size <= most for least, size, most in zip(low, shape, high, strict=True)
         ):
             return
-        raise gpu.RunFailed(
+        raise cuda_device.RunFailed(
             f"input '{name}' has the shape {shape}, the engine takes "
             + (f"{low}" if low == high else f"{low} to {high}"),
             "split the batch, or build the engine with other shapes in its profile",

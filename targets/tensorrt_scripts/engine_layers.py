@@ -1,4 +1,4 @@
-"""What an engine is made of, read from TensorRT's log or from its engine inspector.
+"""The layers of an engine, read from TensorRT's log or from its engine inspector.
 
 Stands alone: it is copied into kits.
 """

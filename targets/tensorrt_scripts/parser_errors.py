@@ -1,4 +1,4 @@
-"""What TensorRT's ONNX parser refuses. Stands alone: it is copied into kits."""
+"""The nodes that TensorRT's ONNX parser refuses. Stands alone: it is copied into kits."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 def refused(parser: Any) -> list[dict[str, Any]]:
     """The nodes that a parser refuses: index, name, operator and message each."""
-    found = []
+    errors = []
     for index in range(parser.num_errors):
         error = parser.get_error(index)
-        found.append(
+        errors.append(
             {
                 "index": error.node(),
                 "name": error.node_name(),
@@ -19,8 +19,8 @@ def refused(parser: Any) -> list[dict[str, Any]]:
                 "message": plain(error.desc()),
             }
         )
-    if found or not hasattr(parser, "num_subgraphs"):
-        return found
+    if errors or not hasattr(parser, "num_subgraphs"):
+        return errors
     return [
         {"index": node, "name": "", "operator": "", "message": "not supported"}
         for graph in range(parser.num_subgraphs)

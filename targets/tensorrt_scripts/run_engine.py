@@ -27,11 +27,11 @@ except ImportError as error:
     sys.exit(2)
 
 if TYPE_CHECKING or __package__:
-    from lprc.targets.tensorrt_scripts import cuda_device as gpu
+    from lprc.targets.tensorrt_scripts import cuda_device
     from lprc.targets.tensorrt_scripts.engine import Array, Arrays, Engine
     from lprc.targets.tensorrt_scripts.execution import Replay
 else:  # in a kit, where the scripts lie side by side
-    import cuda_device as gpu
+    import cuda_device
     from engine import Array, Arrays, Engine
     from execution import Replay
 
@@ -39,7 +39,7 @@ WARMUP = 20
 """Runs that are not timed, in which clocks rise and caches fill."""
 
 
-class BadReference(gpu.EngineError):
+class BadReference(cuda_device.EngineError):
     """A file of reference arrays that can't be used."""
 
 
@@ -70,18 +70,18 @@ def read_reference(path: Path) -> tuple[dict[str, Array], dict[str, Array]]:
     return groups["input"], groups["output"]
 
 
-def difference(wanted: Array, found: Array) -> tuple[float, float]:
+def difference(wanted: Array, computed: Array) -> tuple[float, float]:
     """The largest absolute difference, and the same over the largest value of `wanted`.
 
     Both are infinite where the shapes or element types differ, or one alone is not a number.
     """
-    if wanted.shape != found.shape or wanted.dtype != found.dtype:
+    if wanted.shape != computed.shape or wanted.dtype != computed.dtype:
         return float("inf"), float("inf")
-    same = (wanted == found) | ((wanted != wanted) & (found != found))
+    same = (wanted == computed) | ((wanted != wanted) & (computed != computed))
     if same.all():
         return 0.0, 0.0
     with np.errstate(invalid="ignore"):
-        apart = np.abs(wanted.astype(np.float64) - found.astype(np.float64))[~same]
+        apart = np.abs(wanted.astype(np.float64) - computed.astype(np.float64))[~same]
     largest = float(np.nan_to_num(apart, nan=np.inf, posinf=np.inf).max())
     finite = np.abs(wanted.astype(np.float64))[np.isfinite(wanted)]
     magnitude = float(finite.max(initial=0.0))
@@ -94,16 +94,19 @@ def compare(wanted: Arrays, *runs: Arrays) -> dict[str, dict[str, float]]:
     Raises:
         BadReference: It is of an engine with other outputs.
     """
-    for found in runs:
-        if set(found) != set(wanted):
+    for outputs in runs:
+        if set(outputs) != set(wanted):
             raise BadReference(
-                f"the reference has the outputs {sorted(wanted)}, the engine {sorted(found)}",
+                f"the reference has the outputs {sorted(wanted)}, the engine {sorted(outputs)}",
                 "use the reference that was stored with this engine",
             )
-    pairs = {name: [difference(wanted[name], each[name]) for each in runs] for name in wanted}
+    pairs = {name: [difference(wanted[name], outputs[name]) for outputs in runs] for name in wanted}
     return {
-        name: {"max_abs": max(a for a, _ in each), "relative": max(r for _, r in each)}
-        for name, each in pairs.items()
+        name: {
+            "max_abs": max(a for a, _ in differences),
+            "relative": max(r for _, r in differences),
+        }
+        for name, differences in pairs.items()
     }
 
 
@@ -142,31 +145,35 @@ def measure(
         outputs = compare(wanted, plain, replay.outputs())
         return {
             "engine": path.name,
-            "within": all(each["relative"] <= tolerance for each in outputs.values()),
+            "within": all(
+                difference_of_output["relative"] <= tolerance
+                for difference_of_output in outputs.values()
+            ),
             "tolerance": tolerance,
             "outputs": outputs,
             "latency": latency,
             "device": engine.device,
-            "versions": gpu.versions(engine.module),
+            "versions": cuda_device.versions(engine.module),
         }
     finally:
         engine.close()
 
 
-def lines(found: dict[str, Any]) -> list[str]:
-    """What `measure` found, for people."""
-    latency = found["latency"]
+def lines(measured: dict[str, Any]) -> list[str]:
+    """The report of `measure`, for people."""
+    latency = measured["latency"]
+    verdict = "within" if measured["within"] else "OUTSIDE"
     how = "CUDA graph" if latency["cuda_graph"] else "no CUDA graph: the engine can't be captured"
     return [
         *(
-            f"{name}: max abs error {each['max_abs']:.3g}, relative {each['relative']:.3g}"
-            for name, each in found["outputs"].items()
+            f"{name}: max abs error {error['max_abs']:.3g}, relative {error['relative']:.3g}"
+            for name, error in measured["outputs"].items()
         ),
         f"latency: median {latency['median_ms']:.3f} ms, p95 {latency['p95_ms']:.3f} ms "
         f"({latency['rounds']} runs, {how})",
-        f"{found['device']}; "
-        + ", ".join(f"{name} {version}" for name, version in found["versions"].items()),
-        f"{'within' if found['within'] else 'OUTSIDE'} the tolerance of {found['tolerance']:g}",
+        f"{measured['device']}; "
+        + ", ".join(f"{name} {version}" for name, version in measured["versions"].items()),
+        f"{verdict} the tolerance of {measured['tolerance']:g}",
     ]
 
 
@@ -190,19 +197,21 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--rounds", type=_positive(int), default=200, help="timed [%(default)s]")
     parser.add_argument(
-        "--module", choices=gpu.MODULES.values(), help="default: the first installed"
+        "--module", choices=cuda_device.MODULES.values(), help="default: the first installed"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     given = parser.parse_args(arguments)
     try:
-        found = measure(given.engine, given.reference, given.tolerance, given.rounds, given.module)
-    except gpu.EngineError as error:
+        measured = measure(
+            given.engine, given.reference, given.tolerance, given.rounds, given.module
+        )
+    except cuda_device.EngineError as error:
         if given.json:
             print(json.dumps({"error": error.message, "remedy": error.remedy}))
         print(error, file=sys.stderr)
         return 2
-    print(json.dumps(found, indent=2) if given.json else "\n".join(lines(found)))
-    return 0 if found["within"] else 1
+    print(json.dumps(measured, indent=2) if given.json else "\n".join(lines(measured)))
+    return 0 if measured["within"] else 1
 
 
 if __name__ == "__main__":

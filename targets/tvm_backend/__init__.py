@@ -1,1 +1,1 @@
-"""What imports TVM: it runs in processes of its own, and in the runner."""
+"""The code that imports TVM: it runs in processes of its own, and in the runner."""

@@ -42,7 +42,7 @@ def build(request: dict[str, Any]) -> dict[str, Any]:
         request: ``model``, ``folder``, the options of the target, and the names of what to write.
 
     Raises:
-        Failure: What the user can do something about.
+        Failure: The user can do something about it.
     """
     folder = Path(request["folder"])
     target = find_target(request)
@@ -107,7 +107,7 @@ def _progress(done: float, total: int) -> None:
 
 
 def _status(status: dict[str, Any]) -> None:
-    """What tuning is at, on one line of a terminal."""
+    """The state of the tuning, on one line of a terminal."""
     if not sys.stderr.isatty():
         return
     slowest = max(status["best"].items(), key=lambda item: item[1], default=("", 0.0))

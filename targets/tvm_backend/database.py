@@ -26,7 +26,7 @@ from lprc.targets.tvm_backend.tasks import Task, find_tasks
 
 
 class Records:
-    """What is known about schedules; close it, or use it in a ``with``.
+    """The measurements of schedules; close it, or use it in a ``with``.
 
     Args:
         read: Folders to read.
@@ -55,7 +55,7 @@ class Records:
             self._writer.close()
 
     def of(self, task: Task, target: Any) -> list[Measurement]:
-        """What was measured of a task on a target, in the order of the files."""
+        """The measurements of a task on a target, in the order of the files."""
         wanted = target_document(target)
         found = []
         for folder in self._folders:

@@ -34,17 +34,17 @@ def tiles(width: int, blocks: int, machine: Machine) -> list[tuple[float, int, i
     The cost is that of a multiplication: its share of the tile's loads, and more where a tile has
     too few accumulators to hide the latency of multiply-add.
     """
-    found = []
+    register_tiles = []
     vectors = BLOCK // min(machine.lanes, BLOCK)
-    for each in divisors(blocks, 6):
+    for tile_blocks in divisors(blocks, 6):
         for columns in divisors(width, 32):
-            accumulators = columns * each
-            if accumulators + each > max(machine.tile, 2):
+            accumulators = columns * tile_blocks
+            if accumulators + tile_blocks > max(machine.tile, 2):
                 continue
-            loads = (columns + each * vectors) / (accumulators * vectors)
+            loads = (columns + tile_blocks * vectors) / (accumulators * vectors)
             waiting = max(1.0, 8 / (accumulators * vectors))
-            found.append(((loads + 0.6) * waiting, columns, each))
-    return sorted(found)
+            register_tiles.append(((loads + 0.6) * waiting, columns, tile_blocks))
+    return sorted(register_tiles)
 
 
 def chunk_rows(images: int, height: int, threads: int) -> int:
@@ -59,8 +59,8 @@ def chunk_rows(images: int, height: int, threads: int) -> int:
 def default_convolution(schedule: Any, machine: Machine) -> ConvolutionParameters:
     """The cheapest register tile; output channels in parallel where weights exceed the cache."""
     accumulate, out = block(schedule, "acc"), block(schedule, "out")
-    n, y, x, o = (extent(schedule, each) for each in schedule.get_loops(out))
-    taps = [extent(schedule, each) for each in schedule.get_loops(accumulate)[4:]]
+    n, y, x, o = (extent(schedule, loop) for loop in schedule.get_loops(out))
+    taps = [extent(schedule, loop) for loop in schedule.get_loops(accumulate)[4:]]
     integer = len(taps) == 4
     blocks = o // BLOCK
     _, columns, group = tiles(x, blocks, machine)[0]
@@ -82,8 +82,8 @@ def default_convolution(schedule: Any, machine: Machine) -> ConvolutionParameter
 def default_depthwise(schedule: Any, machine: Machine) -> DepthwiseParameters:
     """As many columns as leave registers for their taps."""
     accumulate, out = block(schedule, "acc"), block(schedule, "out")
-    n, y, x, c = (extent(schedule, each) for each in schedule.get_loops(out))
-    taps = math.prod(extent(schedule, each) for each in schedule.get_loops(accumulate)[4:])
+    n, y, x, c = (extent(schedule, loop) for loop in schedule.get_loops(out))
+    taps = math.prod(extent(schedule, loop) for loop in schedule.get_loops(accumulate)[4:])
     columns = divisors(x, max(1, min(8, machine.tile // 2)))[-1]
     return DepthwiseParameters(
         columns,
@@ -96,11 +96,11 @@ def default_depthwise(schedule: Any, machine: Machine) -> DepthwiseParameters:
 def default_pool(schedule: Any, machine: Machine) -> PoolParameters:
     """Whole registers of channels."""
     accumulate, out = block(schedule, "acc"), block(schedule, "out")
-    sizes = [extent(schedule, each) for each in schedule.get_loops(out)]
+    sizes = [extent(schedule, loop) for loop in schedule.get_loops(out)]
     count = reductions(schedule, accumulate)
-    window = math.prod(extent(schedule, each) for each in schedule.get_loops(accumulate)[-count:])
+    window = math.prod(extent(schedule, loop) for loop in schedule.get_loops(accumulate)[-count:])
     wide = str(schedule.get(accumulate).writes[0].source.dtype) == "uint8"
-    lanes = next(each for each in ((64, 32, 16) if wide else (16,)) if sizes[-1] % each == 0)
+    lanes = next(vector for vector in ((64, 32, 16) if wide else (16,)) if sizes[-1] % vector == 0)
     work = math.prod(sizes) * window // lanes
     return PoolParameters(
         lanes,

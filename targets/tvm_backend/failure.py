@@ -1,4 +1,4 @@
-"""What a user can do something about, said by a process that runs TVM."""
+"""Failures that a user can do something about, said by a process that runs TVM."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Failure(Exception):
-    """What went wrong.
+    """A failure that the user can do something about.
 
     Args:
         message: In one line.

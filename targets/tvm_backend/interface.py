@@ -1,4 +1,4 @@
-"""What goes into a module and comes out of it, which the library itself does not say."""
+"""The inputs and outputs of a module, which the library itself does not say."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def interface(proto: onnx.ModelProto, threads: int) -> dict[str, Any]:
 
     With the number of threads that the schedules are for: TVM reads it from TVM_NUM_THREADS.
     """
-    weights = {each.name for each in proto.graph.initializer}
-    inputs = [each for each in proto.graph.input if each.name not in weights]
+    weights = {initializer.name for initializer in proto.graph.initializer}
+    inputs = [value for value in proto.graph.input if value.name not in weights]
     return {
         "threads": threads,
         "inputs": list(map(_entry, inputs)),

@@ -1,4 +1,4 @@
-"""What templates must know of the machine that code is generated for."""
+"""The properties, needed by templates, of the machine that code is generated for."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Machine:
 
     @classmethod
     def of_target(cls, target: Any) -> Machine:
-        """What TVM's target says; `num-cores` gives the threads."""
+        """The machine that TVM's target describes; `num-cores` gives the threads."""
 
         def has(feature: str) -> bool:
             return bool(codegen.target_has_features(feature, target))
@@ -74,12 +74,12 @@ def find_target(request: dict[str, Any]) -> Any:
     if request["mattr"]:
         wanted["mattr"] = list(request["mattr"])
     try:
-        known = codegen.llvm_is_valid_cpu(mcpu, request["triple"] if crosses else "")
+        is_known_cpu = codegen.llvm_is_valid_cpu(mcpu, request["triple"] if crosses else "")
         target = tvm.target.Target(wanted)
     except Exception as error:  # TVM raises what it likes
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         raise Failure(f"TVM has no such target: {reason[:300]}", option="triple") from error
-    if not known and request["mcpu"] != "auto":
+    if not is_known_cpu and request["mcpu"] != "auto":
         raise Failure(
             f"LLVM knows no CPU '{mcpu}'", option="mcpu", hint="`llc -mcpu=help` lists them"
         )

@@ -70,7 +70,7 @@ class _Held:
 
 @dataclass
 class Counts:
-    """What has happened so far."""
+    """How many candidates were built, run and lost so far, and the errors by their text."""
 
     built: int = 0
     run: int = 0
@@ -161,7 +161,7 @@ class MeasuringPool:
         """Measure what has been built.
 
         Args:
-            keys: What `build` returned.
+            keys: The keys that `build` returned.
             best: Seconds of the best candidate so far: far slower ones are not measured well.
             keep: Whether they will be run again.
         """

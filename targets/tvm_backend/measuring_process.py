@@ -24,7 +24,7 @@ class MeasuringProcess:
     """A worker that is started again after it was lost.
 
     Args:
-        arguments: What the worker's command line says.
+        arguments: The worker's command line.
         environment: Variables besides our own.
         start_seconds: How long it may take until it is ready.
     """

@@ -34,7 +34,7 @@ class _Device(Protocol):
     """Where candidates run."""
 
     def hold(self, library: Any, target: Any) -> Any:
-        """What is kept of a library until it runs."""
+        """The parts of a library that are kept until it runs."""
 
     def measure(self, held: Any, arguments: list[Any], best: float | None) -> float:
         """Seconds of one call."""
@@ -93,16 +93,16 @@ def _is_native(target: Any) -> bool:
 
 
 def _tensors(arguments: list[Any], device: Any) -> list[Any]:
-    """Something of each shape and element type, the same in every worker."""
+    """A tensor of each shape and element type, the same in every worker."""
     generator = np.random.default_rng(0)
-    made = []
+    tensors = []
     for shape, dtype in arguments:
         if dtype.startswith("float"):
             value = generator.standard_normal(shape).astype(dtype)
         else:
             value = generator.integers(0, 64, shape).astype(dtype)
-        made.append(tvm.runtime.tensor(value, device))
-    return made
+        tensors.append(tvm.runtime.tensor(value, device))
+    return tensors
 
 
 def _seconds(module: Any, device: Any, inputs: list[Any], best: float | None) -> float:

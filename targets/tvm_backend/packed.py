@@ -1,4 +1,4 @@
-"""What an activation is while a module is packed.
+"""Activations while a module is packed.
 
 Packed activations lie in memory as [N, H, columns, depth]: depth is the number of channels, rounded
 up to 16, columns the width, sometimes rounded up so that convolutions find a good tile. Each
@@ -36,7 +36,7 @@ class Quantisation:
 
     @property
     def offset(self) -> int:
-        """What is added to the integer of ONNX to store it as uint8."""
+        """The number added to the integer of ONNX to store it as uint8."""
         return 128 if self.dtype == "int8" else 0
 
     @property
@@ -51,7 +51,7 @@ class Root:
 
     Attributes:
         kind: Its ``lprc.kind``.
-        sources: What it reads, as Relax expressions.
+        sources: The buffers that it reads, as Relax expressions.
         stage: Given their tensors: how to read its result, float32 or stored uint8.
         columns: Of its result.
         depth: Of its result.
@@ -217,11 +217,13 @@ def merged(values: Sequence[Packed]) -> tuple[tuple[Any, ...], list[list[int]]]:
     for value in values:
         row = []
         for source in value.sources:
-            known = next((at for at, each in enumerate(sources) if each.same_as(source)), None)
-            if known is None:
-                known = len(sources)
+            place = next(
+                (at for at, earlier in enumerate(sources) if earlier.same_as(source)), None
+            )
+            if place is None:
+                place = len(sources)
                 sources.append(source)
-            row.append(known)
+            row.append(place)
         rows.append(row)
     return tuple(sources), rows
 

@@ -1,4 +1,4 @@
-"""What may be chosen about the schedule of a kernel; sizes are ints or random variables."""
+"""The parameters of a kernel's schedule; sizes are ints or random variables."""
 
 from __future__ import annotations
 

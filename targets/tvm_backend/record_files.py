@@ -132,7 +132,7 @@ def _write_line(file: Any, document: Any) -> None:
 
 
 def _mend(folder: Path) -> None:
-    """Take away the tail of a line that a killed process left, and records of what went with it.
+    """Take away the tail of a line that a killed process left, and the records that refer to it.
 
     The next workload gets the number of the one that is gone: its records would be that one's.
     """
@@ -143,7 +143,7 @@ def _mend(folder: Path) -> None:
         if name == MEASUREMENTS:
             count = len(_lines(folder / WORKLOADS))
             lines = whole.splitlines(keepends=True)
-            whole = b"".join(each for each in lines if _workload_of(each) < count)
+            whole = b"".join(line for line in lines if _workload_of(line) < count)
         if whole != data:
             beside = folder / f"{name}.mended"
             beside.write_bytes(whole)
@@ -158,7 +158,7 @@ def _workload_of(line: bytes) -> int:
 
 
 def read_folder(path: Path) -> Folder:
-    """What a folder has; one that is not there has nothing."""
+    """The records of a folder; one that is not there has nothing."""
     lines = list(filter(None, map(_line, _lines(path / MEASUREMENTS))))
     return Folder([_parsed(each) for each in _lines(path / WORKLOADS)], lines)
 
@@ -186,15 +186,15 @@ def _line(text: bytes) -> _Line | None:
         workload, (trace, seconds, target, arguments) = json.loads(text)
         if not isinstance(workload, int):
             return None
-        least = None if seconds is None else min(float(each) for each in seconds)
+        least = None if seconds is None else min(float(time) for time in seconds)
         if least is not None and not 0.0 < least < 1e9:  # MetaSchedule's own mark of a failure
             least = None
-        found = next(_annotated(trace[0]), None)
+        parameters = next(_annotated(trace[0]), None)
     except (ValueError, TypeError, KeyError, IndexError, RecursionError):
         return None
-    if found is None:
+    if parameters is None:
         return None
-    return _Line(workload, canonical(target), canonical(arguments), Measurement(found, least))
+    return _Line(workload, canonical(target), canonical(arguments), Measurement(parameters, least))
 
 
 def _annotated(instructions: Any) -> Iterator[str]:

@@ -40,11 +40,11 @@ def devices(tracker: Tracker) -> int:
             option="rpc-tracker",
             hint=_START,
         ) from error
-    keys = [str(each["key"]).removeprefix("server:") for each in summary["server_info"]]
+    keys = [str(server["key"]).removeprefix("server:") for server in summary["server_info"]]
     if tracker.key not in keys:
-        known = ", ".join(sorted(set(keys))) or "none"
+        tracked_keys = ", ".join(sorted(set(keys))) or "none"
         raise Failure(
-            f"the tracker has no device '{tracker.key}' (it has: {known})",
+            f"the tracker has no device '{tracker.key}' (it has: {tracked_keys})",
             option="rpc-key",
             hint=_START,
         )

@@ -101,8 +101,8 @@ def default(function: Any, threads: int, machine: Machine | None = None) -> Para
     """
     kind = kind_of(function)
     assert kind is not None
-    known = machine or Machine.current()
-    at = Machine(known.lanes, known.registers, known.dot, threads)
+    machine = machine or Machine.current()
+    at = Machine(machine.lanes, machine.registers, machine.dot, threads)
     chosen: Parameters = kind.default(Schedule(tvm.IRModule({"main": function})), at)
     return chosen
 

@@ -15,7 +15,7 @@ from typing import Any
 
 
 class Search:
-    """What has been tried of one design space.
+    """The trials of one design space.
 
     Args:
         candidates: Its schedules' parameters, dataclasses; the default is the first.
@@ -84,12 +84,12 @@ class Search:
         return picked
 
     def tell(self, index: int, seconds: float | None) -> None:
-        """What measuring a schedule gave; None: it failed."""
+        """Take the seconds that a schedule was measured to take; None: it failed."""
         best = self.best_seconds
         self._open.discard(index)
         again = self._seconds.get(index)
-        known = [each for each in (again, seconds) if each is not None]
-        self._seconds[index] = min(known) if known else None
+        measured = [measurement for measurement in (again, seconds) if measurement is not None]
+        self._seconds[index] = min(measured) if measured else None
         if seconds is not None and (best is None or seconds < best):
             self._fruitless = 0
         elif again is None:

@@ -56,12 +56,13 @@ def schedule(task: Task, target: Any, parameters: Any) -> Any:
     Raises:
         Exception: Whatever TVM raises where they don't fit.
     """
-    made = Schedule(task.module, error_render_level="fast")
-    schedules.apply(made, task.kind, parameters, Machine.of_target(target).threads)
-    root = made.get_sblock("root")  # at the end: at the beginning TVM 0.27 changes task.module too
-    made.annotate(root, ANNOTATION, text(parameters))
-    made.unannotate(root, ANNOTATION)  # in the trace only, not in the kernel
-    return made
+    scheduled = Schedule(task.module, error_render_level="fast")
+    schedules.apply(scheduled, task.kind, parameters, Machine.of_target(target).threads)
+    # At the end: at the beginning TVM 0.27 changes task.module too.
+    root = scheduled.get_sblock("root")
+    scheduled.annotate(root, ANNOTATION, text(parameters))
+    scheduled.unannotate(root, ANNOTATION)  # in the trace only, not in the kernel
+    return scheduled
 
 
 def _sizes(kernel: Any) -> list[int]:

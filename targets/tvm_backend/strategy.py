@@ -46,7 +46,7 @@ class TaskTuning:
                 self.search.tell(indices[each.parameters], each.seconds)
 
     def batch(self, count: int) -> list[int]:
-        """What to measure next: at first the default, or the best that is known already.
+        """The schedules to measure next: at first the default, or the best that is known already.
 
         The scheduler weighs tasks by what it has seen itself, so the known best is run again.
         """
@@ -66,7 +66,7 @@ class TaskTuning:
 
 
 class Session:
-    """What strategy, builder and runner share.
+    """The state that strategy, builder and runner share.
 
     Args:
         pool: Where candidates are built and run.
@@ -154,7 +154,7 @@ class Strategy(PySearchStrategy):  # type: ignore[misc]
             if self.pending:
                 self.session.current = self.tuning
                 arguments = self.tuning.task.args_info
-                return [MeasureCandidate(each, arguments) for _, each in self.pending]
+                return [MeasureCandidate(scheduled, arguments) for _, scheduled in self.pending]
         return None
 
     def _scheduled(self, batch: list[int]) -> list[tuple[int, Any]]:

@@ -21,7 +21,7 @@ class Task:
     """A kernel to find a schedule for.
 
     Attributes:
-        kind: What its ``lprc.kind`` says.
+        kind: Its ``lprc.kind``.
         function: The PrimFunc; its symbol is ``main``, so that equal ones are equal.
         names: Of the module's functions that are this one.
         occurrences: How often the network calls them.
@@ -34,7 +34,7 @@ class Task:
 
     @property
     def name(self) -> str:
-        """What to call it."""
+        """Its name for people."""
         return self.names[0]
 
     @cached_property
@@ -90,14 +90,14 @@ def _is_open(function: Any) -> bool:
 
 def _called(module: Any) -> Iterator[str]:
     """The name of the kernel of each ``call_tir``."""
-    found: list[str] = []
+    kernel_names: list[str] = []
     operator = tvm.ir.Op.get("relax.call_tir")
 
     def visit(node: Any) -> None:
         if isinstance(node, relax.Call) and node.op == operator:
-            found.append(str(node.args[0].name_hint))
+            kernel_names.append(str(node.args[0].name_hint))
 
     for _, function in module.functions_items():
         if isinstance(function, relax.Function):
             relax.analysis.post_order_visit(function, visit)
-    yield from found
+    yield from kernel_names

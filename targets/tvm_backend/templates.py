@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lprc.targets.tvm_backend import vnni
 from lprc.targets.tvm_backend.machine import BLOCK
 from lprc.targets.tvm_backend.parameters import (
     ConvolutionParameters,
@@ -13,7 +14,6 @@ from lprc.targets.tvm_backend.parameters import (
     TotalParameters,
     UnpackParameters,
 )
-from lprc.targets.tvm_backend.vnni import NAME as VNNI
 
 
 def extent(schedule: Any, loop: Any) -> int:
@@ -79,7 +79,7 @@ def _register_tile(schedule: Any, accumulate: Any, dot: str) -> None:
     schedule.unroll(initial[-2])
     schedule.unroll(initial[-3])
     if four and dot == "vnni":
-        schedule.tensorize(lane, VNNI)
+        schedule.tensorize(lane, vnni.NAME)
 
 
 def _unrolled(schedule: Any, out: Any) -> None:
@@ -99,7 +99,7 @@ def _padding(schedule: Any, chunk: Any, parallel: bool) -> None:
     loops = schedule.get_loops(pad)
     channels = extent(schedule, loops[-1])
     wide = 64 if str(schedule.get(pad).writes[0].source.dtype) == "uint8" else BLOCK
-    lanes = next((each for each in (wide, 16, 8, 4) if channels % each == 0), 1)
+    lanes = next((width for width in (wide, 16, 8, 4) if channels % width == 0), 1)
     if lanes > 1:
         schedule.vectorize(schedule.split(loops[-1], [None, lanes])[-1])
     if chunk is None and parallel:
@@ -154,8 +154,8 @@ def pool(schedule: Any, parameters: PoolParameters, threads: int) -> None:
     schedule.vectorize(lane)
     schedule.set_scope(accumulate, 0, "local")
     if parameters.unroll:
-        for each in window:
-            schedule.unroll(each)
+        for loop in window:
+            schedule.unroll(loop)
     initial = schedule.decompose_reduction(accumulate, window[0])
     schedule.vectorize(schedule.get_loops(initial)[-1])
 

@@ -72,7 +72,7 @@ def tune(
     progress: Progress | None = None,
     status: Status | None = None,
 ) -> TuningReport:
-    """Look for better schedules of a packed module's kernels; what is found is in `records`.
+    """Look for better schedules of a packed module's kernels; the measurements are in `records`.
 
     Kernels of equal structure are one task. The default schedule of each task is measured first;
     at the end the best ones are measured again, in turn with the default, so that neither is
@@ -82,7 +82,7 @@ def tune(
         module: Of `packing.pack`.
         target: TVM's target.
         settings: How to tune.
-        records: What is known already, and where what is found is kept.
+        records: The measurements so far; new ones are kept there too.
         progress: Called with trials done and their number.
         status: Called after each batch with what a terminal shows: `trials`, `of`,
             `latency` (seconds of all tasks), `best` (seconds by task), `seconds_left`.
@@ -216,9 +216,10 @@ def _tunings(module: Any, target: Any, settings: TuningSettings) -> list[TaskTun
             search = Search(candidates, f"{settings.seed}/{task.key}", settings.patience)
             tunings.append(TaskTuning(task, target, search))
     work = {
-        id(each): estimate_tir_flops(each.task.module) * each.task.occurrences for each in tunings
+        id(tuning): estimate_tir_flops(tuning.task.module) * tuning.task.occurrences
+        for tuning in tunings
     }
-    return sorted(tunings, key=lambda each: -work[id(each)])
+    return sorted(tunings, key=lambda tuning: -work[id(tuning)])
 
 
 def _settle(session: Session, tuning: TaskTuning) -> None:
@@ -227,10 +228,10 @@ def _settle(session: Session, tuning: TaskTuning) -> None:
     if search.best in (None, 0):
         return
     indices = list(dict.fromkeys([0, *search.fastest(_FINALISTS)]))
-    made = [tuning.schedule(index) for index in indices]
-    built = session.pool.build([candidate_of(tuning, each.mod) for each in made])
+    finalists = [tuning.schedule(index) for index in indices]
+    built = session.pool.build([candidate_of(tuning, finalist.mod) for finalist in finalists])
     for number in range(_ROUNDS):
-        for index, schedule, key in zip(indices, made, built, strict=True):
+        for index, schedule, key in zip(indices, finalists, built, strict=True):
             if isinstance(key, int):
                 (outcome,) = session.pool.run([key], keep=number < _ROUNDS - 1)
                 if outcome.seconds is not None:

@@ -1,4 +1,4 @@
-"""What tuning says of itself."""
+"""The report of a tuning."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lprc.targets.tvm_backend.strategy import TaskTuning
 
 @dataclass(frozen=True)
 class TaskReport:
-    """What came of one task; seconds are of one call.
+    """The result of one task; seconds are of one call.
 
     Attributes:
         name: The first of its kernels.
@@ -38,7 +38,7 @@ class TaskReport:
 
 @dataclass(frozen=True)
 class TuningReport:
-    """What came of tuning.
+    """The result of tuning.
 
     Attributes:
         tasks: By their share in the default's latency, the largest first.

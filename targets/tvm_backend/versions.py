@@ -25,9 +25,9 @@ def check_versions() -> None:
     tvm, ffi = _version("apache-tvm"), _version("apache-tvm-ffi")
     wanted = TESTED.get(".".join(tvm.split(".")[:2]))
     if wanted is None:
-        known = ", ".join(TESTED)
+        tested = ", ".join(TESTED)
         raise MissingDependencyError(
-            f"apache-tvm {tvm} is not one that lprc knows ({known})", hint=INSTALL
+            f"apache-tvm {tvm} is not one that lprc knows ({tested})", hint=INSTALL
         )
     if not ffi.startswith(f"{wanted}."):
         raise MissingDependencyError(

@@ -65,12 +65,12 @@ def total(
 
     def part(i: Any, k: Any) -> Any:
         channel = block * BLOCK + k
-        found = read(i, y, x, channel)
+        activation = read(i, y, x, channel)
         if not whole:
             parts = [tirx.all(channel >= at, channel < at + count) for _, at, count in segments]
             inside = parts[0] if len(parts) == 1 else tirx.any(*parts)
-            found = tirx.Select(inside, found, tirx.const(0.0, "float32"))
-        return te.sum(found, axis=[y, x, block])
+            activation = tirx.Select(inside, activation, tirx.const(0.0, "float32"))
+        return te.sum(activation, axis=[y, x, block])
 
     lanes = te.compute((n, BLOCK), part, name="lanes")
     return te.compute((n, 1, 1, 1), lambda i, *_: te.sum(lanes[i, lane], axis=[lane]), name="acc")

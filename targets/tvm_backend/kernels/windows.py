@@ -52,7 +52,7 @@ def padded(
     Args:
         read: The input.
         image: N, height and width of the input.
-        window: What reads it.
+        window: The window that reads it.
         outputs: Rows and columns of the result.
         depth: Physical channels.
         fill: The value of the padding.
@@ -71,10 +71,10 @@ def padded(
             inside.append(x >= left)
         if columns > width + left:
             inside.append(x < width + left)
-        found = read(i, y - top, x - left, c)
+        activation = read(i, y - top, x - left, c)
         if not inside:
-            return found
+            return activation
         within = inside[0] if len(inside) == 1 else tirx.all(*inside)
-        return tirx.if_then_else(within, found, fill)
+        return tirx.if_then_else(within, activation, fill)
 
     return te.compute((n, rows, columns, depth), value, name="pad")

@@ -40,11 +40,11 @@ def pack(module: Any, machine: Machine | None = None) -> tuple[Any, list[str]]:
 
     Args:
         module: Of the ONNX importer, its parameters constants, its shapes known.
-        machine: What code is generated for; None for the current target.
+        machine: The machine that code is generated for; None for the current target.
 
     Returns:
-        The module, whose kernels have the attribute ``lprc.kind``, and what stays Relax's own:
-        "operator NxCxHxW", one text for each.
+        The module, whose kernels have the attribute ``lprc.kind``, and the operators
+        that stay Relax's own: "operator NxCxHxW", one text for each.
     """
     packer = Packer(module, HANDLERS, machine or Machine.current())
     return packer.run(), packer.log

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lprc.targets.tvm_backend.defaults import tiles
-from lprc.targets.tvm_backend.kernels import convolution as kernel
+from lprc.targets.tvm_backend.kernels.convolution import convolution, depthwise
 from lprc.targets.tvm_backend.kernels.windows import Read, Window
 from lprc.targets.tvm_backend.machine import BLOCK, Machine
 from lprc.targets.tvm_backend.packed import (
@@ -96,7 +96,7 @@ def convolved(
 
     Args:
         packer: For its kernels.
-        value: What is convolved.
+        value: The activation that is convolved.
         weights: With what; integers only where `value` is quantised.
         window: Steps and padding.
         outputs: Rows and columns of the result.
@@ -128,7 +128,7 @@ def convolved(
             tensors[:inputs], window, (outputs[0], columns), multiple=4 if quads else 1
         )
         n = operand.value.shape[0]
-        summed = kernel.convolution(
+        summed = convolution(
             read, tensors[inputs], (n, outputs[0], columns), window, (shared, step), runs
         )
         return _scaled(summed, tensors[inputs + 1 :])
@@ -200,7 +200,7 @@ def _depthwise(
     def stage(tensors: Sequence[Any]) -> Read:
         read = operand.reading(tensors[:inputs], window, outputs, multiple=BLOCK)
         shape = (operand.value.shape[0], *outputs)
-        summed = kernel.depthwise(read, tensors[inputs], shape, window)
+        summed = depthwise(read, tensors[inputs], shape, window)
         return _scaled(summed, tensors[inputs + 1 :])
 
     sources = [*operand.value.sources, constant, *_factors(packer, operand, weights, places)]
@@ -226,22 +226,22 @@ def _grouped(
         Them, how many blocks of 16 output channels read the same input channels, and by how many
         channels the next ones begin later.
     """
-    outputs, each, rows, columns = values.shape
+    outputs, inputs, rows, columns = values.shape
     members = outputs // groups
     if groups > 1 and members % BLOCK == 0:
-        return values, members // BLOCK, each
+        return values, members // BLOCK, inputs
     if groups > 1 and BLOCK % members == 0:
         together = min(BLOCK // members, groups)
-        found = np.zeros((outputs, together * each, rows, columns), values.dtype)
+        spread_weights = np.zeros((outputs, together * inputs, rows, columns), values.dtype)
         for at in range(outputs):
-            begin = at // members % together * each
-            found[at, begin : begin + each] = values[at]
-        return found, 1, together * each
-    found = np.zeros((outputs, count, rows, columns), values.dtype)
+            begin = at // members % together * inputs
+            spread_weights[at, begin : begin + inputs] = values[at]
+        return spread_weights, 1, together * inputs
+    spread_weights = np.zeros((outputs, count, rows, columns), values.dtype)
     for at in range(outputs):
-        begin = at // members * each
-        found[at, list(channels[begin : begin + each])] = values[at]
-    return found, 1, 0
+        begin = at // members * inputs
+        spread_weights[at, list(channels[begin : begin + inputs])] = values[at]
+    return spread_weights, 1, 0
 
 
 def _blocks(values: NDArray[Any], *, integer: bool, quads: bool) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Operators that work element by element: computed in the kernel of what comes before them."""
+"""Operators that work element by element: computed in the kernel of the operator before them."""
 
 from __future__ import annotations
 
@@ -50,30 +50,31 @@ def combined(
         return None
     if first.root is not None and second.root is not None and first.root is not second.root:
         second = packer.stored(second)
-    pair = [each if each.root is None or each.shape == shape else packer.stored(each)
-            for each in (first, second)]  # fmt: skip
+    pair = [operand if operand.root is None or operand.shape == shape else packer.stored(operand)
+            for operand in (first, second)]  # fmt: skip
     first, second = pair
-    like = next((each for each in pair if each.root is not None), None)
-    like = like or next((each for each in pair if each.shape == shape), None)
-    like = like or next((each for each in pair if each.shape[1] == shape[1]), None)
+    like = next((operand for operand in pair if operand.root is not None), None)
+    like = like or next((operand for operand in pair if operand.shape == shape), None)
+    like = like or next((operand for operand in pair if operand.shape[1] == shape[1]), None)
     assert like is not None
     laid = [
-        each
-        if each.root is not None or (each is like and each.shape == shape)
-        else spread(packer, each, like, shape)
-        for each in pair
+        operand
+        if operand.root is not None or (operand is like and operand.shape == shape)
+        else spread(packer, operand, like, shape)
+        for operand in pair
     ]
-    if any(each.channels != like.channels for each in laid):
+    if any(operand.channels != like.channels for operand in laid):
         return None
     sources, rows = merged(laid)
 
     def read(tensors: Sequence[Any], root: Read | None) -> Read:
         inner = [
-            each.floats(picked(tensors, row), root) for each, row in zip(laid, rows, strict=True)
+            operand.floats(picked(tensors, row), root)
+            for operand, row in zip(laid, rows, strict=True)
         ]
 
         def at(i: Any, y: Any, x: Any, c: Any) -> Any:
-            left, right = (each(i, y, x, c) for each in inner)
+            left, right = (operand_read(i, y, x, c) for operand_read in inner)
             if divides and second.shape[1] > 1:
                 inside = alive(like, c)
                 if inside is not None:  # 0 / 0 would be NaN, and NaN * 0 too
@@ -100,11 +101,11 @@ def _broadcast(first: Shape, second: Shape) -> Shape | None:
 
 def _operands(packer: Packer, arguments: Sequence[Any]) -> tuple[Packed, Packed] | None:
     """Two operands, one of them an activation in lprc's layout."""
-    values = [packer.take(each) for each in arguments]
-    like = next((each for each in values if isinstance(each, Packed)), None)
+    values = [packer.take(argument) for argument in arguments]
+    like = next((value for value in values if isinstance(value, Packed)), None)
     if like is None:
         return None
-    found: list[Packed] = []
+    operands: list[Packed] = []
     for argument, value in zip(arguments, values, strict=True):
         operand: Packed | None
         if isinstance(value, Packed):
@@ -117,8 +118,8 @@ def _operands(packer: Packer, arguments: Sequence[Any]) -> tuple[Packed, Packed]
                 operand = _activation(packer, value, like) if isinstance(value, Plain) else None
         if operand is None:
             return None
-        found.append(operand)
-    first, second = found
+        operands.append(operand)
+    first, second = operands
     return first, second
 
 
@@ -128,7 +129,7 @@ def _activation(packer: Packer, value: Plain, like: Packed) -> Packed | None:
     if shape is None or dtype_of(value.expression) != "float32":
         return None
     if len(shape) != like.rank:
-        if any(each != 1 for each in shape):
+        if any(size != 1 for size in shape):
             return None
         read = of_tensors(lambda tensors: lambda *_: tensors[0][(0,) * len(shape)])
         return Packed((1, 1, 1, 1), (0,), 1, (value.expression,), read, rank=like.rank)
@@ -213,14 +214,14 @@ def call_tir(packer: Packer, call: Any) -> Value | None:
 
 
 def _comparison(function: Any) -> Function | None:
-    """What a PrimFunc is, if it stores the maximum or minimum of two loads and nothing else."""
+    """The function of a PrimFunc that stores the maximum or minimum of two loads; else None."""
     schedule = Schedule(tvm.IRModule({"main": function}))
     blocks = schedule.get_child_blocks(schedule.get_sblock("root"))
     stored = schedule.get(blocks[0]).body if len(blocks) == 1 else None
     value = getattr(stored, "value", None)
     if not isinstance(value, tirx.Max | tirx.Min):
         return None
-    if not all(isinstance(each, TensorLoad) for each in (value.a, value.b)):
+    if not all(isinstance(load, TensorLoad) for load in (value.a, value.b)):
         return None
     return _maximum if isinstance(value, tirx.Max) else _minimum
 

@@ -1,4 +1,4 @@
-"""What Relax's expressions say of themselves."""
+"""Shapes, types and numbers of Relax's expressions."""
 
 from __future__ import annotations
 

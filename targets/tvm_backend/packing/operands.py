@@ -57,7 +57,7 @@ class Operand:
 
         Args:
             tensors: Of the sources.
-            window: What reads it.
+            window: The window that reads it.
             outputs: Rows and columns of the kernel's result.
             fill: Padding, instead of zero.
             multiple: How many channels are read at once.

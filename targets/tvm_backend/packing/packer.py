@@ -45,7 +45,7 @@ class Packer:
     Args:
         module: Of the importer; shapes are known.
         handlers: By the name of the operator.
-        machine: What code is generated for.
+        machine: The machine that code is generated for.
     """
 
     def __init__(self, module: Any, handlers: Mapping[str, Handler], machine: Machine) -> None:
@@ -60,7 +60,7 @@ class Packer:
 
     def run(self) -> Any:
         """The packed module."""
-        parameters = [relax.Var(each.name, each.ty) for each in self.function.params]
+        parameters = [relax.Var(parameter.name, parameter.ty) for parameter in self.function.params]
         for old, new in zip(self.function.params, parameters, strict=True):
             self.values[old] = Plain(new)
         attributes = dict(self.function.attrs) if self.function.attrs else None
@@ -92,7 +92,7 @@ class Packer:
             if isinstance(whole, list):
                 return whole[int(call.index)]
         elif isinstance(call, relax.Tuple):
-            return [self._taken(each) for each in call.fields]
+            return [self._taken(field) for field in call.fields]
         elif isinstance(call, relax.Call):
             handler = self.handlers.get(str(getattr(call.op, "name", "")))
             value = handler(self, call) if handler is not None else None
@@ -202,10 +202,10 @@ class Packer:
             return te.compute((n, h, columns, depth), at, name="out")
 
         expression = self.emit(kind, compute, sources)
-        made = buffer(
+        stored_value = buffer(
             expression, value.shape, value.channels, depth, columns, quantisation, value.rank
         )
-        return replace(made, integers=value.integers)
+        return replace(stored_value, integers=value.integers)
 
     def readable(self, value: Packed) -> Packed:
         """The same activation, not pending, and cheap to read several times."""
@@ -272,7 +272,7 @@ def _substituted(call: Any, packer: Packer) -> Any:
         def visit_var_(self, variable: Any) -> Any:
             value = packer.values.get(variable)
             if isinstance(value, list):
-                return relax.Tuple([packer.plain(each) for each in value])
+                return relax.Tuple([packer.plain(part) for part in value])
             return variable if value is None else packer.plain(packer.take(variable))
 
         visit_dataflow_var_ = visit_var_

@@ -26,7 +26,7 @@ def pool2d(kind: str, packer: Packer, call: Any) -> Value | None:
     value = packer.packed(packer.take(call.args[0]))
     if value is None or shape is None or str(a.layout) != "NCHW" or value.rank != 4:
         return None
-    kernel, strides, dilations = (numbers(each) for each in (a.pool_size, a.strides, a.dilation))
+    kernel, strides, dilations = (numbers(sizes) for sizes in (a.pool_size, a.strides, a.dilation))
     top, left, bottom, right = numbers(a.padding)
     window = Window(
         (kernel[0], kernel[1]),
@@ -59,8 +59,8 @@ def maxima(packer: Packer, value: Packed, window: Window, outputs: tuple[int, in
             direct=_disjoint(operand, window, outputs),
         )
         shape = (operand.value.shape[0], *outputs, depth)
-        found = pool(read, shape, window, te.max)
-        return lambda *at: found[at]
+        pooled = pool(read, shape, window, te.max)
+        return lambda *at: pooled[at]
 
     return _pending(operand, stage, outputs, depth, keeps=integer)
 
@@ -96,15 +96,15 @@ def averages(
         summed = pool(wide if integer else read, shape, window, te.sum)
 
         def mean(i: Any, y: Any, x: Any, c: Any) -> Any:
-            found = summed[i, y, x, c]
+            window_sum = summed[i, y, x, c]
             if quantisation is not None:
-                centred = found.astype("float32") - number(quantisation.stored_zero * taps)
-                found = centred * number(quantisation.scale)
+                centred = window_sum.astype("float32") - number(quantisation.stored_zero * taps)
+                window_sum = centred * number(quantisation.scale)
             if complete:
-                return found * number(1.0 / taps)
+                return window_sum * number(1.0 / taps)
             rows = taps_inside(y, 0, window, height, margins[0])
             columns = taps_inside(x, 1, window, width, margins[1])
-            return found * (number(1.0) / (rows * columns).astype("float32"))
+            return window_sum * (number(1.0) / (rows * columns).astype("float32"))
 
         return mean
 

@@ -23,8 +23,8 @@ def quantize(packer: Packer, call: Any) -> Value | None:
     if value is None or scale.size != 1 or zero_point.size != 1:
         return None
     wanted = Quantisation(float(scale.reshape(())), int(zero_point.reshape(())), dtype)
-    made = value if value.quantisation == wanted else requantised(value, wanted)
-    return replace(made, integers=True)
+    quantized = value if value.quantisation == wanted else requantised(value, wanted)
+    return replace(quantized, integers=True)
 
 
 def requantised(value: Packed, wanted: Quantisation) -> Packed:
@@ -64,10 +64,10 @@ def dequantize(packer: Packer, call: Any) -> Value | None:
         or scale.size != 1
     ):
         return None
-    known = Quantisation(
+    quantisation = Quantisation(
         float(scale.reshape(())), int(zero_point.reshape(())), value.quantisation.dtype
     )
-    return replace(value, quantisation=known, integers=False)
+    return replace(value, quantisation=quantisation, integers=False)
 
 
 HANDLERS: dict[str, Handler] = {"relax.quantize": quantize, "relax.dequantize": dequantize}

@@ -33,12 +33,12 @@ def reduced(kind: str, packer: Packer, call: Any) -> Value | None:
     kernel = (h if 2 in over else 1, w if 3 in over else 1)
     window, outputs = Window(kernel), (h + 1 - kernel[0], w + 1 - kernel[1])
     if kind == "max":
-        found = maxima(packer, value, window, outputs)
+        pooled = maxima(packer, value, window, outputs)
     else:
-        found = averages(packer, value, window, outputs, padding_counts=False)
+        pooled = averages(packer, value, window, outputs, padding_counts=False)
         if kind == "sum":
-            found = unary(found, lambda x: x * number(kernel[0] * kernel[1]))
-    return found if keeps else replace(found, rank=2)
+            pooled = unary(pooled, lambda x: x * number(kernel[0] * kernel[1]))
+    return pooled if keeps else replace(pooled, rank=2)
 
 
 def _total(packer: Packer, value: Packed, factor: float) -> Packed:
@@ -53,8 +53,8 @@ def _total(packer: Packer, value: Packed, factor: float) -> Packed:
         summed = total(value.floats(tensors, None), (n, h, w), rounded_up(value.depth), runs)
         return lambda *at: summed[at]
 
-    def scaled(found: Read) -> Read:
-        return lambda *at: found(*at) * number(factor)
+    def scaled(total_read: Read) -> Read:
+        return lambda *at: total_read(*at) * number(factor)
 
     root = Root("total", value.sources, stage, 1, 1)
     return Packed((n, 1, 1, 1), (0,), 1, (), of_root(scaled), root=root)

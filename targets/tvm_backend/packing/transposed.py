@@ -28,7 +28,7 @@ def conv2d_transpose(packer: Packer, call: Any) -> Value | None:
         str(a.data_layout) != "NCHW"
         or str(a.kernel_layout) != "IOHW"
         or int(a.groups) != 1
-        or any(each != 1 for each in numbers(a.dilation))
+        or any(dilation != 1 for dilation in numbers(a.dilation))
         or shape is None
     ):
         return None
@@ -54,7 +54,7 @@ def transposed(
 
     Args:
         packer: For the kernel.
-        value: What is convolved.
+        value: The activation that is convolved.
         weights: [I, O, KH, KW].
         strides: Of rows and columns.
         pads: Top and left.
@@ -80,7 +80,7 @@ def transposed(
     size = -(-height // up), -(-width // right)
     window = Window((rows.shape[1], columns.shape[1]), pads=(-first[0], -first[1], 0, 0))
     stacked = phases.reshape(up * right * depth, inputs, *window.kernel)
-    found = packer.stored(convolved(packer, value, Weights(stacked, scale), window, size))
+    stored_phases = packer.stored(convolved(packer, value, Weights(stacked, scale), window, size))
 
     def spread_out(read: Read) -> Read:
         def at(i: Any, y: Any, x: Any, k: Any) -> Any:
@@ -90,7 +90,7 @@ def transposed(
         return at
 
     return mapped(
-        found, spread_out, shape=(n, count, height, width), channels=tuple(range(count)),
+        stored_phases, spread_out, shape=(n, count, height, width), channels=tuple(range(count)),
         depth=depth,
     )  # fmt: skip
 
@@ -104,13 +104,13 @@ def _taps(kernel: int, stride: int, pad: int) -> NDArray[np.int64]:
     """For each phase and each input row from the first on: which tap it meets; -1 for none."""
     first = _first(kernel, stride, pad)
     last = max((phase + pad) // stride for phase in range(stride))
-    found = np.full((stride, last - first + 1), -1)
+    taps = np.full((stride, last - first + 1), -1)
     for phase in range(stride):
         for place in range(last - first + 1):
             tap = phase + pad - (first + place) * stride
             if 0 <= tap < kernel:
-                found[phase, place] = tap
-    return found
+                taps[phase, place] = tap
+    return taps
 
 
 HANDLERS: dict[str, Handler] = {"relax.nn.conv2d_transpose": conv2d_transpose}

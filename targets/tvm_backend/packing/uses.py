@@ -13,7 +13,7 @@ POINTWISE = frozenset(
         "nn.leakyrelu", "nn.silu", "quantize", "dequantize", "maximum", "minimum",
     )
 )  # fmt: skip
-"""What is computed element by element, in the kernel of what comes before it."""
+"""Operators computed element by element, in the kernel of the operator before them."""
 
 _FAR = 12
 
@@ -29,9 +29,9 @@ class Uses:
         self._note(function.body.body, len(self.bindings))
 
     def _note(self, expression: Any, index: int) -> None:
-        def visit(each: Any) -> None:
-            if isinstance(each, relax.Var):
-                self._readers.setdefault(each, set()).add(index)
+        def visit(part: Any) -> None:
+            if isinstance(part, relax.Var):
+                self._readers.setdefault(part, set()).add(index)
 
         relax.analysis.post_order_visit(expression, visit)
 
@@ -44,13 +44,13 @@ class Uses:
             return False
         waiting = {variable: set(self._readers[variable])}
         for _ in range(_FAR):
-            index = min(min(each) for each in waiting.values())
+            index = min(min(readers) for readers in waiting.values())
             if index == len(self.bindings):
                 return True
             binding = self.bindings[index]
-            for each in waiting.values():
-                each.discard(index)
-            waiting = {each: readers for each, readers in waiting.items() if readers}
+            for readers in waiting.values():
+                readers.discard(index)
+            waiting = {variable: readers for variable, readers in waiting.items() if readers}
             if not waiting:
                 return False
             operator = str(getattr(getattr(binding.value, "op", None), "name", ""))

@@ -32,24 +32,27 @@ def strided_slice(packer: Packer, call: Any) -> Value | None:
     """Slice: of channels it only forgets some; of rows and columns it reads others."""
     value = packer.take(call.args[0])
     if not isinstance(value, Packed) or not all(
-        isinstance(each, relax.Tuple) for each in call.args[1:4]
+        isinstance(argument, relax.Tuple) for argument in call.args[1:4]
     ):
         return None
-    axes, begins, ends = ([int(k) for k in each.fields] for each in call.args[1:4])
+    axes, begins, ends = ([int(k) for k in argument.fields] for argument in call.args[1:4])
     steps = [int(k) for k in call.args[4].fields] if len(call.args) > 4 else [1] * len(axes)
     slices = [slice(None)] * 4
     for axis, begin, end, step in zip(axes, begins, ends, steps, strict=True):
         slices[axis % value.rank] = slice(begin, end, step)
-    if any((each.step or 1) < 1 for each in slices):
+    if any((axis_slice.step or 1) < 1 for axis_slice in slices):
         return None
     return sliced(packer, value, slices)
 
 
 def sliced(packer: Packer, value: Packed, slices: Sequence[slice]) -> Packed:
     """The activation, sliced as numpy would [N, C, H, W]."""
-    ranges = [range(*each.indices(size)) for each, size in zip(slices, value.shape, strict=True)]
+    ranges = [
+        range(*axis_slice.indices(size))
+        for axis_slice, size in zip(slices, value.shape, strict=True)
+    ]
     channels = tuple(value.channels[at] for at in ranges[1])
-    n, c, h, w = (len(each) for each in ranges)
+    n, c, h, w = (len(axis_range) for axis_range in ranges)
     whole = all(ranges[axis] == range(value.shape[axis]) for axis in (0, 2, 3))
     if whole:
         return replace(value, shape=(n, c, h, w), channels=channels)
@@ -80,7 +83,7 @@ def split(packer: Packer, call: Any) -> Value | None:
     if isinstance(places, int) or hasattr(places, "value"):
         sections = int(places)
         part = -(-size // sections)
-        begins = [part * each for each in range(1, sections)]
+        begins = [part * section for section in range(1, sections)]
     else:
         begins = numbers(places)
     value = packer.stored(value) if value.root is not None else value
@@ -98,14 +101,16 @@ def concat(packer: Packer, call: Any) -> Value | None:
     shape = shape_of(call)
     if fields is None or shape is None or len(shape) != 4 or int(call.attrs.axis) % 4 != 1:
         return None
-    values = [packer.take(each) for each in fields]
-    if not any(isinstance(each, Packed) for each in values):
+    values = [packer.take(field) for field in fields]
+    if not any(isinstance(value, Packed) for value in values):
         return None
-    parts = [packer.packed(each) for each in values]
+    parts = [packer.packed(value) for value in values]
     if any(part is None or part.rank != 4 for part in parts):
         return None
-    known = [packer.stored(part) if part.root is not None else part for part in parts if part]
-    return joined(known, shape)
+    stored_parts = [
+        packer.stored(part) if part.root is not None else part for part in parts if part
+    ]
+    return joined(stored_parts, shape)
 
 
 def joined(parts: Sequence[Packed], shape: tuple[int, ...]) -> Packed:
@@ -122,7 +127,7 @@ def joined(parts: Sequence[Packed], shape: tuple[int, ...]) -> Packed:
     for index, part in enumerate(parts):
         if whole or len(segments(part.channels)) > MANY:
             pieces.append((begin, index, -begin))
-            channels += [begin + each for each in part.channels]
+            channels += [begin + channel for channel in part.channels]
             begin += rounded_up(part.depth) if whole else part.depth
         else:
             for _, physical, count in segments(part.channels):
@@ -218,7 +223,7 @@ def resize(packer: Packer, call: Any) -> Value | None:
     _, _, h, w = value.shape
     factors = shape[2] // h, shape[3] // w
     rounds = (str(a.coordinate_transformation_mode), str(a.rounding_method))
-    known = (
+    nearest_modes = (
         ("asymmetric", "floor"),
         ("half_pixel", "round_prefer_floor"),
         ("half_pixel", "round"),
@@ -227,7 +232,7 @@ def resize(packer: Packer, call: Any) -> Value | None:
         str(a.method) != "nearest_neighbor"
         or str(a.layout) != "NCHW"
         or (h * factors[0], w * factors[1]) != shape[2:]
-        or rounds not in known
+        or rounds not in nearest_modes
     ):
         return None
     up, right = factors
