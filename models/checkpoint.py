@@ -34,7 +34,7 @@ _UNREADABLE = (
     TypeError,
     ValueError,
 )
-"""What torch.load has been seen to raise on damaged files, in its two formats."""
+"""The exceptions that torch.load has been seen to raise on damaged files, in its two formats."""
 
 
 def load_checkpoint(

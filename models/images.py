@@ -58,7 +58,10 @@ def _read(path: Path, width: int, height: int) -> Image.Image:
 
 
 def _refuse_absurd(size: tuple[int, int]) -> None:
-    """What Pillow only warns of; warnings are turned to errors for all threads or for none."""
+    """Refuse a size that Pillow only warns of.
+
+    Warnings could be turned to errors only for all threads or for none.
+    """
     limit, pixels = Image.MAX_IMAGE_PIXELS, size[0] * size[1]
     if limit is not None and pixels > limit:
         raise ValueError(f"it has {pixels} pixels, and {limit} are the most")

@@ -1,4 +1,4 @@
-"""What is particular to one country's plates: alphabet, image size and preprocessing."""
+"""The properties of one country's plates: alphabet, image size and preprocessing."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _EVALUATION_BATCH = 100
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What decides the trained weights; a checkpoint resumes only under the same options.
+    """The options that decide the trained weights; a checkpoint resumes only under the same.
 
     Attributes:
         steps: Optimiser steps; the one-cycle schedule is as long.
