@@ -39,9 +39,9 @@ class ConvertOpset(Pass):
             context.skip(None, reason)
             return
         try:
-            known = known_values(model)
+            values_before = known_values(model)
             converted = onnx.version_converter.convert_version(shapes.skeleton(model), self.version)
-            reason = repair(converted, known, old)
+            reason = repair(converted, values_before, old)
             onnx.checker.check_model(converted)
         except _FAILURES as error:
             reason = f"opset {old} can't be converted: {_first_line(error)}"

@@ -18,9 +18,6 @@ SHORT = 10
 
 FOLDERS = ("lprc", "passes", "targets", "models", "benchmarks")
 
-# NOT YET SWEPT: delete this constant and its use once these folders hold to the rule.
-NOT_YET_SWEPT = frozenset({"passes", "targets"})
-
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -83,7 +80,7 @@ def files(folder: str) -> list[Path]:
     )
 
 
-@pytest.mark.parametrize("folder", sorted(set(FOLDERS) - NOT_YET_SWEPT))
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_long_functions_and_public_signatures_have_names_that_say_what_they_hold(
     folder: str,
 ) -> None:

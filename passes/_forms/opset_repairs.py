@@ -31,7 +31,9 @@ def known_values(model: ir.Model) -> dict[str, ir.Value]:
     return {value.name or "": value for value in known}
 
 
-def repair(converted: onnx.ModelProto, known: Mapping[str, ir.Value], old: int) -> str | None:
+def repair(
+    converted: onnx.ModelProto, values_before: Mapping[str, ir.Value], old: int
+) -> str | None:
     """Give every node the meaning that it had; why that can't be, or None.
 
     Args:
@@ -47,10 +49,10 @@ def repair(converted: onnx.ModelProto, known: Mapping[str, ir.Value], old: int) 
         ]
         new = {node.output[0]: constants[node.output[0]] for node in new_constants}
         for node in graph.node:
-            reason = _retype(node, new, known)
+            reason = _retype(node, new, values_before)
             if reason is None and old < 11 and node.op_type == "Resize":
                 reason = _sample_as_before(node, constants)
-            if reason is None and _is_larger_than_input(node, known):
+            if reason is None and _is_larger_than_input(node, values_before):
                 reason = "a window is larger than its input, which runtimes take in several ways"
             if reason is not None:
                 return f"{node.op_type} '{node.name}': {reason}"
@@ -87,31 +89,36 @@ def _sample_as_before(
 
 
 def _retype(
-    node: onnx.NodeProto, new: Mapping[str, onnx.TensorProto], known: Mapping[str, ir.Value]
+    node: onnx.NodeProto, new: Mapping[str, onnx.TensorProto], values_before: Mapping[str, ir.Value]
 ) -> str | None:
     """Give the constants `new`, which were attributes, the type of what the node reads."""
     for index in _OPERANDS.get(node.op_type, ()):
         tensor = new.get(node.input[index]) if index < len(node.input) else None
         if tensor is None:
             continue
-        value = known.get(node.input[0])
+        value = values_before.get(node.input[0])
         if value is None or value.dtype is None:
             return "the type of what it reads is not known"
         _cast(tensor, value.dtype)
     return None
 
 
-def _is_larger_than_input(node: onnx.NodeProto, known: Mapping[str, ir.Value]) -> bool:
+def _is_larger_than_input(node: onnx.NodeProto, values_before: Mapping[str, ir.Value]) -> bool:
     """Whether the window of a pool is known to be larger than what it reads, with its pads."""
     if node.op_type not in POOLS:
         return False
-    given = {each.name: list(each.ints) for each in node.attribute if each.ints}
+    given = {attribute.name: list(attribute.ints) for attribute in node.attribute if attribute.ints}
     kernel = given.get("kernel_shape", [])
     pads = given.get("pads", [0] * 2 * len(kernel))
     padded = [begin + end for begin, end in zip(pads, pads[len(kernel) :], strict=False)]
-    sizes = [editing.dimension(known.get(node.input[0]), axis + 2) for axis in range(len(kernel))]
+    sizes = [
+        editing.dimension(values_before.get(node.input[0]), axis + 2) for axis in range(len(kernel))
+    ]
     dilations = given.get("dilations", [1] * len(kernel))
-    same = any(each.name == "auto_pad" and each.s.startswith(b"SAME") for each in node.attribute)
+    same = any(
+        attribute.name == "auto_pad" and attribute.s.startswith(b"SAME")
+        for attribute in node.attribute
+    )
     columns = zip(sizes, padded, kernel, dilations, strict=False)
     return not same and any(
         size is not None and size + pad < (window - 1) * dilation + 1

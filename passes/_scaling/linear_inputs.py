@@ -79,14 +79,14 @@ def magnitudes(node: ir.Node) -> Float:
 
 def why_not_scaled(node: ir.Node, factor: Float) -> str | None:
     """Why the type of the operator's weight does not hold its `scaled_weight`; None if it does."""
-    found = linear_layers.of_node(node)
+    layer = linear_layers.of_node(node)
     losses = precision.lost(scaled_weight(node, factor), _weight(node).dtype)
     if not losses.any():
         return None
-    if isinstance(found, str):
+    if isinstance(layer, str):
         return precision.OVERFLOWS if np.isinf(losses).any() else precision.UNDERFLOWS
     return precision.why_not_storable(
-        linear_layers.row_sums(found, losses), found.bias, found.dtype
+        linear_layers.row_sums(layer, losses), layer.bias, layer.dtype
     )
 
 
