@@ -307,5 +307,5 @@ def test_what_is_no_reproducer(tmp_path):
     with pytest.raises(InvalidModelError, match=r"bisect\.json: no such file"):
         replay(tmp_path)
     (tmp_path / "bisect.json").write_text("[]")
-    with pytest.raises(InvalidModelError, match="does not say what to replay"):
+    with pytest.raises(InvalidModelError, match="must be an object"):
         replay(tmp_path)

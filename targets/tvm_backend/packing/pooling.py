@@ -146,7 +146,7 @@ def _pending(
         tuple(operand.channels),
         depth,
         (),
-        of_root(lambda found: found),
+        of_root(lambda integers: integers),
         value.quantisation if keeps else None,
         Root("pool", value.sources, stage, outputs[1], depth),
     )
