@@ -1,7 +1,7 @@
 """Sets of ONNX operators by what they do; every other set in lprc is one of these, or differs.
 
 Where a pass or a runtime needs another set, it writes the difference, ``UNARY - {"Clip"}``, and
-why. tests/core/test_operators.py holds all of them to the table.
+why. tests/core/graph/test_operators.py holds all of them to the table.
 """
 
 from __future__ import annotations

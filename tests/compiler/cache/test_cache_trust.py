@@ -183,7 +183,7 @@ def test_where_the_secret_comes_from(monkeypatch, tmp_path):
 @pytest.fixture
 def compile_model(tmp_path, monkeypatch, capsys):
     model = tmp_path / "m.onnx"
-    model.write_bytes((Path(__file__).parents[1] / "fuzz/reproducers/z_ctrl.onnx").read_bytes())
+    model.write_bytes((Path(__file__).parents[2] / "fuzz/reproducers/z_ctrl.onnx").read_bytes())
     monkeypatch.setenv("LPRC_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("LPRC_NO_CACHE", raising=False)
 

@@ -34,7 +34,7 @@ TEXT = """<ir_version: 9, opset_import: ["" : 18]>
 g (float[N,2] x) => (float[N,2] y) { a = Identity(x) y = Relu(a) }"""
 
 
-EXAMPLE = Path(__file__).parent / "manifest_example.json"
+EXAMPLE = Path(__file__).parents[1] / "manifest_example.json"
 """A manifest with something in every place."""
 
 SCHEMA_FILE = Path(manifest_schema.__file__).with_name("manifest.schema.json")

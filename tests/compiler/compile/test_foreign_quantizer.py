@@ -26,7 +26,7 @@ from lprc.core.passing.pipeline import Pipeline
 from lprc.passes.insert_qdq import InsertQDQ
 from lprc.plugin import Pass, PassContext, lossy
 
-COMPILER = Path(__file__).parents[2] / "lprc" / "compiler"
+COMPILER = Path(__file__).parents[3] / "lprc" / "compiler"
 
 NETWORK = """<ir_version: 9, opset_import: ["" : 20]>
 g (float[1,4,6,6] x) => (float[1,4,6,6] y) <float[4,4,1,1] v, float[4,4,1,1] w> {

@@ -12,7 +12,7 @@ from processes import run
 
 from lprc.core.process.python_process import module_command, module_environment
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 TELLS = """
 import json, sys

@@ -15,7 +15,7 @@ import pytest
 from lprc.core.targets.target import target as find_target
 from lprc.core.targets.target import target_names
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 MACHINES = {
     "one": {"PYTHONHASHSEED": "1", "LC_ALL": "C", "TZ": "UTC", "OMP_NUM_THREADS": "1"},
