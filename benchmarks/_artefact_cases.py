@@ -62,12 +62,16 @@ class Case:
     Attributes:
         row: Of the table: the target, or what is listed.
         column: Of the table: the network.
-        arguments: Of lprc, for an empty folder.
+        arguments: Of lprc, but for the folder to write.
     """
 
     row: str
     column: str
     arguments: tuple[str, ...]
+
+    def output(self, folder: Path) -> tuple[str, ...]:
+        """Where ``lprc compile`` writes: by its whole path, as old TVM workers take no other."""
+        return ("-o", str(folder / "out")) if self.arguments[0] == "compile" else ()
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,7 @@ def compilations(models: Iterable[Network], *, quick: bool, engines: bool) -> It
 
 def compilation(network: Network, row: str, name: str, options: tuple[str, ...]) -> Case:
     """One run of ``lprc compile``, without the cache."""
-    common = ("--target", name, "-o", "out", "--no-cache", "-q")
+    common = ("--target", name, "--no-cache", "-q")
     return Case(row, network.model.stem, ("compile", *network.arguments, *common, *options))
 
 

@@ -8,9 +8,9 @@ BEFORE and AFTER are git revisions, for which worktrees are made in a temporary 
 that hold a checkout. Each case is one run of ``python -m lprc`` with the PYTHONPATH of its
 checkout, in an empty folder; both runs read the same model and images. Compared are the exit
 status, both streams and every byte of every file written: lowered.onnx, passes.json and
-manifest.json, with ``--engines`` also what the runtime loads. Nothing is normalised but the
-checkout's own path in the streams, for builds of one state don't differ from each other. Exits with
-1 where anything differs.
+manifest.json, with ``--engines`` also what the runtime loads. Nothing is normalised but the paths
+of checkouts and scratch folders in the streams, for builds of one state don't differ from each
+other. Exits with 1 where anything differs.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ def run(case: Case, state: Path, folder: Path) -> None:
             "OMP_NUM_THREADS": "1",
         }
         completed = subprocess.run(
-            [sys.executable, "-m", "lprc", *case.arguments],
+            [sys.executable, "-m", "lprc", *case.arguments, *case.output(folder)],
             cwd=folder, env=environment, capture_output=True, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         for name, stream in (("stdout", completed.stdout), ("stderr", completed.stderr)):
-            for path, label in ((state, b"CHECKOUT"), (Path(home), b"HOME")):
+            for path, label in ((state, b"CHECKOUT"), (folder, b"FOLDER"), (home, b"HOME")):
                 stream = stream.replace(str(path).encode(), label)
             (folder / name).write_bytes(stream)
     (folder / "status").write_text(f"{completed.returncode}\n", encoding="utf-8")
