@@ -16,7 +16,8 @@ from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.core.passing.pass_order import State, reasons
 from lprc.core.quantization.affine import Scheme
-from lprc.core.quantization.placement import Rules, plan
+from lprc.core.quantization.placement import plan
+from lprc.core.quantization.placement_rules import Rules
 from lprc.core.running.observe import no_samples, observe
 from lprc.passes._calibration.estimators import Method, estimate
 from lprc.passes._calibration.histogram import ActivationStatistics

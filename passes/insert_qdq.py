@@ -13,21 +13,15 @@ from lprc.core.errors import UsageError
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import range_of
 from lprc.core.graph.node_names import check_names
-from lprc.core.graph.operators import LINEAR
+from lprc.core.graph.operators import ACTIVATIONS, LINEAR
 from lprc.core.options import option
 from lprc.core.passing.contract import lossy
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.core.passing.pass_order import State
 from lprc.core.quantization.affine import QuantParams, Scheme, activation_params
 from lprc.core.quantization.already import is_quantized
-from lprc.core.quantization.placement import (
-    CARRIERS,
-    Plan,
-    Residual,
-    Rules,
-    plan,
-    weight_index,
-)
+from lprc.core.quantization.placement import Plan, plan, weight_index
+from lprc.core.quantization.placement_rules import CARRIERS, Residual, Rules
 from lprc.passes._rounding.weight_grid import (
     QuantizedWeight,
     channel_axis,
@@ -71,6 +65,12 @@ class InsertQDQ(Pass):
     share: bool = option(False, "whether operators that stay float read dequantised values too")
     outputs: bool = option(
         False, "whether to quantise what quantised operators put out though only float ops read it"
+    )
+    fused: tuple[str, ...] = option(
+        tuple(sorted(ACTIVATIONS)), "activations that run as one with the operator in front of a Q"
+    )
+    float_inputs: tuple[str, ...] = option(
+        (), "operators that a MatMul or Gemm in front of them gives float, whatever outputs says"
     )
     weights: Literal["integer", "float"] = option(
         "integer", "store weights as int8 with DequantizeLinear, or as float with Q and DQ"
@@ -121,7 +121,7 @@ class InsertQDQ(Pass):
     def _rules(self) -> Rules:
         return Rules(
             self.operators, self.carriers, self.residual, self.share, self.outputs, self.exclude,
-            self.rescalers,
+            self.rescalers, self.fused, self.float_inputs,
         )  # fmt: skip
 
     def _activations(

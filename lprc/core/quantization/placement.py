@@ -2,53 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
 
 import onnx_ir as ir
 
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import Range, range_of
-from lprc.core.graph.operators import ACTIVATIONS, LINEAR, MOVES
-from lprc.core.graph.provenance import origins
-
-Residual = Literal["float", "skip", "both"]
-
-# MaxPool chooses elements, and Resize does where it is to the nearest. What picks elements by
-# computed places stands around activations so rarely that no runtime was tried with it in int8.
-CARRIERS = (MOVES | {"MaxPool", "Resize"}) - {
-    "Compress", "GatherElements", "GatherND", "ReverseSequence",
-}  # fmt: skip
-"""Operators that only choose or move elements: they commute with quantisation."""
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What a target runs in eight bits.
-
-    Attributes:
-        operators: Operators that take quantised inputs (``Conv``, ``Gemm`` …).
-        carriers: Operators that pass quantised values on, with one scale for all they touch.
-        residual: Which inputs of an Add of two activations are quantised; ``skip`` is the one that
-            does not come from a linear operator, so that the Add can be fused into that operator.
-        share: Whether operators that stay float read the dequantised values too, so that nobody
-            needs the float tensor any more.
-        outputs: Whether what quantised linear operators put out, behind their activation, is
-            quantised even where only float operators read it: some runtimes compute in integers
-            only between one Q and the next. One whose output leaves the graph stays float.
-        exclude: Nodes, by their own or their source's name, that keep float inputs.
-        rescalers: Carriers, such as Concat, whose inputs and output each keep a scale of their own,
-            because the runtime's kernel changes scales on the way.
-    """
-
-    operators: tuple[str, ...] = tuple(sorted(LINEAR))
-    carriers: tuple[str, ...] = tuple(sorted(CARRIERS))
-    residual: Residual = "float"
-    share: bool = False
-    outputs: bool = False
-    exclude: tuple[str, ...] = ()
-    rescalers: tuple[str, ...] = ()
+from lprc.core.graph.operators import ACTIVATIONS, INTEGER, LINEAR, PRODUCTS
+from lprc.core.quantization.placement_rules import Rules, carried_inputs, is_carrier, is_excluded
 
 
 @dataclass
@@ -89,11 +51,11 @@ def plan(model: ir.Model, rules: Rules) -> Plan:
             placement.skips.append((node, "no range is recorded for its input"))
             continue
         if rules.outputs and editing.is_op(node, *LINEAR):
-            output = behind_activation(node)
-            if _leaves(output, rules) or range_of(output) is None:
+            output = _quantized_output(node, rules)
+            if output is None:
                 placement.skips.append((node, "its output leaves the graph in float"))
                 continue
-            if output.uses():
+            if output.uses() and not _reads_float(node, rules):
                 placement.outputs.append(output)
         placement.inputs += wanted
         for _, index in wanted:
@@ -106,21 +68,45 @@ def plan(model: ir.Model, rules: Rules) -> Plan:
     return placement
 
 
-def carried_inputs(node: ir.Node) -> Iterator[tuple[int, ir.Value]]:
-    """The inputs of a carrier that hold the elements which it moves."""
-    every = editing.is_op(node, "Concat")
-    for index, value in enumerate(node.inputs if every else node.inputs[:1]):
-        if value is not None:
-            yield index, value
-
-
-def behind_activation(node: ir.Node) -> ir.Value:
-    """The output of `node`, or that of the activation which alone reads it."""
+def _quantized_output(node: ir.Node, rules: Rules) -> ir.Value | None:
+    """The output of a linear operator that `rules.outputs` is about; None where it stays float."""
     output = node.outputs[0]
+    activation = _sole_activation(output)
+    # What leaves the graph keeps its precision, whether the activation is fused or not.
+    if _leaves(output if activation is None else activation.outputs[0], rules):
+        return None
+    if activation is not None and _is_fused(activation, rules):
+        output = activation.outputs[0]
+    return output if range_of(output) is not None else None
+
+
+def _sole_activation(output: ir.Value) -> ir.Node | None:
     user = editing.sole_user(output)
     if user is not None and editing.is_op(user, *ACTIVATIONS) and user.inputs[0] is output:
-        return user.outputs[0]
-    return output
+        return user
+    return None
+
+
+def _is_fused(activation: ir.Node, rules: Rules) -> bool:
+    if not editing.is_op(activation, *rules.fused):
+        return False
+    recorded = range_of(activation.outputs[0])
+    # A Q takes a Clip's place only where it cuts off no later; of all ends only 0 is on its grid.
+    return not (editing.is_op(activation, "Clip") and recorded is not None and recorded.low < 0)
+
+
+def _reads_float(node: ir.Node, rules: Rules) -> bool:
+    """Whether `rules.float_inputs` alone read a MatMul's or Gemm's output, also through carriers."""
+    if not editing.is_op(node, *(PRODUCTS - INTEGER)):
+        return False
+    pending = [node.outputs[0]]
+    while pending:
+        for use in pending.pop().uses():
+            if is_carrier(use.node, rules):
+                pending += use.node.outputs
+            elif not editing.is_op(use.node, *rules.float_inputs):
+                return False
+    return True
 
 
 def _leaves(value: ir.Value, rules: Rules) -> bool:
@@ -136,20 +122,6 @@ def _leaves(value: ir.Value, rules: Rules) -> bool:
                 seen.update(outputs)
                 pending += outputs
     return False
-
-
-def is_carrier(node: ir.Node | None, rules: Rules) -> bool:
-    """Whether `node` commutes with quantisation under `rules`."""
-    if node is None or not editing.is_op(node, *rules.carriers) or _excluded(node, rules):
-        return False
-    if any(value is not None and value.dtype != ir.DataType.FLOAT for value in node.inputs[:1]):
-        return False
-    if editing.is_op(node, "Resize"):
-        return bool(editing.attribute(node, "mode", "nearest") == "nearest")
-    if editing.is_op(node, "MaxPool"):
-        # Indices come from comparisons, and ties between equal integers would move them.
-        return len(node.outputs) == 1 or not node.outputs[1].uses()
-    return True
 
 
 def weight_index(node: ir.Node) -> int | None:
@@ -180,7 +152,7 @@ def _residual_inputs(node: ir.Node, rules: Rules) -> list[int]:
     """The inputs of an Add of two activations of one shape."""
     if (
         rules.residual == "float"
-        or _excluded(node, rules)
+        or is_excluded(node, rules)
         or any(
             value is None or editing.constant(value) is not None or range_of(value) is None
             for value in node.inputs
@@ -202,7 +174,7 @@ def _residual_inputs(node: ir.Node, rules: Rules) -> list[int]:
 def _why_not(node: ir.Node, rules: Rules) -> str | None:
     if not editing.is_op(node, *rules.operators):
         return None
-    if _excluded(node, rules):
+    if is_excluded(node, rules):
         return "excluded"
     value = node.inputs[0]
     if value is None or value.dtype != ir.DataType.FLOAT:
@@ -210,10 +182,6 @@ def _why_not(node: ir.Node, rules: Rules) -> str | None:
     if editing.is_op(node, "Conv", "ConvTranspose") and weight_index(node) is None:
         return "its weight is not constant"
     return None
-
-
-def _excluded(node: ir.Node, rules: Rules) -> bool:
-    return bool(rules.exclude) and bool({node.name, *origins(node)} & set(rules.exclude))
 
 
 def _has_range(node: ir.Node, index: int) -> bool:
@@ -259,7 +227,7 @@ def _set_ranges(placement: Plan, rules: Rules) -> None:
         read, own = wanted.get(groups.root(value)), range_of(value)
         if read is None or own is None or not rules.share or value.producer() in carriers:
             continue
-        if _is_in_front_of_activation(value):
+        if _is_in_front_of_activation(value, rules):
             continue
         together = _union([*read, own])
         if together.magnitude <= SHARE_LIMIT * _union(read).magnitude:
@@ -270,9 +238,9 @@ def _set_ranges(placement: Plan, rules: Rules) -> None:
             placement.ranges[value] = _union(wanted[groups.root(value)])
 
 
-def _is_in_front_of_activation(value: ir.Value) -> bool:
+def _is_in_front_of_activation(value: ir.Value, rules: Rules) -> bool:
     return editing.is_op(value.producer(), *LINEAR) and any(
-        editing.is_op(use.node, *ACTIVATIONS) for use in value.uses()
+        editing.is_op(use.node, *rules.fused) for use in value.uses()
     )
 
 

@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from lprc.core.graph import editing
 from lprc.core.graph.operators import BIAS_INPUTS, INTEGER, LINEAR, QDQ
-from lprc.core.quantization.placement import CARRIERS, carried_inputs
+from lprc.core.quantization.placement_rules import CARRIERS, carried_inputs
 
 Role = Literal["activation", "weight", "bias"]
 

@@ -149,7 +149,7 @@ ALLOWED = {
     ("lprc/core/graph/operator_table.py", "TABLE"): "the table",
     ("lprc/core/graph/operators.py", "BIAS_INPUTS"): POSITIONS,
     ("lprc/core/onnx_io/node_rules.py", "_RULES"): ONE_RULE_EACH,
-    ("lprc/core/quantization/placement.py", "CARRIERS"): "a difference, with its reason",
+    ("lprc/core/quantization/placement_rules.py", "CARRIERS"): "a difference, with its reason",
     ("lprc/core/running/random_inputs.py", "_INDEXED"): POSITIONS,
     ("lprc/compiler/training/operators/elementwise.py", "TABLE"): ONE_RULE_EACH,
     ("lprc/compiler/training/operators/linear.py", "TABLE"): ONE_RULE_EACH,

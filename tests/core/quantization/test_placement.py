@@ -10,7 +10,8 @@ import pytest
 from lprc.core.graph import editing, operators, provenance
 from lprc.core.graph.annotations import RANGE, Range, set_range
 from lprc.core.onnx_io import model_io
-from lprc.core.quantization.placement import SHARE_LIMIT, Plan, Rules, plan
+from lprc.core.quantization.placement import SHARE_LIMIT, Plan, plan
+from lprc.core.quantization.placement_rules import Rules
 
 WEIGHTS = {
     "w": (4, 4, 1, 1), "wt": (4, 2, 1, 1), "w8": (4, 8, 1, 1), "d": (4, 1, 1), "g": (6, 4),
@@ -235,6 +236,53 @@ def test_what_a_linear_operator_puts_out_is_quantised_behind_its_activation(op):
     body = f"a = Conv(x, w) r = {ACTIVATED[op]} i = Conv(a, w) y = Add(r, i)"
     shared = plan(network(body, opset=24), Rules(share=True)).shared
     assert [value.name for value in shared] == ["x"]
+
+
+ORT = Rules(outputs=True, fused=("Clip", "Relu"), float_inputs=("Softmax",))
+
+
+@pytest.mark.parametrize("op", sorted(set(ACTIVATED) - {"Clip", "Relu"}))
+def test_an_output_in_front_of_an_activation_that_is_not_fused(op):
+    body = f"a = Conv(x, w) r = {ACTIVATED[op]} i = Conv(r, w) y = GlobalAveragePool(i)"
+    found = plan(network(body, opset=24), ORT)
+    assert [value.name for value in found.outputs] == ["a", "i"]
+    assert inputs(found) == ["a<-x", "i<-r"]
+    assert set(ranges(found)) == {"x", "a", "r", "i"}
+
+
+@pytest.mark.parametrize(("low", "output"), [(0.0, "r"), (-1.0, "a")])
+def test_a_clip_is_fused_where_nothing_is_negative_behind_it(low, output):
+    body = "a = Conv(x, w) r = Clip(a, zero, six) y = GlobalAveragePool(r)"
+    found = plan(network(body, r=(low, 1.0)), ORT)
+    assert [value.name for value in found.outputs] == [output]
+
+
+def test_an_output_that_leaves_through_an_activation_that_is_not_fused():
+    found = plan(network("a = Conv(x, w) y = Sigmoid(a)"), ORT)
+    assert reasons(found) == ["its output leaves the graph in float"]
+
+
+@pytest.mark.parametrize("between", ["", "t = Transpose(s) "])
+def test_a_softmax_reads_float_from_a_matmul(between):
+    read = "t" if between else "s"
+    body = f"s = MatMul(x, x2) {between}p = Softmax({read}) o = MatMul(p, x) y = Neg(o)"
+    found = plan(network(body), ORT)
+    assert [value.name for value in found.outputs] == ["o"]
+    assert inputs(found) == ["s<-x", "s<-x2", "o<-p", "o<-x"]
+    others = plan(network(body), Rules(outputs=True))
+    assert [value.name for value in others.outputs] == ["s", "o"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "s = MatMul(x, x2) p = Softmax(s) o = MatMul(p, s) y = Neg(o)",
+        "s = Conv(x, w) p = Softmax(s) o = MatMul(p, x) y = Neg(o)",
+    ],
+    ids=["another reads it too", "a Conv, which would compute in float"],
+)
+def test_an_output_in_front_of_a_softmax_that_is_quantised(body):
+    assert [value.name for value in plan(network(body), ORT).outputs] == ["s", "o"]
 
 
 def test_an_output_that_leaves_through_a_carrier():
