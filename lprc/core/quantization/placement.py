@@ -96,7 +96,7 @@ def _is_fused(activation: ir.Node, rules: Rules) -> bool:
 
 
 def _reads_float(node: ir.Node, rules: Rules) -> bool:
-    """Whether `rules.float_inputs` alone read a MatMul's or Gemm's output, also through carriers."""
+    """Whether `rules.float_inputs` alone read a MatMul or Gemm, also through carriers."""
     if not editing.is_op(node, *(PRODUCTS - INTEGER)):
         return False
     pending = [node.outputs[0]]
