@@ -10,6 +10,7 @@ from typing import Literal
 import onnx_ir as ir
 
 from lprc.core.errors import DataError
+from lprc.core.graph import editing
 from lprc.core.graph.annotations import set_range
 from lprc.core.options import option
 from lprc.core.passing.contract import exact_everywhere
@@ -19,6 +20,7 @@ from lprc.core.quantization.affine import Scheme
 from lprc.core.quantization.placement import plan
 from lprc.core.quantization.placement_rules import Rules
 from lprc.core.running.observe import no_samples, observe
+from lprc.passes._calibration.activation_function import activation_behind
 from lprc.passes._calibration.estimators import Method, estimate
 from lprc.passes._calibration.histogram import ActivationStatistics
 from lprc.passes._calibration.task_ranges import task_ranges
@@ -48,6 +50,9 @@ class Calibrate(Pass):
     )
     percentile: float = option(99.99, "of method percentile: how much lies inside, in percent")
     scheme: Scheme = option("symmetric", "how it will be quantised; for entropy and mse")
+    behind_activation: bool = option(
+        False, "mse: of what an activation that alone reads the value makes of it, but for Relu"
+    )
     samples: int = option(0, "how many samples to use; 0 for all")
     needed: bool = option(True, "whether to refuse to go on without calibration data")
 
@@ -86,14 +91,20 @@ class Calibrate(Pass):
                 statistics[name].update(array)
         if not context.rewrite(None, f"{len(values)} ranges from {count} samples, {self.method}"):
             return
+        opset = editing.opset_version(model)
         for value in values:
             value_statistics = statistics[value.name or ""]
             if value_statistics.samples:
                 method: Method = "mse" if self.method == "task" else self.method
-                set_range(
-                    value,
-                    estimate(value_statistics, method, self.scheme, percentile=self.percentile),
+                behind = activation_behind(value, opset) if self.behind_activation else None
+                estimated = estimate(
+                    value_statistics,
+                    method,
+                    self.scheme,
+                    percentile=self.percentile,
+                    behind=behind,
                 )
+                set_range(value, estimated)
             if value_statistics.reach == 0.0:
                 node = value.producer()
                 context.skip(node, "zero on every sample; it will quantise with scale 1")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lprc.core.graph.annotations import Range
 from lprc.core.quantization.affine import Scheme, activation_params, fake_quantize
+from lprc.passes._calibration.activation_function import Function
 from lprc.passes._calibration.histogram import BINS, ActivationStatistics
 
 Method = Literal["min-max", "moving-average", "percentile", "entropy", "mse"]
@@ -19,7 +20,12 @@ Floats = NDArray[np.float64]
 
 
 def estimate(
-    statistics: ActivationStatistics, method: Method, scheme: Scheme, *, percentile: float = 99.99
+    statistics: ActivationStatistics,
+    method: Method,
+    scheme: Scheme,
+    *,
+    percentile: float = 99.99,
+    behind: Function | None = None,
 ) -> Range:
     """The range of an activation.
 
@@ -31,6 +37,7 @@ def estimate(
             ``mse`` (the least squared error, after Sung et al. 2015 and Banner et al. 2019).
         scheme: How it will be quantised; ``entropy`` and ``mse`` depend on it.
         percentile: Of ``percentile``: 50 to 100, the tails cut on both sides together.
+        behind: Of ``mse``: what reads the values; None where their own error is what counts.
     """
     everything = Range(min(statistics.low, 0.0), max(statistics.high, 0.0))
     if statistics.reach == 0.0 or method == "min-max":
@@ -39,8 +46,9 @@ def estimate(
         return Range(min(statistics.mean_low, 0.0), max(statistics.mean_high, 0.0))
     if method == "percentile":
         return _within(everything, _percentile(statistics, percentile, scheme))
-    search = _least_divergence if method == "entropy" else _least_square
-    return _within(everything, search(statistics, everything, scheme))
+    if method == "entropy":
+        return _within(everything, _least_divergence(statistics, everything, scheme))
+    return _within(everything, _least_square(statistics, everything, scheme, behind))
 
 
 def _within(everything: Range, chosen: Range) -> Range:
@@ -73,12 +81,17 @@ FRACTIONS = np.linspace(0.02, 1.0, 99)
 """How much of the whole range is tried as the clipped one."""
 
 
-def _least_square(statistics: ActivationStatistics, everything: Range, scheme: Scheme) -> Range:
+def _least_square(
+    statistics: ActivationStatistics, everything: Range, scheme: Scheme, behind: Function | None
+) -> Range:
     used = np.flatnonzero(statistics.counts)
     centres, weights = statistics.centres()[used], statistics.counts[used].astype(np.float64)
 
+    exact = centres if behind is None else behind(centres)
+
     def error(candidate: Range) -> float:
-        left = centres - fake_quantize(centres, activation_params(candidate, scheme))
+        rounded = fake_quantize(centres, activation_params(candidate, scheme)).astype(np.float64)
+        left = exact - (rounded if behind is None else behind(rounded))
         return float(np.square(left) @ weights)
 
     best = min(

@@ -189,3 +189,40 @@ class Forgetful(list):
 def test_ten_thousand_samples_need_no_more_memory_than_a_hundred():
     peak(10)
     assert peak(10_000) <= 1.2 * peak(100)
+
+
+BEHIND = """<ir_version: 9, opset_import: ["" : 20]>
+g (float[N,64] x) => (float[N,64] y)
+<float zero = {0.0}, float two = {2.0}, float six = {6.0}, float[64] slopes = {SLOPES}>
+{ a = Mul(x, two) r = ACTIVATION y = Neg(r) }""".replace("SLOPES", ",".join(["0.125"] * 64))
+
+
+def behind(activation: str, **options) -> dict[str, Range | None]:
+    model = network(BEHIND.replace("ACTIVATION", activation))
+    calibrate = Calibrate(scheme="asymmetric", **options)
+    apply_pass(model, calibrate, calibration=Lazy(64, sides=64))
+    return ranges(model)
+
+
+@pytest.mark.parametrize(
+    ("activation", "lowest"),
+    [
+        ("HardSwish(a)", -3.2), ("Gelu(a)", -3.0), ("Clip(a, zero, six)", -0.2),
+        ("PRelu(a, slopes)", -6.0), ("LeakyRelu<alpha=0.125>(a)", -6.0),
+    ],
+)  # fmt: skip
+def test_a_range_leaves_out_what_the_activation_behind_it_does_not_tell_apart(activation, lowest):
+    own, useful = behind(activation), behind(activation, behind_activation=True)
+    assert own["a"].low < lowest < useful["a"].low <= 0
+    assert useful["a"].high > 0.8 * own["a"].high
+    assert {name: own[name] for name in "xry"} == {name: useful[name] for name in "xry"}
+
+
+@pytest.mark.parametrize("activation", ["Relu(a)", "Neg(a)", "Mul(a, two)", "PRelu(a, x)"])
+def test_a_range_of_a_value_that_no_such_activation_reads_is_its_own(activation):
+    assert behind(activation) == behind(activation, behind_activation=True)
+
+
+def test_a_range_of_a_value_that_something_else_reads_too_is_its_own():
+    body = "Gelu(a) other = Neg(a)"
+    assert behind(body) == behind(body, behind_activation=True)

@@ -88,11 +88,12 @@ def _sole_activation(output: ir.Value) -> ir.Node | None:
 
 
 def _is_fused(activation: ir.Node, rules: Rules) -> bool:
-    if not editing.is_op(activation, *rules.fused):
-        return False
+    if editing.is_op(activation, *rules.fused):
+        return True
     recorded = range_of(activation.outputs[0])
-    # A Q takes a Clip's place only where it cuts off no later; of all ends only 0 is on its grid.
-    return not (editing.is_op(activation, "Clip") and recorded is not None and recorded.low < 0)
+    # Of all ends of a Clip only 0 is on every grid, so that a Q can cut off there in its place.
+    as_relu = editing.is_op(activation, "Clip") and recorded is not None and recorded.low >= 0
+    return as_relu and "Relu" in rules.fused
 
 
 def _reads_float(node: ir.Node, rules: Rules) -> bool:
@@ -240,7 +241,7 @@ def _set_ranges(placement: Plan, rules: Rules) -> None:
 
 def _is_in_front_of_activation(value: ir.Value, rules: Rules) -> bool:
     return editing.is_op(value.producer(), *LINEAR) and any(
-        editing.is_op(use.node, *rules.fused) for use in value.uses()
+        editing.is_op(use.node, *ACTIVATIONS) and _is_fused(use.node, rules) for use in value.uses()
     )
 
 

@@ -41,6 +41,7 @@ class Rules:
             because the runtime's kernel changes scales on the way.
         fused: Activations that the runtime computes together with the linear operator in front of
             them. In front of others, that operator's own output is quantised where `outputs` asks.
+            A Clip with nothing negative behind it counts as a Relu too.
         float_inputs: Operators that a MatMul or Gemm which they alone read gives float, whatever
             `outputs` asks: those two compute in integers with a float output too.
     """
