@@ -70,8 +70,14 @@ class Maker:
         self.values.append(value)
         return value
 
-    def constant(self, array, dtype: np.dtype | None = None) -> Value:
-        """An initialiser, or a Constant node; rarely one that a caller may override."""
+    def constant(self, array, dtype: np.dtype | None = None, *, fixed: bool = False) -> Value:
+        """An initialiser, or a Constant node; rarely one that a caller may override.
+
+        Args:
+            array: What it holds.
+            dtype: Of which type, if not the array's.
+            fixed: Whether no caller may.
+        """
         array = np.asarray(array, dtype)
         value = Value(self.name("c"), array.dtype, array.shape, array)
         tensor = numpy_helper.from_array(array, value.name)
@@ -79,7 +85,7 @@ class Maker:
             self.nodes.append(helper.make_node("Constant", [], [value.name], value=tensor))
         else:
             self.weights.append(tensor)
-            if self.coin(0.02):
+            if not fixed and self.coin(0.02):
                 self.overridable.append(value)
         return value
 

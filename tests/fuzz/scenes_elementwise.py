@@ -127,7 +127,7 @@ def dropout(m: Maker) -> None:
         m.add("Dropout", [value], outputs=outputs, ratio=float(m.choice([0.0, 0.5])))
         return
     ratio = m.constant(np.array(0.5, np.float32)) if m.coin() else None
-    training = m.constant(np.array(False)) if m.coin() else None
+    training = m.constant(np.array(False), fixed=True) if m.coin() else None
     m.add("Dropout", [value, ratio, training], outputs=outputs)
 
 
