@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from lprc.core.graph import editing
 from lprc.core.options import option
-from lprc.core.passing.contract import exact
+from lprc.core.passing.contract import EXACT_TOLERANCE, approximate, exact
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.passes._forms.pool_windows import MAY_NOT_FIT, fits
 
@@ -38,6 +38,12 @@ class AveragePoolToConv(Pass):
     weights: Literal["float", "integer"] = option(
         "float", "store weights as float, or as int8 with DequantizeLinear"
     )
+
+    def __post_init__(self) -> None:
+        """Promise less where an output of zero becomes the bias."""
+        if self.weights == "integer":
+            # Of this pass, not the class.
+            object.__setattr__(self, "contract", approximate(EXACT_TOLERANCE))
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Replace pools; see the class."""

@@ -63,6 +63,8 @@ class Legalize(Pass):
         ):
             return "a window is larger than its input"
         if channel.kernel > 1:
+            if editing.dimension(pool.source, 1) is None:
+                return "channel count is unknown"
             return self._why_not_decompose(pool)
         return None
 

@@ -1,6 +1,7 @@
 """What onnx.version_converter leaves behind that does not mean what it meant before.
 
 - Constants that it makes of float attributes are float32, whatever the node computes in.
+- A Reshape that it makes of Softmax copies sizes of 0 instead of taking them for sizes.
 - Resize says where it samples only since opset 11, and the defaults are not what it was before.
 """
 
@@ -15,6 +16,8 @@ import onnx_ir as ir
 from lprc.core.graph import editing, shapes
 from lprc.core.graph.operators import POOLS
 
+_OTHER_FLOATS = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE)
+
 _OPERANDS = {"Clip": (1, 2), "Pad": (2,)}
 """Inputs that were float attributes once, and must have the type of the first input."""
 
@@ -25,10 +28,10 @@ def known_values(model: ir.Model) -> dict[str, ir.Value]:
     Raises:
         onnx.shape_inference.InferenceError: The graph contradicts itself.
     """
-    known = [value for graph in editing.graphs(model) for value in graph.inputs]
-    known += [value for graph in editing.graphs(model) for value in graph.initializers.values()]
-    known += shapes.infer(model).values()
-    return {value.name or "": value for value in known}
+    values = [value for graph in editing.graphs(model) for value in graph.inputs]
+    values += [value for graph in editing.graphs(model) for value in graph.initializers.values()]
+    values += shapes.infer(model).values()
+    return {value.name or "": value for value in values}
 
 
 def repair(
@@ -38,24 +41,43 @@ def repair(
 
     Args:
         converted: It is changed.
-        known: The values of the graph that it was converted from, by name.
+        values_before: The values of the graph that it was converted from, by name.
         old: The opset that it was converted from.
     """
     for graph in _graphs(converted.graph):
         constants = _constants(graph)
         # The converter gives its own nodes no names.
-        new_constants = [
-            node for node in graph.node if node.op_type == "Constant" and not node.name
-        ]
-        new = {node.output[0]: constants[node.output[0]] for node in new_constants}
+        unnamed = [node for node in graph.node if node.op_type == "Constant" and not node.name]
+        new = {node.output[0]: constants[node.output[0]] for node in unnamed}
         for node in graph.node:
             reason = _retype(node, new, values_before)
             if reason is None and old < 11 and node.op_type == "Resize":
                 reason = _sample_as_before(node, constants)
+            if reason is None and not node.name:
+                reason = _let_be_empty(node, values_before, new_version(converted))
             if reason is None and _is_larger_than_input(node, values_before):
                 reason = "a window is larger than its input, which runtimes take in several ways"
             if reason is not None:
-                return f"{node.op_type} '{node.name}': {reason}"
+                return f"{node.op_type} '{node.name}': {reason}" if node.name else reason
+    return None
+
+
+def new_version(converted: onnx.ModelProto) -> int:
+    """The ONNX operator set of the converted model."""
+    versions = {attribute.domain: attribute.version for attribute in converted.opset_import}
+    return int(versions.get("", versions.get("ai.onnx", 1)))
+
+
+def _let_be_empty(
+    node: onnx.NodeProto, values_before: Mapping[str, ir.Value], version: int
+) -> str | None:
+    """Let a Reshape back to a Shape, which Softmax became, take a size of 0 for one."""
+    if node.op_type == "Reshape" and version >= 14:
+        node.attribute.append(onnx.helper.make_attribute("allowzero", 1))
+    if node.op_type == "Shape" and version < 14:
+        shape = editing.static_shape(values_before.get(node.input[0]))
+        if shape is None or 0 in shape:
+            return "a Softmax reads what may be empty, which opset 13 can't reshape"
     return None
 
 
@@ -97,9 +119,10 @@ def _retype(
         if tensor is None:
             continue
         value = values_before.get(node.input[0])
-        if value is None or value.dtype is None:
+        if value is not None and value.dtype is not None:
+            _cast(tensor, value.dtype)
+        elif any(before.dtype in _OTHER_FLOATS for before in values_before.values()):
             return "the type of what it reads is not known"
-        _cast(tensor, value.dtype)
     return None
 
 

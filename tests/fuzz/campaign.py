@@ -20,7 +20,6 @@ from .maker import DoesNotFit
 from .random_graphs import Case, make_case
 
 VARIANTS = (
-    "average-pool-to-conv{weights=integer}",
     "commute-mean-conv{through-concat=true}",
     "eliminate-constant-channels{multiple=4}",
     "fold-constants{fold-qdq=true}",

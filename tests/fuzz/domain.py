@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 from onnx import TensorProto, numpy_helper
 
+from lprc.core.graph import editing
+from lprc.core.onnx_io.model_io import to_proto
 from lprc.core.passing.contract import Domain
 from lprc.core.running.numerics import RunError, Session
 
@@ -30,6 +33,18 @@ def is_inside(proto: onnx.ModelProto, inputs, domain: Domain, most: float) -> bo
         for node in proto.graph.node
         if node.op_type in _FACTORS and all(name in floats for name in node.input[:2])
     )
+
+
+def agrees_with_shapes(model: ir.Model, inputs) -> bool:
+    """Whether ONNX Runtime gives every value the shape that ONNX gives it; it does not always."""
+    found = _intermediate(to_proto(model), inputs)
+    for node in model.graph:
+        for value in node.outputs:
+            array = found.get(value.name or "")
+            wanted = editing.static_shape(value)
+            if array is not None and wanted is not None and array.shape != wanted:
+                return False
+    return True
 
 
 def _is_plain(array: np.ndarray, most: float) -> bool:

@@ -18,7 +18,7 @@ from lprc.core.passing.manager import PassManager
 from lprc.core.passing.pipeline import Pipeline
 from lprc.core.running.numerics import RunError, Session, rounding
 
-from .domain import is_inside, is_well_conditioned
+from .domain import agrees_with_shapes, is_inside, is_well_conditioned
 
 Inputs = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -121,6 +121,8 @@ def _is_promised(source: Source, family: str, contract: Contract) -> bool:
     proto = onnx.ModelProto.FromString(source.data)
     inputs = source.inputs[family]
     domain = contract.domain
+    if not agrees_with_shapes(source.model, inputs):
+        return False
     if domain == "everywhere":
         # ONNX Runtime computes float16 in float32, and rounds only where another operator says so:
         # what overflows in one graph may not in the other.

@@ -159,6 +159,9 @@ def batch_normalization(m: Maker, value: Value | None = None) -> Value:
     variance = m.constant(np.minimum(spread, np.finfo(dtype).max).astype(dtype))
     attributes: dict = {"epsilon": float(m.choice([1e-5, 1e-3, 0.0]))} if m.coin() else {}
     training = m.coin(0.15)
+    if training:
+        # ONNX Runtime writes over the statistics: nothing else must have an equal constant.
+        mean, variance = (m.constant(1 + m.rng.random(channels).astype(dtype)) for _ in range(2))
     outputs = 1
     if training and m.opset >= 14:
         attributes["training_mode"], outputs = 1, 3
@@ -167,7 +170,11 @@ def batch_normalization(m: Maker, value: Value | None = None) -> Value:
     made = m.add(
         "BatchNormalization", [value, scale, bias, mean, variance], outputs=outputs, **attributes
     )
-    return made if outputs == 1 else made[0]
+    if outputs == 1:
+        return made
+    # ONNX Runtime's running statistics are not the same twice.
+    m.values = [value for value in m.values if value not in made[1:]]
+    return made[0]
 
 
 def reduction(m: Maker, value: Value | None = None) -> None:

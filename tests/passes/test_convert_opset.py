@@ -206,3 +206,32 @@ def test_what_can_not_be_converted_stays(text, reason):
     assert not record.changed
     assert [skip.reason.startswith(reason) for skip in record.skips] == [True]
     assert editing.opset_version(model) == before
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float"])
+def test_a_pad_of_an_unknown_type(dtype):
+    """Beside float32 alone nothing else can be padded; beside float16 that is not known."""
+    model = ir.from_onnx_text(
+        f"""<ir_version: 4, opset_import: ["" : 9, "custom" : 1]>
+        g ({dtype}[4] x) => ({dtype}[N] y) {{ a = custom.Foo(x) [pad] y = Pad<pads = [1, 1]>(a) }}"""
+    )
+    (record,) = PassManager(Pipeline.parse("convert-opset"), [ChangeDetection()]).run(model)
+    assert [skip.reason for skip in record.skips] == (
+        ["Pad 'pad': the type of what it reads is not known"] if dtype == "float16" else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("scales", "reason"),
+    [
+        ("s", "Resize 'resize': its scales are not constant, and say how opset 10 rounds"),
+        ("c", "Resize 'resize': it enlarges and reduces, for which opset 10 rounds in two ways"),
+    ],
+)
+def test_a_nearest_resize_of_opset_10_that_no_attribute_says(scales, reason):
+    model = ir.from_onnx_text(
+        f"""{header(10)} g (float[1,1,4,4] x, float[4] s) => (float[A,B,C,D] y)
+        <float[4] c = {{1, 1, 2, 0.5}}> {{ [resize] y = Resize(x, {scales}) }}"""
+    )
+    (record,) = PassManager(Pipeline.parse("convert-opset"), [ChangeDetection()]).run(model)
+    assert [skip.reason for skip in record.skips] == [reason]
