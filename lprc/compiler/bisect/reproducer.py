@@ -88,7 +88,7 @@ def write_reproducer(
         _save_samples(sets, folder / SETS)
     tolerance = None
     if reduced.by_outputs and suspect.tolerance is not None:
-        tolerance = max(suspect.tolerance, rounding(reduced.model), rounding(after))
+        tolerance = max(suspect.tolerance, rounding(reduced.model))
     replay = {"rewrites": list(suspect.keys), "tolerance": tolerance, **asked}
     text = json.dumps({**document, "replay": replay}, indent=2, ensure_ascii=False)
     (folder / FILE).write_text(f"{text}\n", encoding="utf-8")

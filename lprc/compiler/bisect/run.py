@@ -225,8 +225,8 @@ def _reduce(
     suspect = Suspect(
         prefixes.prefix(first).model,
         prefixes.pipeline.passes[first:end],
-        (),
-        (),
+        suspect.rewrites,
+        suspect.keys,
         prefixes.calibration,
         _tolerance(prefixes, first, end, question),
     )

@@ -309,3 +309,24 @@ def test_what_is_no_reproducer(tmp_path):
     (tmp_path / "bisect.json").write_text("[]")
     with pytest.raises(InvalidModelError, match="must be an object"):
         replay(tmp_path)
+
+
+def test_a_tolerance_below_what_float16_rounds_away_is_replayed(small, tmp_path):
+    question = Question(tolerance=1e-6)
+    found = bisect_file(small, "infer-shapes,convert-fp16", question, out=tmp_path / "out")
+    assert [record.name for record in found.culprit.records] == ["convert-fp16"]
+    assert found.replays
+    assert replay(tmp_path / "out").broken
+
+
+def test_a_metric_replays_the_rewrites_that_suffice(small, tmp_path):
+    pipeline = passes("mul2", name="lossy-mul")
+    inputs = [{"x": np.random.default_rng(3).standard_normal((1, 4)).astype(np.float32)}]
+    question = Question(metric="snr>=60", inputs=inputs)
+    found = bisect_file(small, pipeline, question, out=tmp_path / "out")
+    assert found.culprit.alone
+    document = json.loads((tmp_path / "out" / "bisect.json").read_text())
+    assert [node for node, _, _ in document["replay"]["rewrites"]] == ["mul2"]
+    operators = [node.op_type for node in onnx.load(tmp_path / "out" / "after.onnx").graph.node]
+    assert operators.count("Div") == 1
+    assert replay(tmp_path / "out").broken
