@@ -22,8 +22,9 @@ def command(name: str | None, as_json: bool) -> None:
     from lprc.core.passing.pass_registry import pass_names
 
     show_listing(
-        [_describe(item) for item in ([name] if name else pass_names())],
-        one=bool(name),
+        name,
+        pass_names,
+        _describe,
         as_json=as_json,
         print_one=_print_one,
         columns={

@@ -24,8 +24,9 @@ def command(name: str | None, as_json: bool) -> None:
     from lprc.core.targets.runtimes import runtime_names
 
     show_listing(
-        [_describe(item) for item in ([name] if name else runtime_names())],
-        one=bool(name),
+        name,
+        runtime_names,
+        _describe,
         as_json=as_json,
         print_one=_print_one,
         columns={

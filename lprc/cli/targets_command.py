@@ -21,8 +21,9 @@ def command(name: str | None, as_json: bool) -> None:
     from lprc.core.targets.target import target_names
 
     show_listing(
-        [_describe(item) for item in ([name] if name else target_names())],
-        one=bool(name),
+        name,
+        target_names,
+        _describe,
         as_json=as_json,
         print_one=_print_one,
         columns={

@@ -82,7 +82,7 @@ class Reduced:
 def rewritten(
     model: ir.Model, passes: tuple[Pass, ...], keys: Collection[Key], calibration: Sequence[Arrays]
 ) -> ir.Model:
-    """A copy of `model` after the passes, of the last one only the rewrites `keys` if there are any.
+    """A copy of `model` after the passes; of the last one only the rewrites `keys`, if any.
 
     Raises:
         LprcError: A pass can't work on it.
