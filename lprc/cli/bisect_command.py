@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from lprc.cli.say import say
 
 if TYPE_CHECKING:
     from lprc.compiler.bisect.run import Found
+    from lprc.core.running.numerics import Arrays
 
 
 @click.command("bisect")
@@ -48,7 +50,9 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0),
     help="Outputs may move by this share of the source's largest, instead of by the contracts.",
 )
-@click.option("--calib", type=PathArgument, help="Images to calibrate and to run graphs on.")
+@click.option(
+    "--calib", type=PathArgument, help="Images, or .npz files, to calibrate and to run graphs on."
+)
 @click.option("--data", type=PathArgument, help="Labelled plates, for --metric accuracy.")
 @plates_option
 @click.option("--inputs", type=PathArgument, help="An .npz of inputs by name to run graphs on.")
@@ -95,15 +99,15 @@ def command(
     if (pipeline is None) == (target is None):
         raise click.UsageError("Give one of --passes and --target.")
     from lprc.cli.progress import reporter
-    from lprc.cli.settings import plate_samples, read_inputs
+    from lprc.cli.settings import calibration_samples, read_inputs
     from lprc.compiler.bisect.run import Question, bisect_file
     from lprc.compiler.compile.calibration import VERIFY_IMAGES
     from lprc.core.targets.target import target as find_target
     from lprc.models.plate_config import PlateConfig
 
     text = find_target(target).pipeline if target is not None else pipeline
-    samples = plate_samples(calib, plates, model)
-    given_inputs = read_inputs(inputs)
+    samples = calibration_samples(calib, plates, model)
+    given_inputs: Sequence[Arrays] | None = read_inputs(inputs)
     if given_inputs is None and samples is not None:
         given_inputs = samples[:VERIFY_IMAGES]
     question = Question(

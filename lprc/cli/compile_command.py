@@ -44,7 +44,9 @@ if TYPE_CHECKING:
 @click.option("--passes", help="Pipeline text instead of the target's own.")
 @click.option("--then", help="Pipeline text to run behind it, for instance quantize-weights.")
 @click.option(
-    "--calib", type=PathArgument, help="Images to calibrate and verify with; labels not needed."
+    "--calib",
+    type=PathArgument,
+    help="Images, or .npz files of inputs, to calibrate and verify with; labels not needed.",
 )
 @click.option(
     "--data", type=PathArgument, help="Labelled plates: measure accuracy before and after."

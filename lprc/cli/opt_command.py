@@ -30,9 +30,7 @@ from lprc.cli.say import say
 @click.option("--passes", "pipeline", required=True, help="The pipeline, as text.")
 @click.option("-o", "--out", required=True, type=OutputArgument, help="The ONNX file to write.")
 @verify_option("final")
-@click.option(
-    "--calib", type=PathArgument, help="Images for data-driven passes; labels not needed."
-)
+@click.option("--calib", type=PathArgument, help="Images, or .npz files, for data-driven passes.")
 @plates_option
 @click.option("--inputs", type=PathArgument, help="An .npz of inputs by name to verify with.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of random inputs.")

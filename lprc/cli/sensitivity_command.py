@@ -19,7 +19,10 @@ BAR = 30
 @click.option("--target", default="onnx-qdq", show_default=True, help="Whose Q/DQ to look at.")
 @click.option("--passes", help="Pipeline text with insert-qdq instead of the target's own.")
 @click.option(
-    "--calib", type=PathArgument, required=True, help="Images to calibrate and measure with."
+    "--calib",
+    type=PathArgument,
+    required=True,
+    help="Images, or .npz files, to calibrate and measure with.",
 )
 @plates_option
 @json_option
@@ -36,7 +39,7 @@ def command(
 ) -> None:
     """Quantise one layer of MODEL at a time, and show what that does to its outputs."""
     from lprc.cli.progress import reporter
-    from lprc.compiler.compile.calibration import ImageSamples
+    from lprc.compiler.compile.samples import samples_of
     from lprc.compiler.measure.sensitivity import Quantizable, rank
     from lprc.core.onnx_io.model_io import load
     from lprc.core.passing.pipeline import Pipeline
@@ -44,7 +47,7 @@ def command(
 
     text = passes if passes is not None else find_target(target).pipeline
     graph = load(model)
-    samples = ImageSamples(calib, plates, graph, str(model))
+    samples = samples_of(graph, str(model), calib, plates)
     with reporter("ranking layers", quiet=quiet or as_json) as progress:
         layers = rank(Quantizable(graph, Pipeline.parse(text), samples), samples, progress=progress)
     if as_json:

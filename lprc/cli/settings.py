@@ -10,8 +10,8 @@ from lprc.core.errors import MissingDependencyError
 from lprc.core.files.array_files import read_arrays
 
 if TYPE_CHECKING:
-    from lprc.compiler.compile.calibration import ImageSamples
     from lprc.compiler.compile.settings import VerifyMode
+    from lprc.core.running.numerics import Arrays
 
 
 def verify_mode(text: str) -> VerifyMode:
@@ -49,15 +49,17 @@ def check_runs(target: str, emit: str, options: Mapping[str, tuple[str, ...]]) -
         )
 
 
-def plate_samples(folder: Path | None, plates: str | None, model: Path) -> ImageSamples | None:
-    """Images of `folder`, preprocessed, one set of inputs an image; None for no folder.
+def calibration_samples(
+    place: Path | None, plates: str | None, model: Path
+) -> Sequence[Arrays] | None:
+    """The samples in `place`: preprocessed images, or arrays; None for no place.
 
     Raises:
-        DataError: Images that can't be read, or a model that does not take them.
+        DataError: Files that can't be read, or a model that does not take them.
     """
-    if folder is None:
+    if place is None:
         return None
-    from lprc.compiler.compile.calibration import ImageSamples
+    from lprc.compiler.compile.samples import samples_of
     from lprc.core.onnx_io.model_io import load
 
-    return ImageSamples(folder, plates, load(model), str(model))
+    return samples_of(load(model), str(model), place, plates)

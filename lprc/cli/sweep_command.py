@@ -73,7 +73,7 @@ def command(
     """
     check_outputs()
     from lprc.cli.progress import reporter
-    from lprc.cli.settings import plate_samples
+    from lprc.cli.settings import calibration_samples
     from lprc.cli.sweep_plot import check_plot, draw
     from lprc.compiler.sweeping.sweep import Measures, sweep
     from lprc.models.plate_config import PlateConfig
@@ -83,7 +83,7 @@ def command(
     text = _text(piece, passes, values, target)
     emit = _emit(target)
     measures = Measures(
-        samples=plate_samples(calib, plates, model) or (),
+        samples=calibration_samples(calib, plates, model) or (),
         data=data,
         config=PlateConfig.named(plates) if plates else None,
         latency=measure,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lprc.compiler.cache.store import Store
 from lprc.core.errors import DataError
+from lprc.core.files.array_listing import array_files
 from lprc.core.files.digest import sha256
 from lprc.models.labels import LABELS_FILE, list_images
 
@@ -18,7 +19,7 @@ class InputFiles:
     Attributes:
         model: The ONNX file.
         weights: The files beside it that its external weights are in.
-        calibration: Images.
+        calibration: Images, or files of arrays.
         data: Labelled images, and the table of their labels.
         settings: Configuration files.
         folders: Those that were listed: another file in one is another input.
@@ -50,7 +51,7 @@ def input_files(
 
     Args:
         model: The ONNX file.
-        calib: A folder of images.
+        calib: A folder of images or arrays, or one file of arrays.
         data: A folder of labelled images.
         plates: Name or file of the plates' configuration.
         store: Remembers which files a model's weights are in; None reads the graph for it.
@@ -60,15 +61,24 @@ def input_files(
         DataError: A folder can't be read, or has no images.
         InvalidModelError: Not an ONNX file.
     """
-    images = tuple(list_images(calib)) if calib is not None else ()
+    samples = tuple(calibration_files(calib)) if calib is not None else ()
     return InputFiles(
         model,
         tuple(model.parent / place for place in weight_files(model, store)),
-        images,
+        samples,
         _labelled(data) if data is not None else (),
         (Path(plates),) if plates is not None and plates.endswith(".toml") else (),
-        tuple(folder for folder in (calib, data) if folder is not None),
+        tuple(folder for folder in (calib, data) if folder is not None and not folder.is_file()),
     )
+
+
+def calibration_files(place: Path) -> list[Path]:
+    """The files of a folder of samples, or the one file of them, sorted by name.
+
+    Raises:
+        DataError: No such folder, or neither arrays nor images in it.
+    """
+    return array_files(place) or list_images(place)
 
 
 def weight_files(model: Path, store: Store | None) -> list[str]:

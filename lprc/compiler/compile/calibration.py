@@ -42,7 +42,7 @@ class ImageSamples(Sequence[Sample]):
             raise DataError(
                 f"has {len(inputs)} inputs, and --calib gives one image",
                 where=where,
-                hint="leave --calib out, and random inputs are used to verify",
+                hint="give --calib a folder of .npz files with arrays named as the inputs",
             )
         self._config = PlateConfig.named(plates or BUILTIN[0])
         _check_size(inputs[0], self._config, where)
@@ -96,9 +96,13 @@ class ImageSamples(Sequence[Sample]):
 def _check_size(value: ir.Value, config: PlateConfig, where: str) -> None:
     wanted = (3, config.height, config.width)
     sizes = [editing.dimension(value, axis) for axis in (1, 2, 3)]
-    if editing.rank(value) != 4 or any(
-        has is not None and has != want for has, want in zip(sizes, wanted, strict=True)
-    ):
+    if editing.rank(value) != 4:
+        raise DataError(
+            f"input '{value.name}' does not take images",
+            where=where,
+            hint="give --calib a folder of .npz files with arrays named as the inputs",
+        )
+    if any(has is not None and has != want for has, want in zip(sizes, wanted, strict=True)):
         raise DataError(
             f"input '{value.name}' does not take images of {list(wanted)}",
             where=where,

@@ -10,13 +10,15 @@ from typing import TypeAlias, Union, cast
 import numpy as np
 import onnx_ir as ir
 
+from lprc.compiler.compile.array_samples import ArraySamples
 from lprc.compiler.compile.calibration import VERIFY_IMAGES, ImageSamples
 from lprc.compiler.compile.settings import Execution, VerifyMode
 from lprc.core.errors import DataError, UsageError
+from lprc.core.files.array_listing import SUFFIXES, array_files
 from lprc.core.running.numerics import Arrays
 
 Samples: TypeAlias = Union[str, "os.PathLike[str]", Iterable[Arrays]]
-"""A folder of plate images, or sets of inputs: arrays by input name."""
+"""A folder of plate images or of .npz files, one .npz file, or sets of inputs by input name."""
 
 
 def execution_of(
@@ -49,7 +51,7 @@ def execution_of(
         raise UsageError(f"'{verify}' is none of off, final and each", option="verify")
     samples = samples_of(model, where, calibration, plates)
     real = None if inputs is None else [_arrays(sample, "inputs") for sample in inputs]
-    if real is None and isinstance(samples, ImageSamples):
+    if real is None and isinstance(samples, (ImageSamples, ArraySamples)):
         real = list(samples[:VERIFY_IMAGES])
     return Execution(verify=verify, inputs=real, calibration=samples, seed=seed)
 
@@ -66,7 +68,10 @@ def samples_of(
     if calibration is None:
         return ()
     if isinstance(calibration, (str, os.PathLike)):
-        return ImageSamples(Path(calibration), plates, model, where)
+        place = Path(calibration)
+        if place.suffix.lower() in SUFFIXES or array_files(place):
+            return ArraySamples(place, model, where)
+        return ImageSamples(place, plates, model, where)
     if isinstance(calibration, Mapping):
         raise UsageError(
             "one set of inputs, where several are wanted",

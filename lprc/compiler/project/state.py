@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lprc.compiler.cache.input_files import calibration_files
 from lprc.compiler.project.plan import Build
 from lprc.core.errors import LprcError
 from lprc.core.files.atomic import atomic_file
@@ -193,13 +194,14 @@ class States:
 def listed(root: Path, build: Build) -> dict[str, list[str]]:
     """The folders that a build lists, each with the files in it that count."""
     files_by_folder = {}
-    for folder in (build.calib, build.data):
-        if folder is None:
+    for place, files_in in ((build.calib, calibration_files), (build.data, list_images)):
+        if place is None:
             continue
         try:
-            names = [path.name for path in list_images(root / folder)]
+            names = [path.name for path in files_in(root / place)]
         except LprcError:  # the compile says so, too
             names = []
+        folder = place.parent if (root / place).is_file() else place
         table = [LABELS_FILE] if (root / folder / LABELS_FILE).is_file() else []
         files_by_folder[str(folder)] = [*names, *table]
     return files_by_folder

@@ -1,4 +1,4 @@
-"""Arrays by name in .npz files, which may come from anywhere."""
+"""Arrays in .npz and .npy files, which may come from anywhere."""
 
 from __future__ import annotations
 
@@ -19,6 +19,23 @@ from lprc.core.files.regular import open_regular
 MOST_ARRAYS = 10_000
 
 _SUFFIX = ".npy"
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """The array of an .npy file; nothing in it is unpickled.
+
+    Raises:
+        DataError: Not an .npy file of a plain array.
+    """
+    try:
+        with open_regular(path) as stream:
+            _check_size(stream, path.stat().st_size)
+            stream.seek(0)
+            array: NDArray[Any] = npy.read_array(stream, allow_pickle=False)
+    except (EOFError, OSError, OverflowError, SyntaxError, TypeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"not an .npy file of an array: {reason}", where=str(path)) from error
+    return array
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -97,5 +97,6 @@ def no_samples(name: str | None = None) -> DataError:
     return DataError(
         "calibration data are needed, and there are none",
         where=None if name is None else f"pass '{name}'",
-        hint="--calib DIR names a folder of images; a few hundred are enough",
+        hint="--calib DIR names a folder of images, or of .npz files with arrays named as the "
+        "inputs; a few hundred are enough",
     )
