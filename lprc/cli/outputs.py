@@ -46,6 +46,9 @@ class OutputType(click.Path):
 
 OutputArgument = OutputType()
 
+_JUDGED_ELSEWHERE = frozenset({"--dump-dir"})
+"""`lprc.core.instruments.snapshots.check_folder` refuses it inside of outputs too."""
+
 
 def check_outputs() -> None:
     """Refuse outputs of the current command that are its inputs, or one another.
@@ -67,6 +70,8 @@ def check_outputs() -> None:
 def _paths(context: click.Context, kind: click.Path) -> Iterator[tuple[str, Path]]:
     for param in context.command.params:
         value = context.params.get(param.name or "")
+        if _JUDGED_ELSEWHERE.intersection(param.opts):
+            continue
         if param.type is kind and value is not None:
             for path in value if isinstance(value, tuple) else (value,):
                 yield _option(param), path
