@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,7 @@ class WrongWeight(Pass):
 
 @pytest.fixture
 def broken(monkeypatch):
+    monkeypatch.setitem(sys.modules, "test_compile", sys.modules[__name__])
     monkeypatch.setitem(builtin.PASSES, "wrong-weight", "test_compile:WrongWeight")
 
 
