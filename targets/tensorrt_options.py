@@ -10,6 +10,7 @@ from lprc.core.errors import MissingDependencyError
 from lprc.core.options import option
 from lprc.core.process.installed import is_installed
 from lprc.core.targets.emitter import Emit, TargetOptions
+from lprc.targets.tensorrt_scripts import cuda_device
 from lprc.targets.tensorrt_scripts.cuda_device import INSTALL, MODULES
 
 _INSTALL = {**INSTALL, "rtx": 'pip install "lprc[tensorrt]"'}
@@ -86,6 +87,17 @@ class TensorRTOptions(TargetOptions):
             ValueError: A profile that is not one.
         """
         return dict(map(_profile, self.profile))
+
+    def obstacle(self) -> str | None:
+        """An engine for other GPUs than the first one here can't be run."""
+        try:
+            here = cuda_device.capability()
+        except cuda_device.EngineError:
+            return None  # the runtime says it, for all engines
+        if not self.compute_capabilities or here in self.compute_capabilities:
+            return None
+        wanted = ", ".join(self.compute_capabilities)
+        return f"it is for compute capability {wanted}, and the GPU here has {here}"
 
     def check(self, emit: Emit) -> None:
         """Refuse a runtime that is not installed."""

@@ -93,6 +93,37 @@ def devices() -> list[str]:
     return [f"{_text(gpu.name)}, compute capability {gpu.major}.{gpu.minor}" for gpu in properties]
 
 
+def capability() -> str:
+    """The first GPU's compute capability, ``86`` for 8.6.
+
+    Raises:
+        NoGpu: There is none.
+        MissingModule: CUDA's bindings are not installed.
+    """
+    devices()
+    properties = checked(cuda_runtime().cudaGetDeviceProperties(0))
+    return f"{properties.major}{properties.minor}"
+
+
+def check_supported(module: Any) -> None:
+    """Refuse a GPU that `module` runs no engine on; TensorRT-RTX alone lists those that it does.
+
+    Raises:
+        NoGpu: The first GPU is of none of its compute capabilities, nor newer than all of them.
+    """
+    listed = getattr(module, "ComputeCapability", None)
+    if listed is None:
+        return
+    names = [name.removeprefix("SM") for name in dir(listed) if name.startswith("SM")]
+    here = capability()
+    if here in names or int(here) > max(map(int, names)):
+        return
+    raise NoGpu(
+        f"{module.__name__} {module.__version__} does not support {devices()[0]}",
+        f"it runs on {', '.join(sorted(names, key=int))} and newer; TensorRT runs on others",
+    )
+
+
 def _why_none(cuda: Any, code: Any) -> tuple[str, str]:
     driver = checked(cuda.cudaDriverGetVersion())
     if driver == 0:

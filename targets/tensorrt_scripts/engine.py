@@ -69,6 +69,7 @@ class Engine:
     def __init__(self, path: Path, module_name: str | None = None) -> None:
         self.device = cuda_device.devices()[0]  # before all else: without a GPU, TensorRT crashes
         self.module = cuda_device.tensorrt_module(module_name)
+        cuda_device.check_supported(self.module)
         self._cuda = cuda_device.cuda_runtime()
         self._log = logger(self.module)
         self._log.errors.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -120,6 +120,24 @@ class Execution:
         """
         checked(self._cuda.cudaGraphLaunch(graph, self._stream))
 
+    def elapsed_ms(self, start: Callable[[], None], count: int) -> float:
+        """Milliseconds between two events around `count` calls of `start`, on this stream.
+
+        Raises:
+            RunFailed: CUDA can't.
+        """
+        first, last = (checked(self._cuda.cudaEventCreate()) for _ in range(2))
+        try:
+            checked(self._cuda.cudaEventRecord(first, self._stream))
+            for _ in range(count):
+                start()
+            checked(self._cuda.cudaEventRecord(last, self._stream))
+            checked(self._cuda.cudaEventSynchronize(last))
+            return float(checked(self._cuda.cudaEventElapsedTime(first, last)))
+        finally:
+            for event in (first, last):
+                self._cuda.cudaEventDestroy(event)
+
     def close(self) -> None:
         """Free its graphs and device memory; without an error, as nothing could be done then."""
         while self._graphs:
@@ -184,12 +202,27 @@ class Replay:
         """
         if not self._owner.close.alive:
             raise RunFailed("the engine is closed", "load it again")
-        if self._graph is None:
-            self._execution.enqueue()
-        else:
-            self._execution.launch(self._graph)
+        self._start()
         self._execution.wait()
+
+    def device_ms(self, count: int) -> float:
+        """Milliseconds on the GPU of one of `count` runs started without waiting between them.
+
+        Measured by two CUDA events on the engine's stream.
+
+        Raises:
+            RunFailed: CUDA or TensorRT failed, or the engine was closed.
+        """
+        if not self._owner.close.alive:
+            raise RunFailed("the engine is closed", "load it again")
+        return self._execution.elapsed_ms(self._start, count) / count
 
     def outputs(self) -> dict[str, Array]:
         """The outputs of the last run."""
         return self._execution.outputs()
+
+    def _start(self) -> None:
+        if self._graph is None:
+            self._execution.enqueue()
+        else:
+            self._execution.launch(self._graph)

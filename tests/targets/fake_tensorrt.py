@@ -30,6 +30,7 @@ class Cuda:
         self.live, self.graphs, self.streams = {}, [], []
         self.capturing = None
         self.calls = []
+        self.events, self.destroyed = [], []
 
     def cudaGetDeviceCount(self):
         return (self.code, None) if self.code else (OK, self.count)
@@ -63,6 +64,26 @@ class Cuda:
     def cudaStreamSynchronize(self, stream):
         assert self.capturing is None
         self.calls.append("wait")
+        return (OK,)
+
+    def cudaEventCreate(self):
+        self.events.append(None)
+        return OK, len(self.events) - 1
+
+    def cudaEventRecord(self, event, stream):
+        self.events[event] = len(self.calls)
+        return (OK,)
+
+    def cudaEventSynchronize(self, event):
+        assert self.capturing is None
+        return (OK,)
+
+    def cudaEventElapsedTime(self, first, last):
+        """A millisecond for each call of the CUDA runtime between them that is recorded here."""
+        return OK, float(self.events[last] - self.events[first])
+
+    def cudaEventDestroy(self, event):
+        self.destroyed.append(event)
         return (OK,)
 
     def cudaMalloc(self, size):

@@ -230,3 +230,12 @@ def test_the_logger_keeps_tensorrts_errors():
     done = subprocess.run([sys.executable, "-c", LOGS], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "Failed to parse the ONNX model" in done.stdout
+
+
+def test_the_gpus_own_time_is_measured_by_events(install, path):
+    cuda, _ = install()
+    replay = Engine(path).bound(x(2))
+    cuda.calls.clear()
+    assert replay.device_ms(5) == 1  # the stand-in's clock ticks once a launch
+    assert cuda.calls == ["launch"] * 5
+    assert cuda.destroyed == [0, 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from lprc.core.errors import InvalidModelError, MissingDependencyError
 from lprc.core.running.numerics import RunError
 from lprc.core.running.runner import OpenJob
 from lprc.core.targets.runtimes import runtime
+from lprc.targets.tensorrt_options import TensorRTOptions
 from lprc.targets.tensorrt_scripts import cuda_device
 
 
@@ -84,6 +86,29 @@ def test_engines_run_where_everything_is_there(install):
     install()
     assert runtime("tensorrt").obstacle() is None
     assert runtime("ort").obstacle() is None
+
+
+def test_a_gpu_that_tensorrt_rtx_does_not_support(install, path, monkeypatch):
+    """Hopper: TensorRT-RTX builds there, and refuses to load any engine."""
+    _, module = install()
+    module.ComputeCapability = SimpleNamespace(SM80=1, SM89=2, SM120=3, CURRENT=4)
+    monkeypatch.setattr(cuda_device, "capability", lambda: "90")
+    with pytest.raises(MissingDependencyError, match="does not support Fake"):
+        open_artifact(path).runner()
+    assert "does not support" in runtime("tensorrt").obstacle()
+    for supported in ("80", "89", "121"):
+        monkeypatch.setattr(cuda_device, "capability", lambda supported=supported: supported)
+        assert runtime("tensorrt").obstacle() is None
+
+
+def test_an_engine_for_another_gpu_than_the_one_here_is_not_run(install):
+    install()
+    wanted = {"80,89": "it is for compute capability 80, 89, and the GPU here has 86", "86": None}
+    for capabilities, obstacle in {**wanted, "auto": None}.items():
+        options = TensorRTOptions(compute_capability=tuple(capabilities.split(",")))
+        assert options.obstacle() == obstacle
+    install(Cuda(code=100))
+    assert TensorRTOptions(compute_capability=("80",)).obstacle() is None
 
 
 def test_openvino_that_is_not_installed(monkeypatch):

@@ -60,7 +60,7 @@ def obstacle() -> str | None:
     """Why engines can't be run on this machine, in one line; None where they can."""
     try:
         gpu.devices()
-        gpu.tensorrt_module()
+        gpu.check_supported(gpu.tensorrt_module())
     except gpu.EngineError as error:
         return _message(error)
     return None
