@@ -28,6 +28,10 @@ class RunError(LprcError):
     exit_code = 3
 
 
+UNKNOWN_NOISE = 1e-6
+"""What counts as rounding where nobody measured how far it moves an output."""
+
+
 @dataclass(frozen=True)
 class OutputDelta:
     """How far one output moved.
@@ -38,6 +42,9 @@ class OutputDelta:
         mean_abs: Mean absolute difference.
         magnitude: Largest absolute value of the reference.
         mismatch: What can't be compared, for instance another shape; None if it can.
+        noise: The largest absolute difference that rounding alone may make.
+        channel: The largest difference beyond its own noise of any channel, relative to that
+            channel's magnitude; 0 where the noise is not known.
     """
 
     name: str
@@ -45,6 +52,8 @@ class OutputDelta:
     mean_abs: float
     magnitude: float
     mismatch: str | None = None
+    noise: float = UNKNOWN_NOISE
+    channel: float = 0.0
 
     @property
     def relative(self) -> float:
@@ -56,18 +65,33 @@ class OutputDelta:
     def within(self, tolerance: float) -> bool:
         """Whether the output moved by no more than `tolerance` of the reference's magnitude.
 
-        Where the reference is almost zero everywhere, differences of 1e-6 are rounding too.
+        Differences that rounding alone may make are none. No channel may move by more than
+        `channel_tolerance` of its own magnitude, however small beside the others' it is.
         """
-        return self.mismatch is None and (self.relative <= tolerance or self.max_abs <= 1e-6)
+        if self.mismatch is not None or self.channel > channel_tolerance(tolerance):
+            return False
+        return self.relative <= tolerance or self.max_abs <= self.noise
 
     def __str__(self) -> str:
         """For instance ``logits: max 3.1e-05, mean 2.2e-06 of magnitude 45.2``."""
         if self.mismatch is not None:
             return f"{self.name}: {self.mismatch}"
-        return (
+        text = (
             f"{self.name}: max {self.max_abs:.2g}, mean {self.mean_abs:.2g} "
             f"of magnitude {self.magnitude:.3g}"
         )
+        if self.channel > channel_tolerance(0.0):
+            text += f", one channel by {self.channel:.2g} of its own"
+        return text
+
+
+def channel_tolerance(tolerance: float) -> float:
+    """How far one channel may move, relative to its own magnitude.
+
+    Larger than for the whole output, because a channel that is small beside the others is often
+    the difference of large numbers; never so large that a channel may vanish.
+    """
+    return min(0.5, max(1e-2, 25 * tolerance))
 
 
 def rounding(model: ir.Model) -> float:
@@ -95,14 +119,23 @@ def _values(graph: ir.Graph) -> Iterator[ir.Value]:
         yield from node.outputs
 
 
-def compare(before: Arrays, after: Arrays) -> list[OutputDelta]:
+def compare(before: Arrays, after: Arrays, noise: Arrays | None = None) -> list[OutputDelta]:
     """How far each output of `before` moved; outputs are matched by name.
 
     Floats may move and the caller judges by how much; NaN equals NaN, Inf equals Inf of its sign.
     Integers, Booleans and strings may not. A sequence is compared element by element.
+
+    Args:
+        before: The reference's outputs by name.
+        after: What is judged.
+        noise: The absolute difference that rounding may make of each element, from
+            `lprc.core.running.noise`; channels are judged where it is known.
     """
     before, after = _flat(before), _flat(after)
-    deltas = [_delta(name, array, after.get(name)) for name, array in before.items()]
+    deltas = [
+        _delta(name, array, after.get(name), (noise or {}).get(name))
+        for name, array in before.items()
+    ]
     extra = [name for name in after if name not in before]
     return deltas + [_mismatch(name, "a new output") for name in extra]
 
@@ -129,7 +162,9 @@ def _mismatch(name: str, what: str) -> OutputDelta:
     return OutputDelta(name, 0.0, 0.0, 0.0, what)
 
 
-def _delta(name: str, before: Any, after: Any) -> OutputDelta:
+def _delta(
+    name: str, before: Any, after: Any, noise: NDArray[np.float64] | None = None
+) -> OutputDelta:
     if after is None:
         return _mismatch(name, "is gone")
     if before.dtype != after.dtype or before.shape != after.shape:
@@ -138,7 +173,8 @@ def _delta(name: str, before: Any, after: Any) -> OutputDelta:
     if before.dtype.kind == "c":
         return _numeric_delta(name, _parts(before), _parts(after))
     if _is_float(before.dtype):
-        return _numeric_delta(name, before.astype(np.float64), after.astype(np.float64))
+        delta = _numeric_delta(name, before.astype(np.float64), after.astype(np.float64))
+        return delta if noise is None else _beyond_noise(delta, before, after, noise)
     different = int((before != after).sum())
     what = f"{different} of {before.size} elements differ" if different else None
     if before.dtype.kind not in "iu":
@@ -175,6 +211,47 @@ def _numeric_delta(
         mean_abs=mean,
         magnitude=float(np.abs(before[finite]).max()),
     )
+
+
+def _beyond_noise(
+    delta: OutputDelta, before: NDArray[Any], after: NDArray[Any], noise: NDArray[np.float64]
+) -> OutputDelta:
+    """`delta` judged by what rounding does to this output, whole and channel by channel."""
+    if delta.mismatch is not None or not before.size:
+        return delta
+    noise = np.broadcast_to(noise, before.shape)
+    reference = np.nan_to_num(before.astype(np.float64), posinf=0.0, neginf=0.0)
+    moved = np.abs(np.nan_to_num(after.astype(np.float64), posinf=0.0, neginf=0.0) - reference)
+    channel = max(
+        (
+            _worst_channel(np.abs(reference), moved, noise, axis)
+            for axis in {1, before.ndim - 1}
+            if before.ndim > 1
+        ),
+        default=0.0,
+    )
+    # The smallest normal number is as good as zero, as the contract says.
+    floor = max(float(noise.max()), _SMALLEST)
+    return replace(delta, noise=floor, channel=channel)
+
+
+_SMALLEST = 8 * float(np.finfo(np.float32).smallest_normal)
+
+
+def _worst_channel(
+    magnitude: NDArray[np.float64],
+    moved: NDArray[np.float64],
+    noise: NDArray[np.float64],
+    axis: int,
+) -> float:
+    others = tuple(index for index in range(moved.ndim) if index != axis)
+    excess = moved.max(axis=others) - noise.max(axis=others) - _SMALLEST
+    largest = magnitude.max(axis=others)
+    beyond = excess > 0
+    if not beyond.any():
+        return 0.0
+    with np.errstate(divide="ignore"):
+        return float((excess[beyond] / largest[beyond]).max())
 
 
 class Session:

@@ -1,0 +1,109 @@
+"""How far rounding moves a graph's outputs, measured by moving its inputs as rounding would.
+
+The method is that of stochastic arithmetic (J. Vignes, "A stochastic arithmetic for reliable
+scientific computation", Mathematics and Computers in Simulation 35, 1993), with one kind of
+perturbation: the inputs' last digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lprc.core.running.input_families import is_float
+from lprc.core.running.numerics import Arrays, OutputDelta, RunError, Session, compare
+
+_DIGITS = 8
+"""Units of the last place by which an input is moved."""
+
+_RUNS = 4
+"""Runs with other signs of the moves: in one, two effects may cancel."""
+
+_MARGIN = 10.0
+"""How many times the effect of that on an output rewriting a graph may have."""
+
+
+def moved_beyond(
+    before: Arrays,
+    after: Arrays,
+    tolerance: float,
+    *,
+    reference: Callable[[], Session],
+    inputs: Arrays,
+    rounding: float,
+) -> list[OutputDelta]:
+    """The outputs that moved by more than `tolerance`, or one of whose channels did, and why.
+
+    What rounding does to them is measured only where they did, which is seldom.
+
+    Args:
+        before: The reference's outputs by name.
+        after: What is judged.
+        tolerance: As of `OutputDelta.within`.
+        reference: Opens the graph that gave `before`.
+        inputs: What both were run on.
+        rounding: The relative difference of one operation, `lprc.core.running.numerics.rounding`.
+    """
+    if all(d.within(tolerance) for d in compare(before, after, dict.fromkeys(before, _NONE))):
+        return []
+    measured = noise(reference(), inputs, before, rounding)
+    return [d for d in compare(before, after, measured) if not d.within(tolerance)]
+
+
+_NONE = np.zeros(())
+
+
+def noise(
+    session: Session, inputs: Arrays, outputs: Arrays, rounding: float
+) -> dict[str, NDArray[np.float64]]:
+    """The absolute difference that rounding may make of each element of the float outputs.
+
+    Args:
+        session: The reference.
+        inputs: What it was run on.
+        outputs: What came out.
+        rounding: The relative difference of one operation, `lprc.core.running.numerics.rounding`.
+
+    Returns:
+        float64 of each output's shape; outputs whose shape moves with the inputs are left out, and
+        all are where no input is a float or the graph does not run on the moved ones.
+    """
+    total: dict[str, NDArray[np.float64]] = {}
+    for seed in range(_RUNS):
+        moved, unit = _moved(inputs, seed)
+        if not moved:
+            return {}
+        try:
+            again = session.run({**inputs, **moved})
+        except RunError:
+            return {}
+        scale = _MARGIN * max(1.0, rounding / unit)
+        for name, array in outputs.items():
+            if is_float(array) and array.shape == again[name].shape:
+                difference = _difference(array, again[name]) * scale
+                total[name] = np.maximum(total.get(name, difference), difference)
+    return total
+
+
+def _moved(inputs: Arrays, seed: int) -> tuple[dict[str, NDArray[Any]], float]:
+    """The float inputs with their last digits changed, and by how much, relatively."""
+    floats = {name: array for name, array in inputs.items() if is_float(array)}
+    if not floats:
+        return {}, 0.0
+    unit = _DIGITS * max(float(np.finfo(array.dtype).eps) for array in floats.values())
+    generator = np.random.default_rng(seed)
+    moved = {}
+    for name, array in floats.items():
+        signs = generator.integers(0, 2, array.shape) * 2 - 1
+        moved[name] = (array * (1 + unit * signs)).astype(array.dtype)
+    return moved, unit
+
+
+def _difference(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
+    finite = np.isfinite(first) & np.isfinite(second)
+    difference = np.zeros(first.shape)
+    difference[finite] = np.abs(first[finite].astype(np.float64) - second[finite])
+    return difference
