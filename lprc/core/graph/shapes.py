@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import onnx
 import onnx_ir as ir
 
+from lprc.core.graph import vendor_inference
+
 SMALL = 1024
 """Initialisers of at most this many bytes go along: they may be shapes."""
 
@@ -28,10 +30,10 @@ def infer(model: ir.Model, *, one_sample: bool = False) -> dict[str, ir.Value]:
     if one_sample:
         _set_batch(proto)
     try:
-        inferred = onnx.shape_inference.infer_shapes(proto, strict_mode=False, data_prop=True)
+        inferred = vendor_inference.infer_shapes(proto, strict_mode=False, data_prop=True)
     except onnx.shape_inference.InferenceError:
         del proto.graph.value_info[:]
-        inferred = onnx.shape_inference.infer_shapes(proto, strict_mode=False, data_prop=True)
+        inferred = vendor_inference.infer_shapes(proto, strict_mode=False, data_prop=True)
     return {info.name: _value(info) for info in _infos(inferred)}
 
 

@@ -11,6 +11,7 @@ from google.protobuf.message import Error as ProtobufError
 from onnx import defs
 
 from lprc.core.errors import InvalidModelError
+from lprc.core.graph import vendor_inference
 from lprc.core.onnx_io.bodies import ONNX_DOMAINS, Body, bodies, node_label, with_versions
 from lprc.core.onnx_io.function_rules import check_functions, check_references
 from lprc.core.onnx_io.node_rules import check_nodes
@@ -171,12 +172,12 @@ def _check_types(proto: onnx.ModelProto, where: str) -> None:
     light = _dense(without_initializers(proto, lambda tensor: len(tensor.raw_data) > _SMALL))
     with _refused(where):
         try:
-            onnx.shape_inference.infer_shapes(light, check_type=True, strict_mode=True)
+            vendor_inference.infer_shapes(light, check_type=True, strict_mode=True)
         except onnx.shape_inference.InferenceError as error:
             _refuse_telling(str(error).splitlines(), where, error)
             # What is left is wrong about shapes only, which passes may repair, if it is about one
             # node; whatever inference can't get past at all, no pass can.
-            onnx.shape_inference.infer_shapes(light, check_type=True, strict_mode=False)
+            vendor_inference.infer_shapes(light, check_type=True, strict_mode=False)
 
 
 def _refuse_telling(lines: list[str], where: str, error: Exception) -> None:

@@ -1,0 +1,17 @@
+"""onnx's own C++ in the child process of `lprc.core.graph.vendor_inference`."""
+
+from __future__ import annotations
+
+import onnx
+
+
+def infer_shapes(data: bytes, check_type: bool, strict_mode: bool, data_prop: bool) -> bytes:
+    """`onnx.shape_inference.infer_shapes`, from bytes to bytes.
+
+    Raises:
+        onnx.shape_inference.InferenceError: The graph contradicts itself.
+    """
+    inferred: bytes = onnx.shape_inference.infer_shapes(
+        data, check_type, strict_mode, data_prop
+    ).SerializeToString()
+    return inferred
