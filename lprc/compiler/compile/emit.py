@@ -12,10 +12,18 @@ from lprc.compiler.cache.emitted_files import emit_once
 from lprc.compiler.compile.emitters import emitter_place, load_emitter, obstacle
 from lprc.compiler.compile.optimize import Optimized
 from lprc.compiler.compile.request import CompileRequest
+from lprc.compiler.compile.settings import Execution
+from lprc.compiler.compile.source_runs import unverified
 from lprc.core.errors import PromiseBrokenError
-from lprc.core.running.numerics import Arrays, OutputDelta, Session, compare, rounding
-from lprc.core.running.random_inputs import random_inputs
+from lprc.core.running.input_sizes import symbolic_dimensions
+from lprc.core.running.numerics import Arrays, OutputDelta, RunError, Session, compare, rounding
 from lprc.core.running.runner import OpenJob, Runner
+from lprc.core.running.size_search import (
+    MOST_SECONDS,
+    UnrunnableError,
+    made_up_inputs,
+    runnable_inputs,
+)
 from lprc.core.targets.emitter import EmitJob, Emitted
 from lprc.core.targets.runtimes import runtime
 
@@ -48,7 +56,7 @@ def emit_artefact(
         target=goal.name,
         source=str(request.source),
         options=request.options,
-        inputs=execution.inputs or [random_inputs(model, seed=execution.seed, batch=1)],
+        inputs=execution.inputs or [_made_up(model, execution, optimized)],
         tolerance=max(goal.tolerance, rounding(model)),
         skips={skip.node: skip.reason for record in optimized.records for skip in record.skips},
         progress=request.observation.progress,
@@ -61,16 +69,59 @@ def emit_artefact(
     if why is not None:
         return replace(emitted, warnings=[*emitted.warnings, f"not run: {why}"]), []
     runner = runtime(goal.runtime).open(OpenJob(emitted.files[0], report=emitted.report))
-    return emitted, _compare(job, runner, emitted.inputs or job.inputs)
+    reference = Session(model)
+    samples = (
+        emitted.inputs or execution.inputs or [_runs_in_both(job, reference, runner, execution)]
+    )
+    return emitted, _compare(job, reference, runner, samples)
 
 
-def _compare(job: EmitJob, runner: Runner, inputs: Sequence[Arrays]) -> list[OutputDelta]:
+def _made_up(model: ir.Model, execution: Execution, optimized: Optimized) -> Arrays:
+    """One sample of a batch of 1, of the sizes that are known to run.
+
+    Raises:
+        UnrunnableError: ONNX Runtime does not run the graph at any size that was tried.
+    """
+    try:
+        return made_up_inputs(model, seed=execution.seed, batch=1, sizes=optimized.sizes)
+    except UnrunnableError as error:
+        raise unverified(error, execution, "the lowered graph") from error
+
+
+def _runs_in_both(job: EmitJob, reference: Session, runner: Runner, execution: Execution) -> Arrays:
+    """The job's made-up inputs, or such of other sizes where the runtime refuses those.
+
+    Raises:
+        UnrunnableError: There are no sizes that both run.
+    """
+    (inputs,) = job.inputs
+    if all(dimension.is_batch for dimension in symbolic_dimensions(job.model)):
+        return inputs
+
+    def run(arrays: Arrays, seconds: float) -> Arrays:
+        outputs = reference.run_within(arrays, seconds)
+        runner.run(arrays)
+        return outputs
+
+    try:
+        run(inputs, MOST_SECONDS)
+        return inputs
+    except RunError:
+        sizes = execution.sizes
+    try:
+        return runnable_inputs(job.model, run, seed=execution.seed, batch=1, sizes=sizes).arrays
+    except UnrunnableError as error:
+        raise unverified(error, execution, "the artefact") from error
+
+
+def _compare(
+    job: EmitJob, reference: Session, runner: Runner, inputs: Sequence[Arrays]
+) -> list[OutputDelta]:
     """How far the artefact's outputs are from the lowered graph's.
 
     Raises:
         PromiseBrokenError: Farther than the target allows.
     """
-    reference = Session(job.model)
     pairs: list[tuple[Arrays, Arrays]] = [
         (reference.run(sample), runner.run(sample)) for sample in inputs
     ]

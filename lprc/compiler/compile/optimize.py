@@ -11,6 +11,7 @@ import onnx_ir as ir
 from lprc.compiler.cache.snapshot import UnreadableEntryError
 from lprc.compiler.compile.samples import Samples, samples_of
 from lprc.compiler.compile.settings import Execution, Memory, Observation, VerifyMode
+from lprc.compiler.compile.source_runs import unverified
 from lprc.compiler.measure.pass_costs import PassCost, PassCosts
 from lprc.core.instruments.change_detection import ChangeDetection
 from lprc.core.instruments.print_changes import PrintChanges
@@ -21,6 +22,7 @@ from lprc.core.onnx_io.model_io import load, save
 from lprc.core.passing.instrument import Instrument
 from lprc.core.passing.manager import PassManager, PassRecord
 from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.input_sizes import HOW_TO_GIVE, InputSizes, size_texts
 from lprc.core.running.numerics import Arrays, OutputDelta
 
 
@@ -35,6 +37,7 @@ class Optimized:
         deltas: How far outputs moved, by the position of the pass after which they were compared.
         warnings: What could not be verified, or measured.
         costs: What `Observation.costs` asks for: the source's row, then one for each pass.
+        sizes: Of symbolic dimensions of the inputs: what was given, and what was found to run.
     """
 
     pipeline: str
@@ -43,6 +46,7 @@ class Optimized:
     deltas: dict[int, list[OutputDelta]]
     warnings: list[str] = field(default_factory=list)
     costs: list[PassCost] = field(default_factory=list)
+    sizes: InputSizes = field(default_factory=dict)
 
 
 def optimize(
@@ -63,6 +67,8 @@ def optimize(
 
     Raises:
         PromiseBrokenError: A pass changed the outputs by more than it promised.
+        UnrunnableError: ONNX Runtime loads the source and fails on its inputs, and on every graph
+            that the passes make.
     """
     execution, observation = execution or Execution(), observation or Observation()
     verify = _verification(execution, observation)
@@ -74,14 +80,24 @@ def optimize(
         memory=(memory or Memory()).of_passes(observation),
     )
     records = manager.run(model)
+    if verify is not None and verify.failure is not None:
+        raise unverified(verify.failure, execution)
     return Optimized(
         pipeline=str(pipeline),
         verify=execution.verify,
         records=records,
         deltas=verify.deltas if verify is not None else {},
-        warnings=[*(verify.warnings if verify is not None else []), *costs.warnings],
+        warnings=[*(_warnings(verify) if verify is not None else []), *costs.warnings],
         costs=costs.rows(records, verify),
+        sizes=verify.sizes if verify is not None else execution.sizes,
     )
+
+
+def _warnings(verify: Verify) -> list[str]:
+    if not verify.invented:
+        return verify.warnings
+    sizes = size_texts(verify.invented)
+    return [f"verified at sizes that were made up, {sizes}: {HOW_TO_GIVE}", *verify.warnings]
 
 
 def optimize_file(
@@ -119,7 +135,7 @@ def optimize_file(
         check_folder(observation.dump_dir, out)
     model = load(source)
     samples = samples_of(model, str(source), calibration, plates)
-    execution = Execution(verify=verify, inputs=inputs, calibration=samples, seed=seed)
+    execution = Execution(verify, inputs, samples, seed, source=str(source))
     try:
         result = optimize(model, pipeline, execution, observation, memory)
     except UnreadableEntryError as error:
@@ -136,6 +152,7 @@ def _verification(execution: Execution, observation: Observation) -> Verify | No
         execution.verify,
         inputs=execution.inputs,
         seed=execution.seed,
+        sizes=execution.sizes,
         reproducer=observation.reproducer,
     )
 

@@ -53,7 +53,7 @@ def execution_of(
     real = None if inputs is None else [_arrays(sample, "inputs") for sample in inputs]
     if real is None and isinstance(samples, (ImageSamples, ArraySamples)):
         real = list(samples[:VERIFY_IMAGES])
-    return Execution(verify=verify, inputs=real, calibration=samples, seed=seed)
+    return Execution(verify=verify, inputs=real, calibration=samples, seed=seed, source=where)
 
 
 def samples_of(

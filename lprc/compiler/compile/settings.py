@@ -14,6 +14,7 @@ from lprc.compiler.measure.pass_costs import CostSettings
 from lprc.core.instruments.print_changes import Printing
 from lprc.core.passing.instrument import Instrument
 from lprc.core.passing.result_memory import PassMemory
+from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.numerics import Arrays
 
 VerifyMode = Literal["off", "final", "each"]
@@ -31,12 +32,16 @@ class Execution:
         inputs: Real inputs to verify with; None makes random ones from `seed`.
         calibration: Samples for data-driven passes.
         seed: Of the random inputs.
+        sizes: Of their symbolic dimensions; those that are not known are searched for.
+        source: What to call the source graph in errors.
     """
 
     verify: VerifyMode = "final"
     inputs: Sequence[Arrays] | None = None
     calibration: Sequence[Arrays] = ()
     seed: int = 0
+    sizes: InputSizes = field(default_factory=dict)
+    source: str | None = None
 
 
 @dataclass(frozen=True)

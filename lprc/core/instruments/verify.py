@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import onnx_ir as ir
 
-from lprc.core.errors import PromiseBrokenError
+from lprc.core.errors import LprcError, PromiseBrokenError
 from lprc.core.instruments.broken_promise import write_reproducer
 from lprc.core.instruments.verify_runs import Outputs, accepts, batch_of, worst_deltas
 from lprc.core.onnx_io.model_io import PROTOBUF_LIMIT, save, to_bytes, weight_bytes
@@ -20,8 +20,10 @@ from lprc.core.passing.instrument import Instrument
 from lprc.core.passing.manager import PassRecord
 from lprc.core.passing.pass_base import Pass
 from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.numerics import Arrays, OutputDelta, RunError, Session, compare, rounding
 from lprc.core.running.random_inputs import random_inputs
+from lprc.core.running.size_search import UnrunnableError, runnable_inputs
 
 Mode = Literal["final", "each"]
 
@@ -52,6 +54,7 @@ class Verify(Instrument):
             loosest contract of those passes (and once more before every lossy pass).
         inputs: Real inputs by name; by default random ones from `seed`.
         seed: Of the random inputs.
+        sizes: Sizes of symbolic dimensions; those that are not known are searched for.
         reproducer: The folder to write when a promise is broken: both graphs, the inputs and the
             pipeline. None writes nothing.
 
@@ -60,6 +63,10 @@ class Verify(Instrument):
         since_source: The same, but since the source graph (or the first one that runs), where the
             outputs can be compared.
         warnings: What could not be checked, and why.
+        sizes: What was given, and what was found besides, of the first graph that runs.
+        invented: Sizes of other dimensions than a batch that were made up, by label.
+        failure: Why neither the source nor any later graph runs; None where one does, and where
+            ONNX Runtime can't even load them.
     """
 
     def __init__(
@@ -68,12 +75,16 @@ class Verify(Instrument):
         *,
         inputs: Sequence[Arrays] | None = None,
         seed: int = 0,
+        sizes: InputSizes | None = None,
         reproducer: Path | None = None,
     ) -> None:
         self.mode = mode
         self.deltas: dict[int, list[OutputDelta]] = {}
         self.since_source: dict[int, list[OutputDelta]] = {}
         self.warnings: list[str] = []
+        self.sizes: InputSizes = sizes or {}
+        self.invented: dict[str, int] = {}
+        self.failure: LprcError | None = None
         self._given = inputs
         self._seed = seed
         self._reproducer = reproducer
@@ -81,6 +92,7 @@ class Verify(Instrument):
         self._reference = _Reference(b"", None)
         self._source: Outputs = {}
         self._batches: set[int] = set()
+        self._promised: list[int] = []
         self._changed: list[PassRecord] = []
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
@@ -90,11 +102,8 @@ class Verify(Instrument):
         Raises:
             NoInputsError: No inputs were given, and none can be made up for this graph.
         """
-        batches = sorted({item.contract.batch for item in pipeline.passes if item.contract.batch})
-        self._inputs = list(self._given or [random_inputs(model, seed=self._seed)])
-        for batch in batches:
-            if all(batch_of(inputs) != batch for inputs in self._inputs):
-                self._inputs += self._at_batch(model, batch)
+        batches = {item.contract.batch for item in pipeline.passes if item.contract.batch}
+        self._promised = sorted(batches)
         self._take_as_reference(model, "the source graph")
 
     def reads(self, item: Pass) -> bool:
@@ -137,10 +146,32 @@ class Verify(Instrument):
             self._compare(model, self._changed)
         self._changed = []
 
+    def _choose_inputs(self, model: ir.Model, session: Session | None) -> None:
+        """Take the given inputs, or make up such as the graph runs on.
+
+        Args:
+            model: The graph.
+            session: It; None where it can't be loaded, so that no sizes can be tried.
+
+        Raises:
+            UnrunnableError: No sizes are known that it runs with.
+        """
+        if self._given:
+            self._inputs = list(self._given)
+        elif session is None:
+            self._inputs = [random_inputs(model, seed=self._seed, sizes=self.sizes)]
+        else:
+            runnable = runnable_inputs(model, session.run_within, seed=self._seed, sizes=self.sizes)
+            self._inputs, self.sizes = [runnable.arrays], runnable.sizes
+            self.invented = runnable.invented
+        for batch in self._promised:
+            if all(batch_of(inputs) != batch for inputs in self._inputs):
+                self._inputs += self._at_batch(model, batch)
+
     def _at_batch(self, model: ir.Model, batch: int) -> list[Arrays]:
         """Inputs of that batch size, if the graph takes such: rows of the given ones, or random."""
         if self._given is None:
-            made: Arrays = random_inputs(model, seed=self._seed, batch=batch)
+            made: Arrays = random_inputs(model, seed=self._seed, batch=batch, sizes=self.sizes)
         else:
             made = {name: array[:batch] for name, array in self._given[0].items()}
         return [made] if batch_of(made) == batch and accepts(model, made) else []
@@ -149,10 +180,17 @@ class Verify(Instrument):
         data = self._store(model)
         had_none = bool(self.warnings)
         outputs: Outputs | None = None
+        session: Session | None = None
         try:
-            session, fitting = Session(data), self._fitting(model)
+            session = Session(data)
+            self._choose_inputs(model, session)
+            fitting = self._fitting(model)
             outputs, again = _run(session, fitting), _run(session, fitting)
-        except RunError as error:
+            self.failure = None
+        except (RunError, UnrunnableError) as error:
+            self.failure = None if session is None else error
+            if session is None or not self._inputs:
+                self._choose_inputs(model, None)
             if not had_none:
                 self.warnings.append(f"not verified: {what} does not run: {error.message}")
         else:
@@ -169,7 +207,7 @@ class Verify(Instrument):
         fitting = [pair for pair in enumerate(self._inputs) if accepts(model, pair[1])]
         if fitting or not self._inputs:
             return fitting
-        arrays: Arrays = random_inputs(model, seed=self._seed)
+        arrays: Arrays = random_inputs(model, seed=self._seed, sizes=self.sizes)
         if self._given is not None:
             # A batch of another size: real rows, repeated as often as need be.
             first = self._given[0]

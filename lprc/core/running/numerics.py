@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -302,6 +303,25 @@ class Session:
             outputs = self._session.run(None, dict(inputs))
         except Exception as error:
             raise _run_error("ONNX Runtime can't run the graph", error) from error
+        return dict(zip(self.output_names, outputs, strict=True))
+
+    def run_within(self, inputs: Arrays, seconds: float) -> dict[str, NDArray[Any]]:
+        """Run the graph once; it is stopped between two nodes where it takes longer.
+
+        Raises:
+            RunError: ONNX Runtime fails on it, or it was stopped.
+        """
+        import onnxruntime as ort
+
+        options = ort.RunOptions()
+        stop = threading.Timer(seconds, setattr, (options, "terminate", True))
+        stop.start()
+        try:
+            outputs = self._session.run(None, dict(inputs), options)
+        except Exception as error:
+            raise _run_error("ONNX Runtime can't run the graph", error) from error
+        finally:
+            stop.cancel()
         return dict(zip(self.output_names, outputs, strict=True))
 
 

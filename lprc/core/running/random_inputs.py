@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core.errors import LprcError
-from lprc.core.graph import editing
+from lprc.core.graph import editing, operators
+from lprc.core.running.input_sizes import InputSizes
 
 
 class NoInputsError(LprcError):
@@ -27,7 +28,11 @@ MAX_ELEMENTS = 1 << 28
 
 
 def random_inputs(
-    model: ir.Model, *, seed: int = 0, batch: int | None = None
+    model: ir.Model,
+    *,
+    seed: int = 0,
+    batch: int | None = None,
+    sizes: InputSizes | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Make one input for each graph input that is not an initialiser's default.
 
@@ -39,22 +44,38 @@ def random_inputs(
         model: The graph.
         seed: Of numpy's PCG64.
         batch: The size of each input's first dimension where that is symbolic; by default 2.
+        sizes: Sizes of symbolic dimensions that are known; they come before `batch`.
 
     Raises:
         NoInputsError: An input that is no tensor, has no type or rank, or is absurdly large.
     """
     generator = np.random.default_rng(seed)
-    sizes: dict[str, int] = {}
+    by_symbol = _by_symbol(model, sizes or {})
     inputs = {}
     for value in model.graph.inputs:
         if value.name is None or value.is_initializer():
             continue
-        inputs[value.name] = _make(value, sizes, batch, generator)
+        own = (sizes or {}).get(value.name, ())
+        inputs[value.name] = _make(value, own, by_symbol, batch, generator)
     return inputs
 
 
+def _by_symbol(model: ir.Model, sizes: InputSizes) -> dict[str, int]:
+    """The sizes of symbols that are known at one of their places, and so at all."""
+    return {
+        str(dim.value): size
+        for value in model.graph.inputs
+        for dim, size in zip(value.shape or (), sizes.get(value.name or "", ()), strict=False)
+        if isinstance(dim, ir.SymbolicDim) and dim.value is not None and size is not None
+    }
+
+
 def _make(
-    value: ir.Value, sizes: dict[str, int], batch: int | None, generator: np.random.Generator
+    value: ir.Value,
+    own: tuple[int | None, ...],
+    by_symbol: dict[str, int],
+    batch: int | None,
+    generator: np.random.Generator,
 ) -> NDArray[Any]:
     where = f"input '{value.name}'"
     hint = "give real inputs, or verify=off"
@@ -62,17 +83,24 @@ def _make(
         raise NoInputsError("is not a tensor of a known type", where=where, hint=hint)
     if value.shape is None:
         raise NoInputsError("has no shape", where=where, hint=hint)
-    shape = [_size(dim, axis, sizes, batch) for axis, dim in enumerate(value.shape)]
+    own_sizes = (*own, *[None] * len(value.shape))
+    shape = [
+        _size(dim, own_sizes[axis], by_symbol, batch if axis == 0 else None)
+        for axis, dim in enumerate(value.shape)
+    ]
     if math.prod(shape) > MAX_ELEMENTS:
         raise NoInputsError(f"has {math.prod(shape)} elements", where=where, hint=hint)
     return _values(value, shape, generator, where)
 
 
-def _size(dim: int | ir.SymbolicDim, axis: int, sizes: dict[str, int], batch: int | None) -> int:
+def _size(
+    dim: int | ir.SymbolicDim, known: int | None, by_symbol: dict[str, int], batch: int | None
+) -> int:
     if isinstance(dim, int):
         return dim
-    size = batch if axis == 0 and batch is not None else UNKNOWN_DIMENSION
-    return size if dim.value is None else sizes.setdefault(str(dim.value), size)
+    default = UNKNOWN_DIMENSION if batch is None else batch
+    size = default if known is None else known
+    return size if dim.value is None else by_symbol.setdefault(str(dim.value), size)
 
 
 def _values(
@@ -84,12 +112,12 @@ def _values(
         return np.asarray(generator.random(shape) < 0.5)
     if dtype == ir.DataType.STRING:
         return generator.choice(np.array(["a", "b", "c"], dtype=object), shape)
+    role = _role(value)
+    if role is not None and (dtype.is_floating_point() or dtype.is_integer()):
+        return np.asarray(role(math.prod(shape)), dtype=dtype.numpy()).reshape(shape)
     if dtype.is_floating_point():
         return np.asarray(generator.standard_normal(shape), dtype=dtype.numpy())
     if dtype.is_integer():
-        role = _role(value)
-        if role is not None:
-            return np.asarray(role(math.prod(shape)), dtype=dtype.numpy()).reshape(shape)
         limit = 256 if dtype == ir.DataType.UINT8 else _integer_limit(value)
         return np.asarray(generator.integers(0, limit, shape), dtype=dtype.numpy())
     raise NoInputsError(f"is of type {dtype.name}", where=where, hint="give real inputs")
@@ -112,8 +140,15 @@ _ROLES: dict[tuple[str, int], Callable[[int], list[int]]] = {
     ("ConstantOfShape", 0): _ones,
     ("CumSum", 1): lambda count: [0] * count,
     ("Expand", 1): _ones,
+    ("GRU", 4): _ones,
+    ("LSTM", 4): _ones,
     ("OneHot", 1): lambda count: [4] * count,
+    ("RNN", 4): _ones,
+    ("Range", 2): _ones,
     ("Reshape", 1): _free_first,
+    ("Resize", 2): _ones,
+    ("Resize", 3): _ones,
+    ("ReverseSequence", 1): _ones,
     ("Slice", 3): _counting,
     ("Slice", 4): _ones,
     ("Tile", 1): _ones,
@@ -134,15 +169,44 @@ def _role(value: ir.Value) -> Callable[[int], list[int]] | None:
 
 _INDEXED = {"Gather": 1, "GatherElements": 1, "GatherND": 1, "ScatterElements": 1, "ScatterND": 1}
 
+_SAME_NUMBERS = operators.MOVES | {"Cast", "Identity"}
+"""Operators that put out numbers of their first input."""
+
+_SMALL = 4
+"""One more than the largest integer of which nothing is known."""
+
 
 def _integer_limit(value: ir.Value) -> int:
-    """One more than the largest value that every use of an integer input allows."""
-    limit = 4
-    for use in value.uses():
-        node = use.node
-        if _INDEXED.get(node.op_type) == use.idx:
-            sizes = editing.static_shape(node.inputs[0]) or (1,)
-            axis = editing.attribute(node, "axis", 0)
-            whole = node.op_type in ("GatherND", "ScatterND")
-            limit = min([limit, *(sizes if whole else sizes[axis : axis + 1 or None])])
-    return max(1, limit)
+    """One more than the largest value that every use of an integer input allows.
+
+    An input that is only ever looked up in tables takes all of their rows.
+    """
+    uses = list(_uses(value))
+    limits = [limit for node, index in uses if (limit := _rows(node, index)) is not None]
+    if len(limits) < len(uses) or not uses:
+        limits.append(_SMALL)
+    return max(1, min(limits))
+
+
+def _uses(value: ir.Value) -> Iterator[tuple[ir.Node, int]]:
+    """The uses of a value, and of what has the same numbers."""
+    pending, seen = [value], {value}
+    while pending:
+        for use in pending.pop().uses():
+            if use.idx == 0 and use.node.op_type in _SAME_NUMBERS:
+                new = [output for output in use.node.outputs if output not in seen]
+                pending += new
+                seen.update(new)
+            else:
+                yield use.node, use.idx
+
+
+def _rows(node: ir.Node, index: int) -> int | None:
+    """How many rows the table has that an input is looked up in; None where it is not."""
+    if _INDEXED.get(node.op_type) != index:
+        return None
+    sizes = editing.static_shape(node.inputs[0]) or (1,)
+    axis: int = editing.attribute(node, "axis", 0)
+    whole = node.op_type in ("GatherND", "ScatterND")
+    rows: tuple[int, ...] = sizes if whole else sizes[axis : axis + 1 or None]
+    return min(rows)
