@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from lprc.core.errors import LprcError, PromiseBrokenError
 from lprc.core.instruments.broken_promise import write_reproducer
+from lprc.core.instruments.verify_kinds import InputKinds, degenerate
 from lprc.core.instruments.verify_runs import Outputs, accepts, batch_of, worst_deltas
 from lprc.core.onnx_io.model_io import PROTOBUF_LIMIT, save, to_bytes, weight_bytes
 from lprc.core.passing.contract import Contract, exact
@@ -20,8 +21,11 @@ from lprc.core.passing.instrument import Instrument
 from lprc.core.passing.manager import PassRecord
 from lprc.core.passing.pass_base import Pass
 from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.input_families import families
 from lprc.core.running.input_sizes import InputSizes
-from lprc.core.running.numerics import Arrays, OutputDelta, RunError, Session, compare, rounding
+from lprc.core.running.isolated_session import IsolatedSession
+from lprc.core.running.noise import moved_beyond
+from lprc.core.running.numerics import Arrays, OutputDelta, RunError, rounding
 from lprc.core.running.random_inputs import random_inputs
 from lprc.core.running.size_search import UnrunnableError, runnable_inputs
 
@@ -94,6 +98,7 @@ class Verify(Instrument):
         self._batches: set[int] = set()
         self._promised: list[int] = []
         self._changed: list[PassRecord] = []
+        self._kinds = InputKinds(seed)
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
     def start(self, model: ir.Model, pipeline: Pipeline) -> None:
@@ -110,16 +115,18 @@ class Verify(Instrument):
         """In ``final`` mode it looks around lossy passes, and for a first graph that runs."""
         if self.mode == "each" or self._reference.outputs is None:
             return True
-        return item.contract.kind == "lossy"
+        return item.contract.kind != "exact"
 
     def before_pass(self, model: ir.Model, item: Pass, position: int) -> None:
-        """In ``final`` mode, check what the passes before a lossy one did.
+        """Check what exact passes did before one that is not; all passes before a lossy one.
 
         Raises:
             PromiseBrokenError: The outputs moved by more than the loosest contract allows.
         """
         if item.contract.kind == "lossy":
             self.finish(model, [])
+        elif item.contract.kind != "exact":
+            self._check_kinds(model)
 
     def after_pass(self, model: ir.Model, item: Pass, record: PassRecord) -> None:
         """Check the pass, or remember it for the end.
@@ -131,7 +138,12 @@ class Verify(Instrument):
             return
         if self._reference.outputs is None:
             self._take_as_reference(model, f"the graph after '{record.text}'")
-        elif self.mode == "each" or record.contract.kind == "lossy":
+            return
+        if record.contract.kind == "exact":
+            self._kinds.add(record)
+        else:
+            self._begin_kinds(model)
+        if self.mode == "each" or record.contract.kind == "lossy":
             self._compare(model, [record])
         else:
             self._changed.append(record)
@@ -142,11 +154,30 @@ class Verify(Instrument):
         Raises:
             PromiseBrokenError: The outputs moved by more than the loosest contract allows.
         """
-        if self._changed and self._reference.outputs is not None:
+        if self._reference.outputs is None:
+            return
+        if self._changed:
             self._compare(model, self._changed)
         self._changed = []
+        self._check_kinds(model)
 
-    def _choose_inputs(self, model: ir.Model, session: Session | None) -> None:
+    def _begin_kinds(self, model: ir.Model) -> None:
+        fitting = self._fitting(model)
+        if fitting:
+            self._kinds.begin(self._store(model), fitting[0][1], rounding(model))
+
+    def _check_kinds(self, model: ir.Model) -> None:
+        """Judge exact passes on inputs of other kinds, too."""
+        broken = self._kinds.check(model, self._store(model))
+        if broken is not None:
+            deltas = "; ".join(map(str, broken.deltas[:3]))
+            what = f"promised exact, but on {broken.kind} inputs {deltas}"
+            raise self._broken(
+                self._store(model), broken.records, what, broken.before, broken.inputs
+            )
+        self._begin_kinds(model)
+
+    def _choose_inputs(self, model: ir.Model, session: IsolatedSession | None) -> None:
         """Take the given inputs, or make up such as the graph runs on.
 
         Args:
@@ -180,9 +211,9 @@ class Verify(Instrument):
         data = self._store(model)
         had_none = bool(self.warnings)
         outputs: Outputs | None = None
-        session: Session | None = None
+        session: IsolatedSession | None = None
         try:
-            session = Session(data)
+            session = IsolatedSession(data)
             self._choose_inputs(model, session)
             fitting = self._fitting(model)
             outputs, again = _run(session, fitting), _run(session, fitting)
@@ -201,6 +232,24 @@ class Verify(Instrument):
                 self.warnings.append(f"verified from {what} on")
         self._reference = _Reference(data, outputs, rounding(model))
         self._source = outputs or {}
+        if outputs is not None:
+            self._warn_of_constants(session, outputs)
+            self._begin_kinds(model)
+
+    def _warn_of_constants(self, session: IsolatedSession | None, outputs: Outputs) -> None:
+        """An output that is one number everywhere can't show what a pass did to it."""
+        runs = list(outputs.values())
+        if session is None or not degenerate(runs):
+            return
+        for _, inputs in families(self._inputs[next(iter(outputs))], self._seed):
+            try:
+                runs.append(session.run(inputs))
+            except RunError:
+                continue
+        self.warnings += [
+            f"output '{name}' was not judged: it is {number} everywhere, on all inputs"
+            for name, number in degenerate(runs).items()
+        ]
 
     def _fitting(self, model: ir.Model) -> list[tuple[int, Arrays]]:
         """The numbered input sets that fit `model`; a new one where it fits none."""
@@ -224,9 +273,11 @@ class Verify(Instrument):
         data, fitting = self._store(model), self._fitting(model)
         before = self._before(fitting)
         try:
-            after = _run(Session(data), fitting)
+            after = _run(IsolatedSession(data), fitting)
         except RunError as error:
-            raise self._broken(data, records, error.message, next(iter(before), 0)) from error
+            first = self._inputs[next(iter(before), 0)]
+            reference = self._reference.data
+            raise self._broken(data, records, error.message, reference, first) from error
         if contract.kind != "lossy":
             judged = {
                 number: outputs
@@ -270,7 +321,7 @@ class Verify(Instrument):
         if found:
             return found
         try:
-            return _run(Session(self._reference.data), fitting)
+            return _run(IsolatedSession(self._reference.data), fitting)
         except RunError:
             return {}
 
@@ -285,21 +336,33 @@ class Verify(Instrument):
         tolerance = max(contract.tolerance, self._reference.rounding)
         self.deltas[records[-1].position] = worst_deltas(before, after)
         for number in before:
-            deltas = compare(before[number], after[number])
-            bad = [delta for delta in deltas if not delta.within(tolerance)]
+            bad = moved_beyond(
+                before[number],
+                after[number],
+                tolerance,
+                reference=lambda: IsolatedSession(self._reference.data),
+                inputs=self._inputs[number],
+                rounding=self._reference.rounding,
+            )
             if bad:
                 what = f"promised {contract}, but {'; '.join(map(str, bad[:3]))}"
-                raise self._broken(data, records, what, number)
+                reference = self._reference.data
+                raise self._broken(data, records, what, reference, self._inputs[number])
 
     def _broken(
-        self, data: bytes | Path, records: list[PassRecord], what: str, number: int
+        self,
+        data: bytes | Path,
+        records: list[PassRecord],
+        what: str,
+        before: bytes | Path,
+        inputs: Arrays,
     ) -> PromiseBrokenError:
         one = len(records) == 1
         culprit = f"pass '{records[0].text}'" if one else f"{len(records)} passes together"
-        hints = [] if one else ["--verify each finds the pass"]
+        finder = "lprc bisect" if self.mode == "each" else "--verify each"
+        hints = [] if one else [f"{finder} finds the pass"]
         if self._reproducer is not None:
             texts = [record.text for record in records]
-            before, inputs = self._reference.data, self._inputs[number]
             write_reproducer(self._reproducer, before, data, texts, inputs)
             hints.append(f"both graphs and the inputs are in {self._reproducer}")
         return PromiseBrokenError(
@@ -323,7 +386,7 @@ class Verify(Instrument):
         return path
 
 
-def _run(session: Session, inputs: Iterable[tuple[int, Arrays]]) -> Outputs:
+def _run(session: IsolatedSession, inputs: Iterable[tuple[int, Arrays]]) -> Outputs:
     return {number: session.run(arrays) for number, arrays in inputs}
 
 

@@ -8,13 +8,13 @@ perturbation: the inputs' last digits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lprc.core.running.input_families import is_float
-from lprc.core.running.numerics import Arrays, OutputDelta, RunError, Session, compare
+from lprc.core.running.numerics import Arrays, OutputDelta, RunError, compare
 
 _DIGITS = 8
 """Units of the last place by which an input is moved."""
@@ -26,12 +26,19 @@ _MARGIN = 10.0
 """How many times the effect of that on an output rewriting a graph may have."""
 
 
+class Runs(Protocol):
+    """A graph that can be run: `lprc.core.running.numerics.Session` is one."""
+
+    def run(self, inputs: Arrays, /) -> dict[str, NDArray[Any]]:
+        """Its outputs by name."""
+
+
 def moved_beyond(
     before: Arrays,
     after: Arrays,
     tolerance: float,
     *,
-    reference: Callable[[], Session],
+    reference: Callable[[], Runs],
     inputs: Arrays,
     rounding: float,
 ) -> list[OutputDelta]:
@@ -57,7 +64,7 @@ _NONE = np.zeros(())
 
 
 def noise(
-    session: Session, inputs: Arrays, outputs: Arrays, rounding: float
+    session: Runs, inputs: Arrays, outputs: Arrays, rounding: float
 ) -> dict[str, NDArray[np.float64]]:
     """The absolute difference that rounding may make of each element of the float outputs.
 

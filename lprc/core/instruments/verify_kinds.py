@@ -1,0 +1,126 @@
+"""Exact passes judged on inputs of other kinds, from one graph that is no exact pass's to another.
+
+After every single pass this would cost more than the pass; over a stretch of exact passes it costs
+two loads and a few runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from lprc.core.instruments.verify_runs import accepts, batch_of
+from lprc.core.passing.manager import PassRecord
+from lprc.core.running.input_families import families
+from lprc.core.running.isolated_session import IsolatedSession
+from lprc.core.running.noise import moved_beyond
+from lprc.core.running.numerics import Arrays, OutputDelta, RunError, rounding
+
+
+@dataclass(frozen=True)
+class BrokenOnKind:
+    """What exact passes did together.
+
+    Attributes:
+        records: The passes.
+        kind: Of the inputs, in words.
+        inputs: On which outputs moved.
+        deltas: How far.
+        before: The graph in front of them.
+    """
+
+    records: list[PassRecord]
+    kind: str
+    inputs: Arrays
+    deltas: list[OutputDelta]
+    before: bytes | Path
+
+
+class InputKinds:
+    """One stretch of exact passes after another.
+
+    Args:
+        seed: Of the inputs.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._before: bytes | Path | None = None
+        self._inputs: Arrays = {}
+        self._rounding = 0.0
+        self._records: list[PassRecord] = []
+
+    def begin(self, before: bytes | Path, inputs: Arrays, coarsest: float) -> None:
+        """Begin a stretch with a graph, one set of inputs that it takes, and its `rounding`."""
+        self._before, self._inputs, self._rounding = before, inputs, coarsest
+        self._records = []
+
+    def add(self, record: PassRecord) -> None:
+        """A pass changed the graph."""
+        self._records.append(record)
+
+    def check(self, model: ir.Model, after: bytes | Path) -> BrokenOnKind | None:
+        """End the stretch; what its passes broke together, or None.
+
+        Kinds on which the first graph does not run, or puts out anything but finite numbers, judge
+        nothing: what is exact there is not promised.
+        """
+        records, before = self._records, self._before
+        self._records = []
+        batch = {record.contract.batch for record in records} - {None}
+        inputs_fit = accepts(model, self._inputs) and batch <= {batch_of(self._inputs)}
+        if not records or before is None or not inputs_fit:
+            return None
+        # Each may use up what it was promised.
+        tolerance = sum(record.contract.tolerance for record in records)
+        tolerance = max(tolerance, self._rounding, rounding(model))
+        first, last = IsolatedSession(before), IsolatedSession(after)
+        for kind, inputs in families(self._inputs, self._seed):
+            wanted = _finite_outputs(first, inputs)
+            if wanted is None:
+                continue
+            bad = moved_beyond(
+                wanted,
+                last.run(inputs),
+                tolerance,
+                reference=lambda: first,
+                inputs=inputs,
+                rounding=max(self._rounding, rounding(model)),
+            )
+            if bad:
+                return BrokenOnKind(records, kind, inputs, bad, before)
+        return None
+
+
+def _finite_outputs(session: IsolatedSession, inputs: Arrays) -> dict[str, Any] | None:
+    try:
+        outputs = session.run(inputs)
+    except RunError:
+        return None
+    floats = [
+        array
+        for array in outputs.values()
+        if isinstance(array, np.ndarray) and array.dtype.kind == "f"
+    ]
+    return outputs if all(np.isfinite(array).all() for array in floats) else None
+
+
+def degenerate(runs: Sequence[Arrays]) -> dict[str, str]:
+    """Outputs that are one number everywhere in all runs, with that number as text.
+
+    No rewrite could be seen in them. Scalars, shapes and the like count where the runs agree.
+    """
+    constant = {}
+    for name in runs[0] if runs else ():
+        values = [run[name] for run in runs]
+        if not all(isinstance(value, np.ndarray) and value.dtype.kind == "f" for value in values):
+            continue
+        flat = np.concatenate([value.reshape(-1) for value in values])
+        if flat.size > 1 and (np.isnan(flat).all() or (flat == flat[0]).all()):
+            constant[name] = f"{flat[0]:g}"
+    return constant
