@@ -1,0 +1,83 @@
+"""What is asked of each network: a command line of lprc's, or another tool beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Command = Callable[["Place"], tuple[Sequence[str], Path]]
+"""What stands behind ``python`` for a network, and the artefact that it writes."""
+
+Kind = Literal["exact", "approximate", "int8", "lossy", "count"]
+"""How an artefact is judged, or that only its nodes are counted; see `verdict.py`."""
+
+PEER = Path(__file__).with_name("peer.py")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Files of one cell: the network, its samples, and where the artefact goes."""
+
+    source: Path
+    calibration: Path
+    out: Path
+
+
+@dataclass(frozen=True)
+class Column:
+    """One question.
+
+    Attributes:
+        name: Its heading.
+        command: The command line, and the artefact that it writes.
+        kind: How the artefact is judged.
+        ours: Whether lprc is asked, rather than another tool.
+    """
+
+    name: str
+    command: Command
+    kind: Kind
+    ours: bool = True
+
+
+def _compiled(target: str, *options: str, data: bool = True) -> Command:
+    def command(place: Place) -> tuple[Sequence[str], Path]:
+        given = ["--calib", str(place.calibration)] if data else []
+        line = ["-m", "lprc", "compile", str(place.source), "--target", target]
+        return [*line, "-o", str(place.out), "--no-cache", "-q", *given, *options], place.out
+
+    return command
+
+
+def _peer(kind: str, suffix: str) -> Command:
+    def command(place: Place) -> tuple[Sequence[str], Path]:
+        artefact = place.out.with_name(f"peer{suffix}")
+        return [str(PEER), kind, *map(str, (place.source, place.calibration, artefact))], artefact
+
+    return command
+
+
+COLUMNS = {
+    column.name: column
+    for column in (
+        Column("onnx", _compiled("onnx", "--verify", "each", data=False), "exact"),
+        Column("ort-fp32", _compiled("ort-fp32"), "exact"),
+        Column("ov-fp32", _compiled("ov-fp32"), "exact"),
+        Column("fp16", _compiled("onnx", "--then", "convert-fp16"), "approximate"),
+        Column("weight-only", _compiled("onnx", "--then", "quantize-weights"), "int8"),
+        Column("prune", _compiled("onnx", "--then", "prune-channels{target-macs=0.8}"), "lossy"),
+        Column("2:4", _compiled("onnx", "--then", "sparsify{pattern=2:4}"), "lossy"),
+        Column("ort-int8", _compiled("ort-int8"), "int8"),
+        Column("ov-int8", _compiled("ov-int8"), "int8"),
+        Column("trt-int8", _compiled("trt-int8"), "int8"),
+        Column("tvm-fp32", _compiled("tvm-fp32"), "exact"),
+        Column("tvm-int8", _compiled("tvm-int8"), "int8"),
+        Column("quantize_static", _peer("quantize_static", ".onnx"), "int8", ours=False),
+        Column("NNCF", _peer("nncf", ".xml"), "int8", ours=False),
+        Column("onnxsim", _peer("onnxsim", ".onnx"), "count", ours=False),
+        Column("onnxslim", _peer("onnxslim", ".onnx"), "count", ours=False),
+    )
+}
+"""In the order in which they are asked: the quick ones first."""
