@@ -118,6 +118,7 @@ def _meet(trace: Trace, node: ir.Node, axis: int, rank: int) -> Ids | None:
     sizes = [editing.dimension(node.inputs[index], own) for index, own in constants]
     if blocked or any(extent != size for extent in sizes):
         trace.protect(node, reason, same)
-    else:
-        trace.edits += [Cut(node, index, own, same[0]) for index, own in constants]
+        # A single channel is repeated along an axis of others: the result has theirs.
+        return None if size == 1 else same[0]
+    trace.edits += [Cut(node, index, own, same[0]) for index, own in constants]
     return same[0]
