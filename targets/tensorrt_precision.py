@@ -9,6 +9,7 @@ from typing import Any
 
 import onnx_ir as ir
 
+from lprc.core.graph import editing
 from lprc.core.graph.provenance import describe, origins
 from lprc.core.quantization.requested import requested
 
@@ -18,6 +19,8 @@ _GENERATED = frozenset(["kgen", "shape_call", "Reformat", "NoOp", "PointWise", "
 """Kinds of layers that quantise, add and move around what another layer computes."""
 
 _INT8 = "Int8"
+
+_VOLUME_POOL = "TensorRT pools volumes in float, which picks the same elements"
 
 _FLOAT_ONLY = {"ConvTranspose": "not quantised: TensorRT-RTX computes every ConvTranspose in float"}
 
@@ -35,6 +38,7 @@ class Precision:
         types: The types of what the engine's layers for it read, without their constants; empty
             where no layer says that it stands for the operator.
         why: Why the graph does not ask for int8, if a pass said.
+        never: Why no engine computes it on int8, whatever the graph asks for; empty where some do.
     """
 
     node: str
@@ -44,6 +48,7 @@ class Precision:
     asked: bool
     types: tuple[str, ...]
     why: str
+    never: str = ""
 
     @property
     def is_int8(self) -> bool:
@@ -62,6 +67,8 @@ class Precision:
         }
 
     def _reason(self) -> str:
+        if self.never:
+            return self.never
         if self.asked and not self.types:
             return "no layer of the engine says that it stands for it"
         if self.asked:
@@ -86,9 +93,14 @@ def precisions(
             asked=request.quantized,
             types=_read_types(by_node.get(request.node.name or "", ())),
             why=skips.get(request.node.name or "", ""),
+            never=_VOLUME_POOL if _pools_volumes(request.node) else "",
         )
         for request in requested(model)
     ]
+
+
+def _pools_volumes(node: ir.Node) -> bool:
+    return node.op_type == "MaxPool" and len(editing.attribute(node, "kernel_shape", ())) > 2
 
 
 def _read_types(layers: Sequence[Layer]) -> tuple[str, ...]:
@@ -114,5 +126,9 @@ def document(precisions: Iterable[Precision]) -> dict[str, Any]:
 
 
 def unmet(precisions: Iterable[Precision]) -> list[Precision]:
-    """The operators that the graph asks to be int8 and that are not."""
-    return [precision for precision in precisions if precision.asked and not precision.is_int8]
+    """The operators that the graph asks to be int8, that can be and that are not."""
+    return [
+        precision
+        for precision in precisions
+        if precision.asked and not precision.is_int8 and not precision.never
+    ]

@@ -71,6 +71,24 @@ def test_the_document_says_what_is_not_int8_and_why():
     assert skipped["why"] == "its input is not calibrated"
 
 
+def test_a_pool_of_volumes_has_no_int8_kernel_and_is_not_missed():
+    text = """<ir_version: 9, opset_import: ["" : 20]>
+    g (int8[1,2,4,4,4] q) => (float[1,2,2,2,2] y)
+    <float s = {0.1}> {
+        x = DequantizeLinear(q, s)
+        [pool] y = MaxPool<kernel_shape = [2, 2, 2], strides = [2, 2, 2]>(x)
+    }"""
+    pool = found(layer("Float", nodes=["pool"]), text=text)
+    assert (pool.asked, pool.is_int8, unmet([pool])) == (True, False, [])
+    (described,) = document([pool])["float"]
+    assert described["why"] == "TensorRT pools volumes in float, which picks the same elements"
+    flat = found(
+        layer("Float", nodes=["pool"]),
+        text=text.replace(",4,4,4]", ",4,4]").replace(",2,2,2]", ",2,2]").replace("2, 2, 2", "2, 2"),
+    )
+    assert unmet([flat]) == [flat]
+
+
 SILENT = (
     "node 'conv' (Conv): int8 in the graph, but the engine reads Float",
     "build for a GPU with int8 kernels for it, or leave it out: insert-qdq{exclude=…}",
