@@ -84,7 +84,9 @@ def test_a_pool_of_volumes_has_no_int8_kernel_and_is_not_missed():
     assert described["why"] == "TensorRT pools volumes in float, which picks the same elements"
     flat = found(
         layer("Float", nodes=["pool"]),
-        text=text.replace(",4,4,4]", ",4,4]").replace(",2,2,2]", ",2,2]").replace("2, 2, 2", "2, 2"),
+        text=text.replace(",4,4,4]", ",4,4]")
+        .replace(",2,2,2]", ",2,2]")
+        .replace("2, 2, 2", "2, 2"),
     )
     assert unmet([flat]) == [flat]
 

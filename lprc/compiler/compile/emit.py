@@ -16,6 +16,7 @@ from lprc.compiler.compile.settings import Execution
 from lprc.compiler.compile.source_runs import unverified
 from lprc.core.errors import PromiseBrokenError
 from lprc.core.running.input_sizes import symbolic_dimensions
+from lprc.core.running.noise import amplified, beyond_rounding
 from lprc.core.running.numerics import Arrays, OutputDelta, RunError, Session, compare, rounding
 from lprc.core.running.runner import OpenJob, Runner
 from lprc.core.running.size_search import (
@@ -73,7 +74,8 @@ def emit_artefact(
     samples = (
         emitted.inputs or execution.inputs or [_runs_in_both(job, reference, runner, execution)]
     )
-    return emitted, _compare(job, reference, runner, samples)
+    deltas, warnings = _compare(job, reference, runner, samples)
+    return replace(emitted, warnings=[*emitted.warnings, *warnings]), deltas
 
 
 def _made_up(model: ir.Model, execution: Execution, optimized: Optimized) -> Arrays:
@@ -116,24 +118,26 @@ def _runs_in_both(job: EmitJob, reference: Session, runner: Runner, execution: E
 
 def _compare(
     job: EmitJob, reference: Session, runner: Runner, inputs: Sequence[Arrays]
-) -> list[OutputDelta]:
-    """How far the artefact's outputs are from the lowered graph's.
+) -> tuple[list[OutputDelta], list[str]]:
+    """How far the artefact's outputs are from the lowered graph's, and warnings about that.
 
     Raises:
         PromiseBrokenError: Farther than the target allows.
     """
-    pairs: list[tuple[Arrays, Arrays]] = [
-        (reference.run(sample), runner.run(sample)) for sample in inputs
+    runs: list[tuple[Arrays, Arrays, Arrays]] = [
+        (sample, reference.run(sample), runner.run(sample)) for sample in inputs
     ]
-    deltas = _over_all([compare(lowered, artefact) for lowered, artefact in pairs])
-    bad = [delta for delta in deltas if not delta.within(job.tolerance)]
+    deltas = _over_all([compare(lowered, artefact) for _, lowered, artefact in runs])
+    far = [delta for delta in deltas if not delta.within(job.tolerance)]
+    unit = rounding(job.model)
+    bad = beyond_rounding(runs, job.tolerance, reference, unit) if far else []
     if bad:
         raise PromiseBrokenError(
             f"the artefact's outputs are not the lowered graph's: {'; '.join(map(str, bad[:3]))}",
             where=f"target '{job.target}'",
             hint="--emit onnx keeps the lowered graph to look at",
         )
-    return deltas
+    return deltas, [amplified(far, f"target '{job.target}'")] if far else []
 
 
 def _over_all(runs: Sequence[Sequence[OutputDelta]]) -> list[OutputDelta]:

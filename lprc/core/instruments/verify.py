@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -14,9 +14,17 @@ import onnx_ir as ir
 from lprc.core.errors import LprcError, PromiseBrokenError
 from lprc.core.instruments.broken_promise import write_reproducer
 from lprc.core.instruments.verify_kinds import InputKinds, degenerate
-from lprc.core.instruments.verify_runs import Outputs, accepts, batch_of, worst_deltas
+from lprc.core.instruments.verify_runs import (
+    Outputs,
+    accepts,
+    batch_of,
+    culprit,
+    loosest,
+    not_compared,
+    worst_deltas,
+)
 from lprc.core.onnx_io.model_io import PROTOBUF_LIMIT, save, to_bytes, weight_bytes
-from lprc.core.passing.contract import Contract, exact
+from lprc.core.passing.contract import Contract
 from lprc.core.passing.instrument import Instrument
 from lprc.core.passing.manager import PassRecord
 from lprc.core.passing.pass_base import Pass
@@ -24,7 +32,7 @@ from lprc.core.passing.pipeline import Pipeline
 from lprc.core.running.input_families import families
 from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.isolated_session import IsolatedSession
-from lprc.core.running.noise import moved_beyond
+from lprc.core.running.noise import amplified, moved_beyond
 from lprc.core.running.numerics import Arrays, OutputDelta, RunError, rounding
 from lprc.core.running.random_inputs import random_inputs
 from lprc.core.running.size_search import UnrunnableError, runnable_inputs
@@ -204,7 +212,10 @@ class Verify(Instrument):
         if self._given is None:
             made: Arrays = random_inputs(model, seed=self._seed, batch=batch, sizes=self.sizes)
         else:
-            made = {name: array[:batch] for name, array in self._given[0].items()}
+            made = {
+                name: array[:batch] if array.ndim else array
+                for name, array in self._given[0].items()
+            }
         return [made] if batch_of(made) == batch and accepts(model, made) else []
 
     def _take_as_reference(self, model: ir.Model, what: str) -> None:
@@ -269,7 +280,7 @@ class Verify(Instrument):
 
     def _compare(self, model: ir.Model, records: list[PassRecord]) -> None:
         """Judge `records` together and make `model` the next reference."""
-        contract = _loosest([record.contract for record in records])
+        contract = loosest([record.contract for record in records])
         data, fitting = self._store(model), self._fitting(model)
         before = self._before(fitting)
         try:
@@ -285,9 +296,12 @@ class Verify(Instrument):
                 if contract.batch in (None, batch_of(self._inputs[number]))
             }
             if judged:
-                self._judge(data, records, contract, judged, after)
+                # What computes in float16 is judged by float16's rounding, if that is promised.
+                coarse = rounding(model) if contract.kind == "approximate" else 0.0
+                unit = max(self._reference.rounding, coarse)
+                self._judge(data, records, contract, judged, after, unit)
             else:
-                self.warnings.append(_not_compared(records, contract))
+                self.warnings.append(not_compared(records, contract))
         self.deltas.setdefault(records[-1].position, worst_deltas(before, after))
         self._compare_with_source(records, after)
         self._reference = _Reference(data, after, max(self._reference.rounding, rounding(model)))
@@ -332,7 +346,21 @@ class Verify(Instrument):
         contract: Contract,
         before: Outputs,
         after: Outputs,
+        unit: float,
     ) -> None:
+        """Hold outputs to a contract.
+
+        Args:
+            data: The graph that is judged.
+            records: The passes that made it.
+            contract: What they promised together.
+            before: Outputs of the reference, by the number of the input set.
+            after: The graph's.
+            unit: The relative difference of one rounding in the coarser of both graphs.
+
+        Raises:
+            PromiseBrokenError: An output moved farther than that, and than rounding moves it.
+        """
         tolerance = max(contract.tolerance, self._reference.rounding)
         self.deltas[records[-1].position] = worst_deltas(before, after)
         for number in before:
@@ -342,12 +370,15 @@ class Verify(Instrument):
                 tolerance,
                 reference=lambda: IsolatedSession(self._reference.data),
                 inputs=self._inputs[number],
-                rounding=self._reference.rounding,
+                rounding=unit,
             )
             if bad:
                 what = f"promised {contract}, but {'; '.join(map(str, bad[:3]))}"
                 reference = self._reference.data
                 raise self._broken(data, records, what, reference, self._inputs[number])
+        far = [delta for delta in worst_deltas(before, after) if not delta.within(tolerance)]
+        if far:
+            self.warnings.append(amplified(far, culprit(records)))
 
     def _broken(
         self,
@@ -358,7 +389,6 @@ class Verify(Instrument):
         inputs: Arrays,
     ) -> PromiseBrokenError:
         one = len(records) == 1
-        culprit = f"pass '{records[0].text}'" if one else f"{len(records)} passes together"
         finder = "lprc bisect" if self.mode == "each" else "--verify each"
         hints = [] if one else [f"{finder} finds the pass"]
         if self._reproducer is not None:
@@ -367,7 +397,7 @@ class Verify(Instrument):
             hints.append(f"both graphs and the inputs are in {self._reproducer}")
         return PromiseBrokenError(
             what,
-            where=culprit,
+            where=culprit(records),
             hint="; ".join(hints) or None,
             pass_name=records[0].name if one else None,
         )
@@ -388,17 +418,3 @@ class Verify(Instrument):
 
 def _run(session: IsolatedSession, inputs: Iterable[tuple[int, Arrays]]) -> Outputs:
     return {number: session.run(arrays) for number, arrays in inputs}
-
-
-def _loosest(contracts: Sequence[Contract]) -> Contract:
-    """The most that the contracts allow together, at the batch size that any of them asks for."""
-    loosest = max(contracts, key=lambda contract: contract.tolerance, default=exact)
-    batch = next((contract.batch for contract in contracts if contract.batch), None)
-    return loosest if batch is None else replace(loosest, batch=batch)
-
-
-def _not_compared(records: list[PassRecord], contract: Contract) -> str:
-    names = ", ".join(record.text for record in records)
-    if contract.batch is None:
-        return f"not compared: the graphs before and after {names} take no common input"
-    return f"not compared: {names} holds at batch {contract.batch}, which the graph does not take"

@@ -1,13 +1,16 @@
-"""Which inputs a graph takes, and how far two runs over the same inputs are apart."""
+"""What is judged together: inputs that a graph takes, runs over the same inputs, and passes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
+from lprc.core.passing.contract import Contract, exact
+from lprc.core.passing.manager import PassRecord
 from lprc.core.running.numerics import Arrays, OutputDelta, compare
 
 Outputs = dict[int, dict[str, Any]]
@@ -65,3 +68,23 @@ def _each_delta(before: Outputs, after: Outputs) -> Iterator[OutputDelta]:
 
 def _badness(delta: OutputDelta) -> tuple[bool, float]:
     return delta.mismatch is not None, delta.relative
+
+
+def culprit(records: list[PassRecord]) -> str:
+    """What to call one pass, or several that were judged together."""
+    return f"pass '{records[0].text}'" if len(records) == 1 else f"{len(records)} passes together"
+
+
+def loosest(contracts: Sequence[Contract]) -> Contract:
+    """The most that the contracts allow together, at the batch size that any of them asks for."""
+    loosest = max(contracts, key=lambda contract: contract.tolerance, default=exact)
+    batch = next((contract.batch for contract in contracts if contract.batch), None)
+    return loosest if batch is None else replace(loosest, batch=batch)
+
+
+def not_compared(records: list[PassRecord], contract: Contract) -> str:
+    """A warning that passes changed something, and why nobody looked."""
+    names = ", ".join(record.text for record in records)
+    if contract.batch is None:
+        return f"not compared: the graphs before and after {names} take no common input"
+    return f"not compared: {names} holds at batch {contract.batch}, which the graph does not take"

@@ -7,7 +7,7 @@ perturbation: the inputs' last digits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,7 +22,7 @@ _DIGITS = 8
 _RUNS = 4
 """Runs with other signs of the moves: in one, two effects may cancel."""
 
-_MARGIN = 10.0
+_MARGIN = 3.0
 """How many times the effect of that on an output rewriting a graph may have."""
 
 
@@ -61,6 +61,38 @@ def moved_beyond(
 
 
 _NONE = np.zeros(())
+
+
+def beyond_rounding(
+    runs: Iterable[tuple[Arrays, Arrays, Arrays]],
+    tolerance: float,
+    reference: Runs,
+    rounding: float,
+) -> list[OutputDelta]:
+    """The outputs of several runs that `moved_beyond` finds.
+
+    Args:
+        runs: Inputs, the reference's outputs and those that are judged.
+        tolerance: As of `OutputDelta.within`.
+        reference: The graph that gave the former.
+        rounding: As of `moved_beyond`.
+    """
+    return [
+        delta
+        for inputs, before, after in runs
+        for delta in moved_beyond(
+            before, after, tolerance, reference=lambda: reference, inputs=inputs, rounding=rounding
+        )
+    ]
+
+
+def amplified(deltas: Sequence[OutputDelta], what: str) -> str:
+    """A warning that `what` moved outputs far, and that rounding moves them as far."""
+    told = "; ".join(map(str, deltas[:3]))
+    return (
+        f"{what}: {told}: no farther than rounding moves them in this network, "
+        "which amplifies it on these inputs"
+    )
 
 
 def noise(

@@ -127,6 +127,49 @@ def test_without_a_reproducer_nothing_is_written(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+AMPLIFIER = """<ir_version: 9, opset_import: ["" : 20]>
+g (float[N,3] x) => (float[N,3] y) <float[3] w = {10000,20000,30000}> {
+    [mul] z = Mul(x, w) [sin] y = Sin(z) }"""
+
+
+@pytest.mark.parametrize("mode", ["each", "final"])
+def test_what_rounding_of_the_inputs_does_as_well_is_a_warning(mode):
+    verify = Verify(mode)
+    go(AMPLIFIER, [made(scaled(1 + 5e-7))], verify)
+    assert verify.worst(0) > 1e-3
+    (warning,) = verify.warnings
+    assert "no farther than rounding moves them in this network" in warning
+
+
+def test_a_pass_to_float16_is_judged_by_its_rounding():
+    text = """<ir_version: 9, opset_import: ["" : 20]>
+    g (float[N,3] x) => (float[N,3] y) <float[3] w = {10, 20, 30}> { z = Mul(x, w) y = Sin(z) }"""
+
+    def to_float16(model: ir.Model) -> None:
+        (weight,) = model.graph.initializers.values()
+        rounded = weight.const_value.numpy().astype(np.float16) * np.float16(1.003)
+        weight.const_value = ir.tensor(rounded, name=weight.name)
+        weight.dtype = ir.DataType.FLOAT16
+        (x,) = model.graph.inputs
+        first = model.graph[0]
+        narrow = ir.node("Cast", [x], {"to": int(ir.DataType.FLOAT16)})
+        product = ir.node("Mul", [narrow.outputs[0], weight])
+        wide = ir.node("Cast", product.outputs, {"to": int(ir.DataType.FLOAT)})
+        model.graph.insert_before(first, [narrow, product, wide])
+        first.outputs[0].replace_all_uses_with(wide.outputs[0])
+        model.graph.remove(first)
+
+    verify = Verify(inputs=[{"x": np.full((1, 3), 3.0, np.float32)}])
+    go(text, [made(to_float16, approximate(0.02))], verify)
+    assert verify.worst(0) > 0.02
+    assert len(verify.warnings) == 1
+
+
+def test_a_wrong_pass_is_found_in_a_graph_that_amplifies():
+    with pytest.raises(PromiseBrokenError, match="promised exact"):
+        go(AMPLIFIER, [made(scaled(1.0001))], Verify())
+
+
 def test_small_steps_add_up_in_the_end_only():
     steps = [made(scaled(1 + 6e-5)) for _ in range(5)]
     go(SCALE, steps, Verify("each"))
@@ -231,6 +274,15 @@ def test_real_inputs_are_cut_to_the_promised_batch():
     inputs = [{"x": np.float32([[1, 2, 3], [4, 5, 6]])}]
     verify = Verify(inputs=inputs)
     go(BATCH_MEAN, [made(per_sample, exact_at_batch(1))], verify)
+    assert verify.warnings == []
+
+
+def test_real_inputs_without_dimensions_are_not_cut():
+    text = """<ir_version: 9, opset_import: ["" : 20]>
+    g (float[N,3] x, float s) => (float[N,3] y) { y = Mul(x, s) }"""
+    inputs = [{"x": np.ones((4, 3), np.float32), "s": np.array(2, np.float32)}]
+    verify = Verify(inputs=inputs)
+    go(text, [made(None, exact_at_batch(1))], verify)
     assert verify.warnings == []
 
 
