@@ -6,12 +6,14 @@ python -m lprc.targets.openvino_convert lowered.onnx model.xml --failure FILE [-
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from lprc.core.process.worker import end_with_parent
+from lprc.targets.openvino_node import refused_node
 
 
 def main() -> int:
@@ -30,9 +32,28 @@ def main() -> int:
         _share_constants(model)
         ov.save_model(model, arguments.xml, compress_to_fp16=arguments.compress)
     except Exception as error:  # noqa: BLE001 - OpenVINO raises what it likes
-        arguments.failure.write_text(_reason(error), encoding="utf-8", errors="replace")
+        complaint = {"reason": _reason(error), "node": _refused(Path(arguments.lowered))}
+        arguments.failure.write_text(json.dumps(complaint), encoding="utf-8")
         return 1
     return 0
+
+
+def _refused(lowered: Path) -> str:
+    """The name of the node that OpenVINO refuses; empty where that can't be told."""
+    import onnx
+    import openvino as ov
+
+    def refuses(data: bytes) -> bool:
+        try:
+            ov.Core().read_model(data)
+        except Exception:  # noqa: BLE001 - as above
+            return True
+        return False
+
+    try:
+        return refused_node(onnx.load(lowered), refuses)
+    except (OSError, ValueError):  # weights that are too many to be inside
+        return ""
 
 
 def _reason(error: Exception) -> str:

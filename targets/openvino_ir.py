@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
+from lprc.core.graph.provenance import describe
 from lprc.core.process.worker import WorkerError, run_worker
 from lprc.core.targets.emitter import EmitJob, Emitted
 from lprc.core.targets.target import Target
@@ -55,12 +57,23 @@ def _emit(job: EmitJob, *, compress: bool) -> list[Path]:
             more_time="--emit onnx leaves the conversion to you",
         )
         if not done:
-            reason = failure.read_text(encoding="utf-8")
-            raise WorkerError(f"OpenVINO can't convert it: {reason}", where=job.source)
+            raise _refusal(job, json.loads(failure.read_text(encoding="utf-8")))
     if not all(file.is_file() for file in files):
         raise WorkerError("OpenVINO wrote no IR", where=job.source)
     _shorten(files[0])
     return files
+
+
+def _refusal(job: EmitJob, complaint: dict[str, str]) -> WorkerError:
+    """OpenVINO's reason, with the node where it is known."""
+    node = next((node for node in job.model.graph if node.name == complaint["node"]), None)
+    what = "it" if node is None else describe(node)
+    return WorkerError(
+        f"OpenVINO can't convert {what}: {complaint['reason']}",
+        where=job.source,
+        hint="export that part in other operators, or choose a target that takes it: "
+        "ort-fp32 and ort-int8 run all of ONNX",
+    )
 
 
 _CONTROL = "x0*(?:[0-8bcef]|1[0-9a-f])|0*(?:[0-8]|1[124-9]|2[0-9]|3[01])"

@@ -93,7 +93,7 @@ def test_unverified_is_not_caught(source, tmp_path):
         ),
         (
             "def convert_model(path): raise RuntimeError('at 7:\\nUnsupported: operator Foo\\n')",
-            "OpenVINO can't convert it: Unsupported: operator Foo",
+            r"OpenVINO can't convert node 'mul' \(Mul\): Unsupported: operator Foo",
         ),
     ],
 )
