@@ -22,7 +22,7 @@ from tvm.relax.frontend.onnx import from_onnx
 
 from lprc.core.process.worker import end_with_parent
 from lprc.targets.tvm_backend import database, packing, schedules, tuning
-from lprc.targets.tvm_backend.failure import Failure
+from lprc.targets.tvm_backend.failure import INSTEAD, Failure, refusal
 from lprc.targets.tvm_backend.interface import interface
 from lprc.targets.tvm_backend.machine import Machine, find_target
 
@@ -46,8 +46,20 @@ def build(request: dict[str, Any]) -> dict[str, Any]:
     """
     folder = Path(request["folder"])
     target = find_target(request)
-    machine = Machine.of_target(target)
     proto = onnx.load(request["model"])
+    try:
+        return _build(request, folder, target, proto)
+    except (Failure, OSError):
+        raise
+    except Exception as error:  # TVM's passes raise what they like
+        raise refusal(error, proto) from error
+
+
+def _build(
+    request: dict[str, Any], folder: Path, target: Any, proto: onnx.ModelProto
+) -> dict[str, Any]:
+    """The same, of what is read already."""
+    machine = Machine.of_target(target)
     with target:
         module, plain = packing.pack(_imported(proto), machine)
         with database.open_records(request["databases"], request["database"]) as records:
@@ -85,7 +97,7 @@ def _imported(proto: onnx.ModelProto) -> Any:
         return from_onnx(proto, keep_params_in_input=False)
     except Exception as error:  # the importer raises what it likes
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise Failure(f"TVM can't import it: {reason[-1][:300]}") from error
+        raise Failure(f"TVM can't import it: {reason[-1][:300]}", hint=INSTEAD) from error
 
 
 def _compiled(module: Any, target: Any) -> Any:

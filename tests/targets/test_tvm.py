@@ -260,6 +260,18 @@ def test_a_recurrent_network_is_refused_by_name(tmp_path):
         compile_model(compile_request(tmp_path / "m.onnx", "tvm-fp32", tmp_path / "out"))
 
 
+def test_what_tvm_can_not_compile_is_named(tmp_path):
+    text = """<ir_version: 9, opset_import: ["" : 18]>
+    g (float[1,9] x) => (float[1,3] y) <int64[1] k = {3}> {
+      [first] a = Relu(x)
+      [best] y, places = TopK(a, k)
+    }"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "m.onnx")
+    with pytest.raises(WorkerError, match=r"TVM can't compile node 'best' \(TopK\): ") as caught:
+        compile_model(compile_request(tmp_path / "m.onnx", "tvm-fp32", tmp_path / "out"))
+    assert "ort-fp32" in caught.value.hint
+
+
 def test_a_fixed_batch_stays(source, tmp_path):
     proto = onnx.parser.parse_model(
         TEXT.replace("[N,", "[3,").replace("WEIGHTS", ",".join(["1"] * 144))

@@ -148,7 +148,7 @@ class Packer:
     @staticmethod
     def constant(array: NDArray[Any]) -> Any:
         """A constant as a Relax expression."""
-        return relax.const(np.ascontiguousarray(array), str(array.dtype))
+        return relax.const(np.asarray(array, order="C"), str(array.dtype))
 
     def emit(self, kind: str, compute: Callable[..., Any], sources: Sequence[Any]) -> Any:
         """A call of a new kernel."""

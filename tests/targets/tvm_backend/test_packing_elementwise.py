@@ -185,3 +185,16 @@ def test_split_and_readers_of_both_kinds():
     }
     """)
     assert made.plain == ["softmax 1x20x4x4"]
+
+
+def test_a_scalar_that_stands_behind_what_is_not_packed_stays_a_scalar():
+    made = compared("""
+    one (float[1,4] x, float[1,4,2,2] image) => (float[1,1] y, float[1,18,2,2] z)
+    <float[18,4,1,1] w, float least = {0.001}, int64[1] one = {1}>
+    {
+        z = Conv (image, w)
+        length = ReduceL2 <keepdims = 1> (x, one)
+        y = Clip (length, least)
+    }
+    """)
+    assert "conv" in made.kinds
