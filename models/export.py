@@ -1,4 +1,4 @@
-"""LPRNet from torch to one ONNX file."""
+"""Networks from torch to one ONNX file each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +15,7 @@ from lprc.core.errors import MissingDependencyError, PromiseBrokenError, UsageEr
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+    from torch import Tensor, nn
 
     from lprc.models.lprnet import LPRNet
 
@@ -55,14 +56,37 @@ def export_onnx(
         PromiseBrokenError: ONNX Runtime can't run it or gives other logits than torch.
         OutputError: The file can't be written.
     """
+    _check_size(model.eval(), (height, width))
+    write_onnx(model, path, ("logits",), batch=batch, opset=opset, size=(height, width))
+
+
+def write_onnx(
+    model: nn.Module,
+    path: Path,
+    outputs: Sequence[str],
+    *,
+    batch: int | Literal["dynamic"],
+    opset: int,
+    size: tuple[int, int],
+) -> None:
+    """Write any network of images as `export_onnx` writes LPRNet; arguments and errors as there.
+
+    Args:
+        model: Takes float32 [batch, 3, *size] and returns a tensor, or a tuple of them.
+        path: The file to write.
+        outputs: Their names.
+        batch: As of `export_onnx`.
+        opset: As of `export_onnx`.
+        size: Height and width of the images in pixels.
+    """
     if opset < MIN_OPSET:
         raise UsageError(f"opset {opset} is too old", where="--opset", hint=f"at least {MIN_OPSET}")
     if batch != "dynamic" and (not isinstance(batch, int) or isinstance(batch, bool) or batch < 1):
         raise UsageError(
             f"{batch!r} is no batch size", where="--batch", hint="'dynamic' or a number of images"
         )
-    _check_size(model.eval(), (height, width))
-    exported = _export(model, batch, opset, (height, width))
+    model.eval()
+    exported = _export(model, batch, opset, size, outputs)
     written = exported.opset_imports.get("")
     if written != opset:  # the exporter only logs that it could not convert
         raise UsageError(
@@ -75,7 +99,7 @@ def export_onnx(
     from lprc.core.onnx_io.model_io import from_proto, save, to_proto
 
     canonical = from_proto(to_proto(exported))
-    _check_logits(model, canonical, batch, (height, width))
+    _check_outputs(model, canonical, outputs, batch, size)
     save(canonical, path)
 
 
@@ -93,7 +117,13 @@ def _check_size(model: LPRNet, size: tuple[int, int]) -> None:
         ) from error
 
 
-def _export(model: LPRNet, batch: int | str, opset: int, size: tuple[int, int]) -> ir.Model:
+def _export(
+    model: nn.Module,
+    batch: int | str,
+    opset: int,
+    size: tuple[int, int],
+    outputs: Sequence[str] = ("logits",),
+) -> ir.Model:
     import torch
 
     # torch.export takes an example of 1 to mean that the dimension is always 1.
@@ -107,7 +137,7 @@ def _export(model: LPRNet, batch: int | str, opset: int, size: tuple[int, int]) 
                 dynamo=True,
                 opset_version=opset,
                 input_names=["image"],
-                output_names=["logits"],
+                output_names=list(outputs),
                 dynamic_shapes=dims,
                 external_data=False,
                 verbose=False,
@@ -164,8 +194,12 @@ def _drop_exporter_metadata(model: ir.Model) -> None:
         value.doc_string = None
 
 
-def _check_logits(
-    model: LPRNet, exported: ir.Model, batch: int | str, size: tuple[int, int]
+def _check_outputs(
+    model: nn.Module,
+    exported: ir.Model,
+    outputs: Sequence[str],
+    batch: int | str,
+    size: tuple[int, int],
 ) -> None:
     import numpy as np
     import torch
@@ -177,16 +211,18 @@ def _check_logits(
     shape = (3 if batch == "dynamic" else int(batch), 3, *size)
     image = generator.standard_normal(shape, dtype=np.float32)
     with torch.inference_mode():
-        expected = {"logits": model(torch.from_numpy(image)).numpy()}
+        given: Tensor | tuple[Tensor, ...] = model(torch.from_numpy(image))
+    tensors = given if isinstance(given, tuple) else (given,)
+    expected = {name: value.numpy() for name, value in zip(outputs, tensors, strict=True)}
     try:
-        exported_logits = run(exported, {"image": image})
+        exported_outputs = run(exported, {"image": image})
     except RunError as error:
         raise PromiseBrokenError(
             f"ONNX Runtime can't run what was exported: {error}", hint="choose a lower --opset"
         ) from error
-    (delta,) = compare(expected, exported_logits)
-    if not delta.within(EXACT_TOLERANCE):
-        raise PromiseBrokenError(
-            f"ONNX Runtime's logits are not torch's: {delta}",
-            hint="report the versions of torch and onnxruntime",
-        )
+    for name, delta in zip(outputs, compare(expected, exported_outputs), strict=True):
+        if not delta.within(EXACT_TOLERANCE):
+            raise PromiseBrokenError(
+                f"ONNX Runtime's {name} are not torch's: {delta}",
+                hint="report the versions of torch and onnxruntime",
+            )

@@ -22,7 +22,7 @@ _MOTION_KERNELS = {
 }
 
 
-def _homography(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+def homography(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return float64 [3, 3] that maps four points of ``source`` [4, 2] to ``target`` [4, 2]."""
     rows = []
     for (x, y), (u, v) in zip(source, target, strict=True):
@@ -96,7 +96,7 @@ def photograph(
     width, height = size
     double = (2 * width, 2 * height)
     frame = np.array([(0, 0), (double[0], 0), double, (0, double[1])], np.float64)
-    to_plate = _homography(frame, _view(rng))
+    to_plate = homography(frame, _view(rng))
     image = plate.image.transform(
         double,
         Image.Transform.PERSPECTIVE,

@@ -58,7 +58,7 @@ def _separator(draw: ImageDraw.ImageDraw, x: int, *, dot: bool) -> None:
         draw.rectangle((x + 2, middle - 2, x + _SEPARATOR_WIDTH - 3, middle + 2), fill=255)
 
 
-def _line(text: str, rng: np.random.Generator) -> tuple[Image.Image, list[float]]:
+def text_line(text: str, rng: np.random.Generator) -> tuple[Image.Image, list[float]]:
     """Return the mask of the whole line, and the x of each read character's centre."""
     font_index = int(rng.integers(len(FONT_FILES)))
     spacing = int(rng.integers(4, 10))
@@ -131,7 +131,7 @@ def draw_plate(text: str, rng: np.random.Generator) -> CleanPlate:
     if rng.random() < 0.5:
         draw.rectangle(plate, outline=ink, width=int(rng.integers(1, 3)))
 
-    line, centres = _line(text, rng)
+    line, centres = text_line(text, rng)
     room = right - left - int(rng.integers(10, 20))
     glyph_height = min(int(rng.integers(29, 38)), bottom - top - 6)
     # Short texts keep their proportions instead of filling the plate.

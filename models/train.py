@@ -10,9 +10,10 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from lprc.core.errors import LprcError, UsageError
+from lprc.core.errors import UsageError
 from lprc.models.plate_config import PlateConfig
 from lprc.models.plate_set import PlateSet, render_plates
+from lprc.models.program import Program
 from lprc.models.trainer import Trainer, TrainOptions
 
 log = logging.getLogger("lprc.models.train")
@@ -82,25 +83,7 @@ def _render(count: int, seed: int, config: PlateConfig, progress: Progress) -> P
     return plates
 
 
-class _Failure(click.ClickException):
-    """An error that lprc raised on purpose, as click ends a command with it."""
-
-    def __init__(self, error: LprcError) -> None:
-        super().__init__(str(error))
-        self.exit_code = error.exit_code  # type: ignore[misc]
-
-
-class _Command(click.Command):
-    """Ends the errors that lprc raises on purpose as one line and their exit code."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except LprcError as error:
-            raise _Failure(error) from error
-
-
-@click.command(cls=_Command)
+@click.command(cls=Program)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @click.option("--steps", default=TrainOptions.steps, show_default=True, type=click.IntRange(1))
 @click.option(

@@ -1,0 +1,1 @@
+"""A detector of number plates: its network, training, synthetic street scenes and scoring."""
