@@ -59,7 +59,7 @@ def _blur(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return image
 
 
-def _light(pixels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def lit(pixels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Apply contrast, brightness, a colour cast, a linear light gradient and sensor noise."""
     height, width, _ = pixels.shape
     contrast, brightness = rng.uniform(0.45, 1.15), rng.uniform(-40, 30)
@@ -104,7 +104,7 @@ def photograph(
         Image.Resampling.BILINEAR,
     )
     image = _blur(image, rng).reduce(2)
-    pixels = _light(np.asarray(image, np.float32), rng)
+    pixels = lit(np.asarray(image, np.float32), rng)
     image = Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
     if rng.random() < 0.7:
         image = _jpeg(image, int(rng.integers(35, 95)))

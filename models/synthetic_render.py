@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -40,9 +41,9 @@ class CleanPlate:
 
 
 @cache
-def _glyph(font_index: int, character: str) -> Image.Image:
+def _glyph(font_file: str, character: str) -> Image.Image:
     """Return the tight mask of ``character``, mode L, ``_GLYPH_HEIGHT`` high."""
-    font = ImageFont.truetype(str(find_font(FONT_FILES[font_index])), _GLYPH_HEIGHT * 2)
+    font = ImageFont.truetype(str(find_font(font_file)), _GLYPH_HEIGHT * 2)
     left, top, right, bottom = font.getbbox(character)
     mask = Image.new("L", (round(right - left), round(bottom - top)))
     ImageDraw.Draw(mask).text((-left, -top), character, font=font, fill=255)
@@ -58,9 +59,15 @@ def _separator(draw: ImageDraw.ImageDraw, x: int, *, dot: bool) -> None:
         draw.rectangle((x + 2, middle - 2, x + _SEPARATOR_WIDTH - 3, middle + 2), fill=255)
 
 
-def text_line(text: str, rng: np.random.Generator) -> tuple[Image.Image, list[float]]:
-    """Return the mask of the whole line, and the x of each read character's centre."""
-    font_index = int(rng.integers(len(FONT_FILES)))
+def text_line(
+    text: str, rng: np.random.Generator, fonts: Sequence[str] = FONT_FILES
+) -> tuple[Image.Image, list[float]]:
+    """Return the mask of the whole line, and the x of each read character's centre.
+
+    Raises:
+        MissingDependencyError: The font of ``fonts`` that was chosen is not installed.
+    """
+    font_file = fonts[rng.integers(len(fonts))]
     spacing = int(rng.integers(4, 10))
     dot = bool(rng.random() < 0.4)
     line = Image.new("L", (len(text) * 60, _GLYPH_HEIGHT))
@@ -73,7 +80,7 @@ def text_line(text: str, rng: np.random.Generator) -> tuple[Image.Image, list[fl
             _separator(draw, x, dot=dot)
             x += _SEPARATOR_WIDTH + spacing
         else:
-            glyph = _glyph(font_index, character)
+            glyph = _glyph(font_file, character)
             line.paste(glyph, (x, 0))
             centres.append(x + glyph.width / 2)
             x += glyph.width + spacing

@@ -11,14 +11,17 @@ from rich.console import Console
 from rich.progress import Progress
 
 from lprc.core.errors import UsageError
+from lprc.models.european import european_plate
 from lprc.models.plate_config import PlateConfig
-from lprc.models.plate_set import PlateSet, render_plates
+from lprc.models.plate_set import PlateSet, render_in_processes, render_plates
 from lprc.models.program import Program
+from lprc.models.synthetic import synthetic_plate
 from lprc.models.trainer import Trainer, TrainOptions
 
 log = logging.getLogger("lprc.models.train")
 
 _HELD_OUT_SEED_OFFSET = 1_000_000
+_EUROPEAN = Path(__file__).parent / "european.toml"
 
 
 def train(
@@ -76,9 +79,17 @@ def _device(name: str) -> str:
     return name
 
 
-def _render(count: int, seed: int, config: PlateConfig, progress: Progress) -> PlateSet:
+def _render(
+    count: int, seed: int, kind: str, config: PlateConfig, workers: int, progress: Progress
+) -> PlateSet:
+    draw = european_plate if kind == "european" else synthetic_plate
     task = progress.add_task(f"rendering plates of seed {seed}", total=count)
-    plates = render_plates(count, seed, config, advance=lambda: progress.advance(task))
+    if workers > 1:
+        plates = render_in_processes(count, seed, config, workers=workers, draw=draw)
+    else:
+        plates = render_plates(
+            count, seed, config, draw=draw, advance=lambda: progress.advance(task)
+        )
     log.info("rendered %d plates of seed %d", count, seed)
     return plates
 
@@ -138,6 +149,20 @@ def _render(count: int, seed: int, config: PlateConfig, progress: Progress) -> P
 )
 @click.option("--evaluate-every", default=200, show_default=True, type=click.IntRange(1))
 @click.option("--resume", type=click.Path(path_type=Path, exists=True), help="A last.pt.")
+@click.option(
+    "--kind",
+    default="synthetic",
+    show_default=True,
+    type=click.Choice(["synthetic", "european"]),
+    help="Which plates: those of lprc.models.synthetic or of lprc.models.european.",
+)
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Processes that render.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log each evaluation.")
 def main(
     out: Path,
@@ -147,6 +172,8 @@ def main(
     evaluate_every: int,
     resume: Path | None,
     verbose: bool,
+    kind: str,
+    workers: int,
     **options: Any,
 ) -> None:
     """Train LPRNet on synthetic plates."""
@@ -158,15 +185,17 @@ def main(
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = TrainOptions(device=_device(device), **options)
-    config = PlateConfig.named("synthetic")
+    config = PlateConfig.named("synthetic" if kind == "synthetic" else str(_EUROPEAN))
     out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(chosen, config)
     if resume is not None:
         trainer.load(resume)
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as progress:
-        plates = _render(chosen.plates, chosen.seed, config, progress)
-        held_out = _render(chosen.held_out, chosen.seed + _HELD_OUT_SEED_OFFSET, config, progress)
+        plates = _render(chosen.plates, chosen.seed, kind, config, workers, progress)
+        held_out = _render(
+            chosen.held_out, chosen.seed + _HELD_OUT_SEED_OFFSET, kind, config, workers, progress
+        )
         best = train(
             trainer,
             plates,
