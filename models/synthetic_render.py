@@ -67,7 +67,7 @@ def text_line(
     Raises:
         MissingDependencyError: The font of ``fonts`` that was chosen is not installed.
     """
-    font_file = fonts[rng.integers(len(fonts))]
+    font_file = fonts[int(rng.integers(len(fonts)))]
     spacing = int(rng.integers(4, 10))
     dot = bool(rng.random() < 0.4)
     line = Image.new("L", (len(text) * 60, _GLYPH_HEIGHT))
