@@ -86,7 +86,7 @@ def compile(  # noqa: A001 - the word for it
         options: The target's options, for instance ``{"compute_capability": "8.6"}``; ``-`` and
             ``_`` in names are the same.
         calibration: For data-driven passes. An iterator that can be read once is kept in memory.
-        inputs: Real inputs to verify with; None takes the first of `calibration`'s images, or
+        inputs: Real inputs to verify with; None takes the first of `calibration`, or
             random ones from `seed`.
         verify: When graphs are run and compared: never, once at the end, after each pass.
         data: Labelled plates; the artefact's accuracy is in ``manifest["metrics"]``.

@@ -15,10 +15,11 @@ import onnx_ir as ir
 from lprc.compiler.bisect.conditions import Judgement, Verdict, WholePipeline
 from lprc.compiler.bisect.prefixes import Candidate
 from lprc.compiler.measure.accuracy import evaluate
-from lprc.compiler.measure.fidelity import AgreementJudge, SignalToNoise
+from lprc.compiler.measure.fidelity import AgreementJudge
 from lprc.core.errors import InvalidModelError, UsageError
 from lprc.core.onnx_io.model_io import PROTOBUF_LIMIT, save, weight_bytes
 from lprc.core.running.numerics import Arrays, RunError, Session, compare
+from lprc.core.running.signal_to_noise import SignalToNoise
 from lprc.models.plate_config import PlateConfig
 
 WHERE = "--metric"

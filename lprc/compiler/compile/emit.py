@@ -15,6 +15,8 @@ from lprc.compiler.compile.request import CompileRequest
 from lprc.compiler.compile.settings import Execution
 from lprc.compiler.compile.source_runs import unverified
 from lprc.core.errors import PromiseBrokenError
+from lprc.core.quantization.recognise import quantized_form
+from lprc.core.running.as_true import farther_from_float
 from lprc.core.running.input_sizes import symbolic_dimensions
 from lprc.core.running.noise import amplified, beyond_rounding
 from lprc.core.running.numerics import Arrays, OutputDelta, RunError, Session, compare, rounding
@@ -74,7 +76,7 @@ def emit_artefact(
     samples = (
         emitted.inputs or execution.inputs or [_runs_in_both(job, reference, runner, execution)]
     )
-    deltas, warnings = _compare(job, reference, runner, samples)
+    deltas, warnings = _compare(job, reference, runner, samples, request.model)
     return replace(emitted, warnings=[*emitted.warnings, *warnings]), deltas
 
 
@@ -117,20 +119,25 @@ def _runs_in_both(job: EmitJob, reference: Session, runner: Runner, execution: E
 
 
 def _compare(
-    job: EmitJob, reference: Session, runner: Runner, inputs: Sequence[Arrays]
+    job: EmitJob, reference: Session, runner: Runner, inputs: Sequence[Arrays], source: ir.Model
 ) -> tuple[list[OutputDelta], list[str]]:
     """How far the artefact's outputs are from the lowered graph's, and warnings about that.
 
     Raises:
-        PromiseBrokenError: Farther than the target allows.
+        PromiseBrokenError: Farther than the target allows, and farther from the source than the
+            lowered graph is.
     """
     runs: list[tuple[Arrays, Arrays, Arrays]] = [
         (sample, reference.run(sample), runner.run(sample)) for sample in inputs
     ]
     deltas = _over_all([compare(lowered, artefact) for _, lowered, artefact in runs])
-    far = [delta for delta in deltas if not delta.within(job.tolerance)]
-    unit = rounding(job.model)
-    bad = beyond_rounding(runs, job.tolerance, reference, unit) if far else []
+    bad = [delta for delta in deltas if not delta.within(job.tolerance)]
+    if bad and quantized_form(job.model) is not None:
+        pairs = [(lowered, artefact) for _, lowered, artefact in runs]
+        bad = farther_from_float(bad, pairs, inputs, source)
+    far = bad
+    if bad:
+        bad = beyond_rounding(runs, job.tolerance, reference, rounding(job.model))
     if bad:
         raise PromiseBrokenError(
             f"the artefact's outputs are not the lowered graph's: {'; '.join(map(str, bad[:3]))}",

@@ -74,7 +74,7 @@ def reproduce(
         folder: The artefact's; only its manifest is looked at.
         source: The model that it was made from.
         calibration: The samples that it was made with.
-        inputs: To verify with; None takes the first of `calibration`'s images, or random ones from
+        inputs: To verify with; None takes the first of `calibration`, or random ones from
             the manifest's seed.
         plates: How images are preprocessed.
         progress: Called with the steps done and their number.

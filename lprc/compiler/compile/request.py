@@ -93,7 +93,7 @@ def compile_request(
             artefact on the device.
         options: The target's options, as texts by name.
         calibration: For data-driven passes: a folder of images, or arrays.
-        inputs: Real inputs to verify with; None takes the first of `calibration`'s images, or
+        inputs: Real inputs to verify with; None takes the first of `calibration`, or
             random ones from `seed`.
         verify: When graphs are run and compared.
         data: Labelled plates that accuracy is measured on.

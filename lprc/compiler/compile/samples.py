@@ -31,7 +31,7 @@ def execution_of(
     verify: VerifyMode = "final",
     seed: int = 0,
 ) -> Execution:
-    """What to run passes on; without `inputs` the first calibration images verify.
+    """What to run passes on; without `inputs` the first calibration samples verify.
 
     Args:
         model: The source graph, whose input takes the images.
@@ -51,8 +51,8 @@ def execution_of(
         raise UsageError(f"'{verify}' is none of off, final and each", option="verify")
     samples = samples_of(model, where, calibration, plates)
     real = None if inputs is None else [_arrays(sample, "inputs") for sample in inputs]
-    if real is None and isinstance(samples, (ImageSamples, ArraySamples)):
-        real = list(samples[:VERIFY_IMAGES])
+    if real is None and samples:
+        real = [samples[index] for index in range(min(len(samples), VERIFY_IMAGES))]
     return Execution(verify=verify, inputs=real, calibration=samples, seed=seed, source=where)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,12 +11,11 @@ from numpy.typing import NDArray
 
 from lprc.core.running.numerics import Arrays, Session
 from lprc.core.running.observe import spread
+from lprc.core.running.signal_to_noise import Outputs
 from lprc.models.ctc import greedy_decode
 from lprc.models.images import load_image
 from lprc.models.labels import LabelledImage, read_labelled
 from lprc.models.plate_config import PlateConfig
-
-Outputs = Mapping[str, NDArray[Any]]
 
 
 class Judge(Protocol):
@@ -126,27 +123,3 @@ def agreement(expected: NDArray[Any], output: NDArray[Any]) -> float:
     left, right = expected.astype(np.float64).reshape(-1), output.astype(np.float64).reshape(-1)
     lengths = float(np.linalg.norm(left) * np.linalg.norm(right))
     return max(0.0, float(left @ right) / lengths) if lengths > 0 else float(not left.any())
-
-
-@dataclass
-class SignalToNoise:
-    """The signal-to-noise ratio of outputs, summed up over samples."""
-
-    signal: float = 0.0
-    noise: float = 0.0
-
-    def add(self, expected: Outputs, outputs: Outputs) -> None:
-        """Take in one sample's outputs; those that are not floats do not count."""
-        for name, array in expected.items():
-            if array.dtype.kind != "f":
-                continue
-            wide = array.astype(np.float64)
-            self.signal += float(np.square(wide).sum())
-            self.noise += float(np.square(outputs[name].astype(np.float64) - wide).sum())
-
-    @property
-    def decibels(self) -> float:
-        """``10 log10(signal / noise)``; infinite without noise."""
-        if self.noise == 0.0:
-            return math.inf
-        return 10 * math.log10(self.signal / self.noise) if self.signal > 0 else -math.inf

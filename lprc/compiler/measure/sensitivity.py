@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from lprc.compiler.measure.fidelity import Judge, SignalToNoise
+from lprc.compiler.measure.fidelity import Judge
 from lprc.core.errors import AccuracyError
 from lprc.core.graph.provenance import origins
 from lprc.core.onnx_io.model_io import to_bytes
@@ -18,6 +18,7 @@ from lprc.core.passing.pipeline import Pipeline
 from lprc.core.quantization.quantizer import excluding, layers_to_quantize, quantizer_index
 from lprc.core.running.numerics import Arrays, Session
 from lprc.core.running.observe import spread
+from lprc.core.running.signal_to_noise import SignalToNoise
 
 Report = Callable[[float, int], None]
 

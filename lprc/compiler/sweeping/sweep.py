@@ -16,12 +16,13 @@ from lprc.compiler.compile.request import compile_request
 from lprc.compiler.compile.settings import Report
 from lprc.compiler.measure.accuracy import evaluate
 from lprc.compiler.measure.bench import bench
-from lprc.compiler.measure.fidelity import SignalToNoise, agreement
+from lprc.compiler.measure.fidelity import agreement
 from lprc.compiler.sweeping.pipeline_template import SweepText
 from lprc.core.costs.statistics import model_statistics
 from lprc.core.errors import LprcError
 from lprc.core.onnx_io.model_io import load
 from lprc.core.running.numerics import Arrays
+from lprc.core.running.signal_to_noise import SignalToNoise
 from lprc.core.targets.emitter import Emit
 from lprc.models.plate_config import PlateConfig
 

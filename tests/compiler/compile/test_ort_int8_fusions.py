@@ -14,8 +14,8 @@ from onnx import numpy_helper
 
 from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request
-from lprc.compiler.measure.fidelity import SignalToNoise
 from lprc.core.running.numerics import Session
+from lprc.core.running.signal_to_noise import SignalToNoise
 from lprc.core.targets.target import target
 
 CHANNELS = 16

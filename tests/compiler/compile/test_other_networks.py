@@ -10,10 +10,10 @@ from lprc.compiler.artifact.artifact import open_artifact
 from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request
 from lprc.compiler.compile.settings import Observation
-from lprc.compiler.measure.fidelity import SignalToNoise
 from lprc.core.onnx_io.model_io import load
 from lprc.core.running.numerics import Session
 from lprc.core.running.random_inputs import random_inputs
+from lprc.core.running.signal_to_noise import SignalToNoise
 
 STRICT = {"verify": "each", "observation": Observation(check_passes=True)}
 
