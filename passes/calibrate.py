@@ -19,7 +19,7 @@ from lprc.core.passing.pass_order import State, reasons
 from lprc.core.quantization.affine import Scheme
 from lprc.core.quantization.placement import plan
 from lprc.core.quantization.placement_rules import Rules
-from lprc.core.running.observe import no_samples, observe
+from lprc.core.running.observe import no_samples, not_finite, observe
 from lprc.passes._calibration.activation_function import activation_behind
 from lprc.passes._calibration.estimators import Method, estimate
 from lprc.passes._calibration.histogram import ActivationStatistics
@@ -83,12 +83,7 @@ class Calibrate(Pass):
             return
         count = min(count, self.samples) if self.samples else count
         _check_count(count)
-        statistics = {value.name or "": ActivationStatistics() for value in values}
-        samples = islice(iter(context.calibration), count)
-        for done, activations_of_sample in enumerate(observe(model, values, samples), 1):
-            context.progress(done, count)
-            for name, array in activations_of_sample.items():
-                statistics[name].update(array)
+        statistics = _statistics(model, values, context, count)
         if not context.rewrite(None, f"{len(values)} ranges from {count} samples, {self.method}"):
             return
         opset = editing.opset_version(model)
@@ -144,6 +139,25 @@ def activations(model: ir.Model) -> Sequence[ir.Value]:
         for value in moving
         if isinstance(value.type, ir.TensorType) and value.dtype == ir.DataType.FLOAT
     ]
+
+
+def _statistics(
+    model: ir.Model, values: Sequence[ir.Value], context: PassContext, count: int
+) -> dict[str, ActivationStatistics]:
+    """What the first `count` samples make of each value, by its name.
+
+    Raises:
+        DataError: Something is NaN or infinite.
+    """
+    statistics = {value.name or "": ActivationStatistics() for value in values}
+    samples = islice(iter(context.calibration), count)
+    # The statistics meet what is not finite by themselves.
+    for done, arrays in enumerate(observe(model, values, samples, check=False), 1):
+        context.progress(done, count)
+        for name, array in arrays.items():
+            if not statistics[name].update(array):
+                raise not_finite(name, done)
+    return statistics
 
 
 def _check_count(count: int) -> None:

@@ -101,7 +101,7 @@ def command(
     from lprc.cli.progress import reporter
     from lprc.cli.settings import calibration_samples, read_inputs
     from lprc.compiler.bisect.run import Question, bisect_file
-    from lprc.compiler.compile.calibration import VERIFY_IMAGES
+    from lprc.compiler.compile.samples import enough_to_verify
     from lprc.core.targets.target import target as find_target
     from lprc.models.plate_config import PlateConfig
 
@@ -109,7 +109,7 @@ def command(
     samples = calibration_samples(calib, plates, model)
     given_inputs: Sequence[Arrays] | None = read_inputs(inputs)
     if given_inputs is None and samples is not None:
-        given_inputs = samples[:VERIFY_IMAGES]
+        given_inputs = enough_to_verify(samples)
     question = Question(
         check=check,
         timeout=timeout,

@@ -19,9 +19,6 @@ from lprc.models.plate_config import BUILTIN, PlateConfig
 
 Sample = dict[str, NDArray[Any]]
 
-VERIFY_IMAGES = 32
-"""Images that are enough to verify with."""
-
 
 class ImageSamples(Sequence[Sample]):
     """A folder of images as samples of a model with one image input; nothing is kept in memory.

@@ -11,7 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from lprc.compiler.compile.array_samples import ArraySamples
-from lprc.compiler.compile.calibration import VERIFY_IMAGES, ImageSamples
+from lprc.compiler.compile.calibration import ImageSamples
 from lprc.compiler.compile.settings import Execution, VerifyMode
 from lprc.core.errors import DataError, UsageError
 from lprc.core.files.array_listing import SUFFIXES, array_files
@@ -52,8 +52,25 @@ def execution_of(
     samples = samples_of(model, where, calibration, plates)
     real = None if inputs is None else [_arrays(sample, "inputs") for sample in inputs]
     if real is None and samples:
-        real = [samples[index] for index in range(min(len(samples), VERIFY_IMAGES))]
+        real = enough_to_verify(samples)
     return Execution(verify=verify, inputs=real, calibration=samples, seed=seed, source=where)
+
+
+MOST_TO_VERIFY, FEWEST_TO_VERIFY = 32, 4
+LARGE = 1 << 21
+"""Numbers in samples, 14 images of 224×224, beyond which more samples only take time."""
+
+
+def enough_to_verify(samples: Sequence[Arrays]) -> list[Arrays]:
+    """The first of `samples` that graphs are compared on: 32, of large ones fewer, at least 4."""
+    chosen: list[Arrays] = []
+    numbers = 0
+    for index in range(min(len(samples), MOST_TO_VERIFY)):
+        if numbers >= LARGE and len(chosen) >= FEWEST_TO_VERIFY:
+            break
+        chosen.append(samples[index])
+        numbers += sum(np.size(array) for array in chosen[-1].values())
+    return chosen
 
 
 def samples_of(

@@ -276,6 +276,8 @@ class Session:
 
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
+        # A thread that spins between operators takes the core from whoever looks at the outputs.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4
         if not optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,7 +21,7 @@ T = TypeVar("T")
 class Observer:
     """Runs a graph in ONNX Runtime with chosen values as its outputs.
 
-    Memory holds one sample's values at a time, however many samples there are.
+    Memory holds two samples' values at a time, however many samples there are.
 
     Args:
         model: The graph; it is not changed.
@@ -62,27 +63,56 @@ def expose(proto: onnx.ModelProto, names: Sequence[str]) -> None:
 
 
 def observe(
-    model: ir.Model, values: Sequence[ir.Value], samples: Iterable[Arrays]
+    model: ir.Model, values: Sequence[ir.Value], samples: Iterable[Arrays], *, check: bool = True
 ) -> Iterator[dict[str, NDArray[Any]]]:
     """The chosen values for each sample in turn; see `Observer`.
+
+    Args:
+        model: The graph.
+        values: The values to look at.
+        samples: The inputs.
+        check: Whether to look for what is not finite; the caller does where it reads all anyway.
 
     Raises:
         DataError: A value is NaN or infinite, or there is no sample.
     """
     observer = Observer(model, values)
     count = 0
-    for count, inputs in enumerate(samples, 1):
-        activations = observer.run(inputs)
+    for count, activations in enumerate(_ahead(observer.run, samples), 1):
         for name, array in activations.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise DataError(
-                    "NaN or infinite values",
-                    where=f"activation '{name}' at calibration sample {count}",
-                    hint="remove that sample, or mend the model: a range can't be found for it",
-                )
+            if check and array.dtype.kind == "f" and not _is_finite(array):
+                raise not_finite(name, count)
         yield activations
     if count == 0:
         raise no_samples()
+
+
+def not_finite(name: str, number: int) -> DataError:
+    """The error where the activation `name` is NaN or infinite at the sample of that number."""
+    return DataError(
+        "NaN or infinite values",
+        where=f"activation '{name}' at calibration sample {number}",
+        hint="remove that sample, or mend the model: a range can't be found for it",
+    )
+
+
+def _ahead(run: Callable[[Arrays], T], samples: Iterable[Arrays]) -> Iterator[T]:
+    """What `run` makes of each sample: of the next one while the caller looks at this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pending: Future[T] | None = None
+        for sample in samples:
+            following = pool.submit(run, sample)
+            if pending is not None:
+                yield pending.result()
+            pending = following
+        if pending is not None:
+            yield pending.result()
+
+
+def _is_finite(array: NDArray[Any]) -> bool:
+    """Whether all values are finite: their sum tells, but where it overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(array.sum())) or bool(np.isfinite(array).all())
 
 
 def spread(samples: Sequence[T], count: int) -> Iterator[T]:

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from lprc.compiler.artifact.verification import check_outputs
 from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request
-from lprc.compiler.compile.samples import execution_of
+from lprc.compiler.compile.samples import enough_to_verify, execution_of
 from lprc.core import registry
 from lprc.core.errors import PromiseBrokenError
 from lprc.core.onnx_io.model_io import load
@@ -107,3 +107,10 @@ def test_calibration_arrays_verify_too(source):
     assert execution.inputs is not None
     assert len(execution.inputs) == 32
     assert np.array_equal(execution.inputs[0]["x"], given[0]["x"])
+
+
+def test_large_samples_verify_in_smaller_number():
+    large = [{"x": np.zeros((1, 3, 640, 640), np.float32)}] * 20
+    assert len(enough_to_verify(large)) == 4
+    assert len(enough_to_verify([{"x": np.zeros((1, 3, 224, 224), np.float32)}] * 40)) == 14
+    assert len(enough_to_verify([{"x": np.zeros((1, 3, 24, 94), np.float32)}] * 40)) == 32

@@ -45,6 +45,28 @@ def test_the_histogram_grows():
     assert bins(found) == [(-100.0, 1), (-0.125, 1), (0.0, 2), (0.25, 1), (1.0, 1), (3.0, 1)]
 
 
+def test_a_large_tensor_that_grows_halfway_is_counted_like_its_parts():
+    generator = np.random.default_rng(0)
+    large = generator.standard_normal(300_000).astype(np.float32) * np.linspace(0.1, 9, 300_000)
+    large = large.astype(np.float32)
+    whole, parts = ActivationStatistics(), ActivationStatistics()
+    whole.update(large.reshape(3, 100, 1000))
+    for part in np.array_split(large[::-1], 7):
+        parts.update(part)
+    assert whole.counts.sum() == large.size
+    assert whole.reach == parts.reach
+    assert np.array_equal(whole.counts, parts.counts)
+    assert (whole.low, whole.high) == (large.min(), large.max())
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_told(odd):
+    array = np.zeros(100_000, np.float32)
+    assert ActivationStatistics().update(array)
+    array[70_000] = odd
+    assert not ActivationStatistics().update(array)
+
+
 def test_means_of_extremes():
     found = statistics([-1.0, 1.0], [-3.0, 5.0], [-2.0, 0.0])
     assert (found.mean_low, found.mean_high) == (pytest.approx(-2.0), pytest.approx(2.0))
