@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +26,8 @@ from lprc.compiler.compile.arguments import (
     model_object,
     option_texts_of,
 )
+from lprc.compiler.compile.bench_request import bench_on
+from lprc.compiler.compile.input_shapes import InputShapes, fixing
 from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.optimize import Optimized
 from lprc.compiler.compile.optimize import optimize as _optimize
@@ -39,7 +41,6 @@ from lprc.core.graph_diff.result import GraphDifference
 from lprc.core.onnx_io import model_io
 from lprc.core.passing.pipeline import Pipeline
 from lprc.core.quantization.already import Choice
-from lprc.core.running.numerics import Arrays
 from lprc.core.targets.emitter import Emit
 from lprc.models.plate_config import PlateConfig
 
@@ -61,7 +62,9 @@ def compile(  # noqa: A001 - the word for it
     emit: Emit = "engine",
     options: Mapping[str, object] | None = None,
     calibration: Samples | None = None,
-    inputs: Iterable[Arrays] | None = None,
+    inputs: Samples | None = None,
+    input_shapes: InputShapes | None = None,
+    dims: Mapping[str, int] | None = None,
     verify: VerifyMode = "final",
     data: str | os.PathLike[str] | None = None,
     max_accuracy_drop: float | None = None,
@@ -86,8 +89,11 @@ def compile(  # noqa: A001 - the word for it
         options: The target's options, for instance ``{"compute_capability": "8.6"}``; ``-`` and
             ``_`` in names are the same.
         calibration: For data-driven passes. An iterator that can be read once is kept in memory.
-        inputs: Real inputs to verify with; None takes the first of `calibration`, or
-            random ones from `seed`.
+        inputs: Real inputs to verify with; None takes the first of `calibration`, or random ones
+            from `seed`.
+        input_shapes: Shapes of inputs that are fixed in the graph, for instance
+            ``{"image": (1, 3, 640, 640)}``; None in one leaves a size open.
+        dims: Sizes of symbolic dimensions to verify with, by symbol; the graph stays as it is.
         verify: When graphs are run and compared: never, once at the end, after each pass.
         data: Labelled plates; the artefact's accuracy is in ``manifest["metrics"]``.
         max_accuracy_drop: Leave layers in float until accuracy drops by no more than this.
@@ -113,6 +119,8 @@ def compile(  # noqa: A001 - the word for it
             options=option_texts_of(options or {}),
             calibration=calibration,
             inputs=inputs,
+            input_shapes=input_shapes,
+            dims=dims,
             verify=verify,
             data=None if data is None else Path(data),
             max_accuracy_drop=max_accuracy_drop,
@@ -134,7 +142,9 @@ def optimize(
     passes: str | Pipeline,
     *,
     calibration: Samples | None = None,
-    inputs: Iterable[Arrays] | None = None,
+    inputs: Samples | None = None,
+    input_shapes: InputShapes | None = None,
+    dims: Mapping[str, int] | None = None,
     verify: VerifyMode = "final",
     plates: str | None = None,
     seed: int = 0,
@@ -155,11 +165,14 @@ def optimize(
             str(path),
             calibration=calibration,
             inputs=inputs,
+            input_shapes=input_shapes,
+            dims=dims,
             plates=plates,
             verify=verify,
             seed=seed,
         )
         ir.external_data.load_to_model(loaded)  # its file may be gone after this
+        pipeline = fixing(execution.shapes, pipeline)
         report = _optimize(loaded, pipeline, execution, Observation(progress=progress))
         return OptimizeResult(loaded, report)
 
@@ -222,6 +235,9 @@ def evaluate(
 def bench(
     *artefacts: str | os.PathLike[str] | Artifact,
     batch: int = 1,
+    inputs: Samples | None = None,
+    input_shapes: InputShapes | None = None,
+    dims: Mapping[str, int] | None = None,
     threads: int | None = None,
     rounds: int = 200,
     warmup: int = 20,
@@ -229,9 +245,12 @@ def bench(
     progress: Progress | None = None,
 ) -> list[_bench.BenchRow]:
     """Latencies of artefacts or model files, measured in turn; errors as of ``lprc bench``."""
-    return _bench.bench(
+    return bench_on(
         [_name(artefact) for artefact in artefacts],
         batch=batch,
+        inputs=inputs,
+        input_shapes=input_shapes,
+        dims=dims,
         threads=threads,
         rounds=rounds,
         warmup=warmup,

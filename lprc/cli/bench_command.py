@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from lprc.cli import console
 from lprc.cli.common import SEED, debug_option, json_option, quiet_option, threads_option
+from lprc.cli.input_options import input_options
 
 
 @click.command("bench")
 @click.argument("artefacts", nargs=-1, required=True)
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True)
+@input_options(fixed=False)
 @click.option("--rounds", type=click.IntRange(min=1), default=200, show_default=True)
 @click.option("--warmup", type=click.IntRange(min=0), default=20, show_default=True)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the inputs.")
@@ -21,6 +25,9 @@ from lprc.cli.common import SEED, debug_option, json_option, quiet_option, threa
 def command(
     artefacts: tuple[str, ...],
     batch: int,
+    inputs: Path | None,
+    input_shapes: tuple[str, ...],
+    dims: tuple[str, ...],
     rounds: int,
     warmup: int,
     seed: int,
@@ -33,18 +40,26 @@ def command(
     Each is a folder of `compile` or a model file; `model.onnx@openvino` names the runtime.
     """
     from lprc.cli.progress import reporter
-    from lprc.compiler.measure.bench import bench
+    from lprc.compiler.compile.bench_request import bench_on
+    from lprc.compiler.compile.input_shapes import parsed_dims, parsed_shapes
+    from lprc.core.running.input_sizes import HOW_TO_GIVE, size_texts
 
     with reporter("measuring", quiet=quiet or as_json) as progress:
-        rows = bench(
+        rows = bench_on(
             artefacts,
             batch=batch,
+            inputs=inputs,
+            input_shapes=parsed_shapes(input_shapes),
+            dims=parsed_dims(dims),
             threads=threads,
             rounds=rounds,
             warmup=warmup,
             seed=seed,
             progress=progress,
         )
+    if rows[0].invented and not quiet:
+        sizes = size_texts(rows[0].invented)
+        console.note(f"warning: measured at sizes that were made up, {sizes}: {HOW_TO_GIVE}")
     if as_json:
         console.print_json([row.document() for row in rows])
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +17,12 @@ from lprc.cli.common import (
     quiet_option,
     verbose_option,
 )
+from lprc.cli.input_options import input_options
 from lprc.cli.outputs import OutputArgument, check_outputs
 from lprc.cli.say import say
 
 if TYPE_CHECKING:
     from lprc.compiler.bisect.run import Found
-    from lprc.core.running.numerics import Arrays
 
 
 @click.command("bisect")
@@ -55,7 +54,7 @@ if TYPE_CHECKING:
 )
 @click.option("--data", type=PathArgument, help="Labelled plates, for --metric accuracy.")
 @plates_option
-@click.option("--inputs", type=PathArgument, help="An .npz of inputs by name to run graphs on.")
+@input_options(fixed=True)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of random inputs.")
 @click.option("-o", "--out", type=OutputArgument, help="The folder for a small reproducer.")
 @click.option("--replay", type=PathArgument, help="Run such a folder again, and nothing else.")
@@ -75,6 +74,8 @@ def command(
     data: Path | None,
     plates: str | None,
     inputs: Path | None,
+    input_shapes: tuple[str, ...],
+    dims: tuple[str, ...],
     seed: int,
     out: Path | None,
     replay: Path | None,
@@ -90,7 +91,7 @@ def command(
     check_outputs()
     if replay is not None:
         given = [model, pipeline, target, check, timeout, metric, tolerance, calib, inputs, out]
-        if any(value is not None for value in given):
+        if any(value is not None for value in given) or input_shapes or dims:
             raise click.UsageError("--replay takes no MODEL and no options but --data, --plates.")
         _replay(replay, data, plates, as_json=as_json, quiet=quiet)
         return
@@ -99,17 +100,25 @@ def command(
     if (pipeline is None) == (target is None):
         raise click.UsageError("Give one of --passes and --target.")
     from lprc.cli.progress import reporter
-    from lprc.cli.settings import calibration_samples, read_inputs
     from lprc.compiler.bisect.run import Question, bisect_file
-    from lprc.compiler.compile.samples import enough_to_verify
+    from lprc.compiler.compile.input_shapes import fixing, parsed_dims, parsed_shapes
+    from lprc.compiler.compile.samples import execution_of
+    from lprc.core.onnx_io.model_io import load
+    from lprc.core.passing.pipeline import Pipeline
     from lprc.core.targets.target import target as find_target
     from lprc.models.plate_config import PlateConfig
 
     text = find_target(target).pipeline if target is not None else pipeline
-    samples = calibration_samples(calib, plates, model)
-    given_inputs: Sequence[Arrays] | None = read_inputs(inputs)
-    if given_inputs is None and samples is not None:
-        given_inputs = enough_to_verify(samples)
+    execution = execution_of(
+        load(model),
+        str(model),
+        calibration=calib,
+        inputs=inputs,
+        input_shapes=parsed_shapes(input_shapes),
+        dims=parsed_dims(dims),
+        plates=plates,
+        seed=seed,
+    )
     question = Question(
         check=check,
         timeout=timeout,
@@ -117,16 +126,17 @@ def command(
         tolerance=tolerance,
         data=data,
         config=PlateConfig.named(plates) if plates else None,
-        inputs=given_inputs,
+        inputs=execution.inputs,
+        sizes=execution.sizes,
         seed=seed,
     )
     silent = quiet or as_json
     with reporter("bisecting", quiet=silent or verbose) as progress:
         outcome = bisect_file(
             model,
-            text or "",
+            str(fixing(execution.shapes, Pipeline.parse(text or ""))),
             question,
-            calibration=samples or (),
+            calibration=execution.calibration,
             out=out,
             listener=(lambda done: console.note(str(done))) if verbose else None,
             progress=progress,

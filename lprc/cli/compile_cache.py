@@ -28,6 +28,8 @@ _SHAPING = (
     "then",
     "emit",
     "options",
+    "input_shapes",
+    "dims",
     "quantized",
     "verify",
     "seed",
@@ -39,6 +41,7 @@ _SHAPING = (
 _SILENT = {
     "model",
     "calib",
+    "inputs",
     "data",
     "out",
     "as_json",
@@ -130,7 +133,7 @@ class CompileCache:
     def _inputs(self) -> Any:
         from lprc.compiler.cache.input_files import input_files
 
-        given = {name: self._given[name] for name in ("calib", "data", "plates")}
+        given = {name: self._given[name] for name in ("calib", "inputs", "data", "plates")}
         return input_files(self._given["model"], **given, store=self.store)
 
     def _find(self, store: Store) -> DirectCompile | None:

@@ -26,6 +26,7 @@ from lprc.cli.compile_cache import (
     depfile_options,
     no_cache_option,
 )
+from lprc.cli.input_options import input_options
 from lprc.cli.outputs import OutputArgument, check_outputs
 from lprc.cli.pass_cost_options import costs_options
 from lprc.cli.printing import PrintingCommand, printing, printing_options
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     type=PathArgument,
     help="Images, or .npz files of inputs, to calibrate and verify with; labels not needed.",
 )
+@input_options(fixed=True)
 @click.option(
     "--data", type=PathArgument, help="Labelled plates: measure accuracy before and after."
 )
@@ -114,6 +116,9 @@ def command(
     passes: str | None,
     then: str | None,
     calib: Path | None,
+    inputs: Path | None,
+    input_shapes: tuple[str, ...],
+    dims: tuple[str, ...],
     data: Path | None,
     measure: bool,
     emit: Any,
@@ -159,6 +164,7 @@ def command(
     from lprc.cli.progress import reporter
     from lprc.cli.report import compile_report, layer_sensitivity
     from lprc.cli.settings import check_runs, verify_mode
+    from lprc.compiler.compile.input_shapes import parsed_dims, parsed_shapes
     from lprc.compiler.compile.model import compile_model
     from lprc.compiler.compile.request import compile_request
     from lprc.compiler.compile.settings import Memory, Observation
@@ -197,6 +203,9 @@ def command(
             emit=emit,
             options=chosen,
             calibration=calib,
+            inputs=inputs,
+            input_shapes=parsed_shapes(input_shapes),
+            dims=parsed_dims(dims),
             verify=stats_verify(verify_mode(verify), stats=stats or report is not None),
             data=data,
             max_accuracy_drop=max_accuracy_drop,

@@ -19,6 +19,7 @@ from lprc.cli.common import (
     verify_option,
 )
 from lprc.cli.compile_cache import no_cache_option, say_cache_notes
+from lprc.cli.input_options import input_options
 from lprc.cli.outputs import OutputArgument, check_outputs
 from lprc.cli.pass_cost_options import costs_options
 from lprc.cli.printing import PrintingCommand, printing, printing_options
@@ -32,7 +33,7 @@ from lprc.cli.say import say
 @verify_option("final")
 @click.option("--calib", type=PathArgument, help="Images, or .npz files, for data-driven passes.")
 @plates_option
-@click.option("--inputs", type=PathArgument, help="An .npz of inputs by name to verify with.")
+@input_options(fixed=True)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of random inputs.")
 @click.option("--dump-dir", type=PathArgument, help="Write the model after each change here.")
 @printing_options
@@ -55,6 +56,8 @@ def command(
     calib: Path | None,
     plates: str | None,
     inputs: Path | None,
+    input_shapes: tuple[str, ...],
+    dims: tuple[str, ...],
     seed: int,
     dump_dir: Path | None,
     print_changed: Any,
@@ -75,8 +78,9 @@ def command(
     from lprc.cli.pass_cost_options import cost_settings, print_stats, print_times, stats_verify
     from lprc.cli.pass_table import print_records, records_document
     from lprc.cli.progress import reporter
-    from lprc.cli.settings import read_inputs, verify_mode
+    from lprc.cli.settings import verify_mode
     from lprc.compiler.cache.location import store_in_use
+    from lprc.compiler.compile.input_shapes import parsed_dims, parsed_shapes
     from lprc.compiler.compile.optimize import optimize_file
     from lprc.compiler.compile.settings import Memory, Observation
     from lprc.core.errors import UsageError
@@ -109,7 +113,9 @@ def command(
             out,
             calibration=calib,
             plates=plates,
-            inputs=read_inputs(inputs),
+            inputs=inputs,
+            input_shapes=parsed_shapes(input_shapes),
+            dims=parsed_dims(dims),
             verify=stats_verify(verify_mode(verify), stats=stats),
             seed=seed,
             observation=observation,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from lprc.core.errors import MissingDependencyError
-from lprc.core.files.array_files import read_arrays
 
 if TYPE_CHECKING:
     from lprc.compiler.compile.settings import VerifyMode
@@ -17,15 +16,6 @@ if TYPE_CHECKING:
 def verify_mode(text: str) -> VerifyMode:
     """The choice that click has checked."""
     return cast("VerifyMode", text)
-
-
-def read_inputs(path: Path | None) -> Sequence[dict[str, Any]] | None:
-    """The arrays of an .npz file by name, as one set of inputs; None for no file.
-
-    Raises:
-        DataError: Not an .npz of plain arrays.
-    """
-    return None if path is None else [read_arrays(path)]
 
 
 def check_runs(target: str, emit: str, options: Mapping[str, tuple[str, ...]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,12 @@ import click
 
 from lprc.cli import console
 from lprc.cli.common import PathArgument, debug_option, json_option, plates_option, quiet_option
+from lprc.cli.input_options import input_options
 
 if TYPE_CHECKING:
     from lprc.compiler.artifact.verification import Verification
     from lprc.compiler.compile.reproduce import Reproduction
+    from lprc.compiler.compile.settings import Execution
 
 
 @click.command("verify")
@@ -20,12 +23,14 @@ if TYPE_CHECKING:
 @click.option(
     "--numerics", is_flag=True, help="Run it beside its lowered graph and compare outputs."
 )
-@click.option("--inputs", type=PathArgument, help="An .npz of inputs by name for --numerics.")
+@input_options(fixed=False)
 @click.option(
     "--reproduce", "again", is_flag=True, help="Build it again from --source and compare bytes."
 )
 @click.option("--source", type=PathArgument, help="The model that it was made from.")
-@click.option("--calib", type=PathArgument, help="The images that it was calibrated with.")
+@click.option(
+    "--calib", type=PathArgument, help="What it was calibrated with; --numerics runs it on that."
+)
 @plates_option
 @json_option
 @quiet_option
@@ -34,6 +39,8 @@ def command(
     artefact: Path,
     numerics: bool,
     inputs: Path | None,
+    input_shapes: tuple[str, ...],
+    dims: tuple[str, ...],
     again: bool,
     source: Path | None,
     calib: Path | None,
@@ -48,14 +55,22 @@ def command(
     """
     from dataclasses import replace
 
-    from lprc.cli.settings import read_inputs
     from lprc.compiler.artifact.verification import artefact_folder, check_files, check_outputs
 
-    _check_options(numerics=numerics, inputs=inputs, again=again, source=source, calib=calib)
+    _check_options(
+        numerics=numerics,
+        run_on={"--inputs": inputs, "--input-shape": input_shapes, "--dim": dims},
+        again=again,
+        source=source,
+        calib=calib,
+    )
     folder = artefact_folder(artefact)
     verification = check_files(folder)
     if numerics and not verification.broken:
-        outputs, source_outputs = check_outputs(folder, read_inputs(inputs), source=source)
+        run_on = _run_on(folder, inputs, calib, plates, input_shapes, dims)
+        outputs, source_outputs = check_outputs(
+            folder, run_on.inputs, sizes=run_on.sizes, source=source
+        )
         verification = replace(verification, outputs=outputs, source_outputs=source_outputs)
     reproduction = None
     if again and source is not None and not verification.broken:
@@ -71,8 +86,39 @@ def command(
     _judge(verification, reproduction)
 
 
+def _run_on(
+    folder: Path,
+    inputs: Path | None,
+    calib: Path | None,
+    plates: str | None,
+    input_shapes: tuple[str, ...],
+    dims: tuple[str, ...],
+) -> Execution:
+    """What to compare outputs on: samples, or random inputs of given sizes."""
+    from lprc.compiler.artifact.artifact import LOWERED
+    from lprc.compiler.compile.input_shapes import parsed_dims, parsed_shapes
+    from lprc.compiler.compile.samples import execution_of
+    from lprc.core.onnx_io.model_io import load
+
+    lowered = folder / LOWERED
+    return execution_of(
+        load(lowered),
+        str(lowered),
+        calibration=calib,
+        inputs=inputs,
+        plates=plates,
+        input_shapes=parsed_shapes(input_shapes),
+        dims=parsed_dims(dims),
+    )
+
+
 def _check_options(
-    *, numerics: bool, inputs: Path | None, again: bool, source: Path | None, calib: Path | None
+    *,
+    numerics: bool,
+    run_on: Mapping[str, Path | tuple[str, ...] | None],
+    again: bool,
+    source: Path | None,
+    calib: Path | None,
 ) -> None:
     """Refuse options that would be ignored.
 
@@ -84,9 +130,11 @@ def _check_options(
     if again and source is None:
         raise UsageError("wants the model too", where="--reproduce", hint="--source MODEL")
     ignored = {
-        "--inputs": (inputs is not None and not numerics, "--numerics"),
+        **{
+            option: (bool(given) and not numerics, "--numerics") for option, given in run_on.items()
+        },
         "--source": (source is not None and not (again or numerics), "--numerics or --reproduce"),
-        "--calib": (calib is not None and not again, "--reproduce"),
+        "--calib": (calib is not None and not (again or numerics), "--numerics or --reproduce"),
     }
     for option, (unused, partner) in ignored.items():
         if unused:

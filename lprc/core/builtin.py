@@ -41,6 +41,7 @@ PASSES: dict[str, str] = {
     "reconstruct": "lprc.passes.reconstruct:Reconstruct",
     "reorder-channels": "lprc.passes.reorder_channels:ReorderChannels",
     "set-batch": "lprc.passes.set_batch:SetBatch",
+    "set-input-shape": "lprc.passes.set_input_shape:SetInputShape",
     "simplify": "lprc.passes.simplify:Simplify",
     "smooth-quant": "lprc.passes.smooth_quant:SmoothQuant",
     "sparsify": "lprc.passes.sparsify:Sparsify",

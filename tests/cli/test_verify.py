@@ -160,11 +160,13 @@ def test_reproduce_with_other_versions(lprc, built, artefact, bundled):
         (["--reproduce"], 2, "--source MODEL"),
         (["--inputs", "x.npz"], 2, "goes with --numerics"),
         (["--source", "m.onnx"], 2, "goes with --numerics or --reproduce"),
-        (["--calib", "d"], 2, "goes with --reproduce"),
+        (["--calib", "d"], 2, "goes with --numerics or --reproduce"),
+        (["--dim", "a=3"], 2, "goes with --numerics"),
+        (["--numerics", "--dim", "a=3"], 2, "has no symbolic dimension 'a'"),
         (["--reproduce", "--source", "SMALL"], 3, "not the model"),
         (["--reproduce", "--source", "BUNDLED"], 8, "was made with 8 samples"),
         (["--reproduce", "--source", "BUNDLED", "--calib", "OTHER"], 8, "and these have"),
-        (["--numerics", "--inputs", "OTHER"], 8, "not an .npz"),
+        (["--numerics", "--inputs", "OTHER"], 8, "no .npz or .npy files in it"),
     ],
 )
 def test_refusals(lprc, artefact, small, bundled, built, tmp_path, arguments, code, message):

@@ -14,9 +14,10 @@ from lprc.core.files.digest import sha256
 from lprc.core.onnx_io.model_io import load
 from lprc.core.quantization.recognise import quantized_form
 from lprc.core.running.as_true import farther_from_float
+from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.noise import beyond_rounding
 from lprc.core.running.numerics import Arrays, OutputDelta, Session, compare, rounding
-from lprc.core.running.random_inputs import random_inputs
+from lprc.core.running.size_search import inputs_of_both
 from lprc.core.targets.target import target as find_target
 
 State = Literal["ok", "altered", "missing", "unlisted"]
@@ -114,13 +115,18 @@ def require_whole(verification: Verification) -> None:
 
 
 def check_outputs(
-    folder: Path, inputs: Sequence[Arrays] | None = None, *, source: Path | None = None
+    folder: Path,
+    inputs: Sequence[Arrays] | None = None,
+    *,
+    sizes: InputSizes | None = None,
+    source: Path | None = None,
 ) -> tuple[list[OutputDelta], list[OutputDelta]]:
     """Run the artefact in its runtime and the lowered graph in ONNX Runtime, and compare.
 
     Args:
         folder: The artefact's.
         inputs: Sets of inputs; None makes random ones from the manifest's seed.
+        sizes: Of symbolic dimensions of random ones; those that are not known are searched for.
         source: The model that it was made from, to compare with too.
 
     Returns:
@@ -129,15 +135,16 @@ def check_outputs(
     Raises:
         PromiseBrokenError: Farther from the lowered graph's than the target allows; of a quantised
             one whose `source` is given, farther from that than the lowered graph is, too.
+        UnrunnableError: No sizes were found that the lowered graph and the artefact run with.
         LprcError: The artefact does not run here.
     """
     manifest = read_manifest(folder)
     lowered = load(folder / LOWERED)
     tolerance = max(find_target(manifest["target"]).tolerance, rounding(lowered))
-    samples = inputs or [random_inputs(lowered, seed=manifest["build"]["seed"], batch=1)]
     runner = open_artifact(folder).runner()
+    reference, seed = Session(lowered), manifest["build"]["seed"]
+    samples = inputs or [inputs_of_both(lowered, reference, runner, seed=seed, sizes=sizes)]
     outputs = [runner.run(sample) for sample in samples]
-    reference = Session(lowered)
     wanted = list(_outputs(reference, samples))
     deltas = list(_worst(wanted, outputs))
     bad = [delta for delta in deltas if not delta.within(tolerance)]

@@ -15,6 +15,7 @@ from lprc.core.onnx_io.model_io import PROTOBUF_LIMIT, weight_bytes
 from lprc.core.passing.contract import approximate
 from lprc.core.passing.manager import PassRecord
 from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.numerics import Arrays
 
 Segment = tuple[int, int]
@@ -90,6 +91,7 @@ class WithinContracts:
         seed: Of those.
         tolerance: Largest ``max|after - before| / max|before|`` of an output, whatever the
             contracts are.
+        sizes: Of symbolic dimensions of random inputs.
     """
 
     relative = True
@@ -100,10 +102,12 @@ class WithinContracts:
         inputs: Sequence[Arrays] | None,
         seed: int = 0,
         tolerance: float | None = None,
+        sizes: InputSizes | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._inputs = inputs
         self._seed = seed
+        self._sizes = sizes
         self._tolerance = tolerance
         self._begun: tuple[Candidate, frozenset[int | None], Verify] | None = None
         within = "the passes' contracts" if tolerance is None else f"{tolerance:g}"
@@ -148,7 +152,7 @@ class WithinContracts:
         """Run the start, or remember that it ran."""
         batches = frozenset(item.contract.batch for item in between.passes)
         if self._begun is None or self._begun[0] is not start or self._begun[1] != batches:
-            verify = Verify("final", inputs=self._inputs, seed=self._seed)
+            verify = Verify("final", inputs=self._inputs, seed=self._seed, sizes=self._sizes)
             verify.start(start.model, between)
             if weight_bytes(start.model) > PROTOBUF_LIMIT:
                 return verify  # it holds a file, and will remove it

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,10 @@ from lprc.core.errors import UsageError
 from lprc.core.files.atomic import atomic_folder
 from lprc.core.onnx_io.model_io import load
 from lprc.core.passing.pipeline import Pipeline
-from lprc.core.running.numerics import Arrays
+from lprc.core.running.input_sizes import InputSizes
+from lprc.core.running.numerics import Arrays, RunError
 from lprc.core.running.random_inputs import NoInputsError, random_inputs
+from lprc.core.running.size_search import UnrunnableError, made_up_inputs
 from lprc.models.plate_config import PlateConfig
 
 Report = Callable[[float, int], None]
@@ -43,6 +45,7 @@ class Question:
         config: Their alphabet and preprocessing.
         inputs: Real inputs; None makes random ones from `seed`.
         seed: Of those.
+        sizes: Of their symbolic dimensions; those that are not known are searched for.
     """
 
     check: str | None = None
@@ -53,6 +56,7 @@ class Question:
     config: PlateConfig | None = None
     inputs: Sequence[Arrays] | None = None
     seed: int = 0
+    sizes: InputSizes = field(default_factory=dict)
 
     def asked(self) -> dict[str, str]:
         """The options that say it, for a replay."""
@@ -177,7 +181,7 @@ def _inputs(prefixes: Prefixes, question: Question) -> Sequence[Arrays]:
     input_sets = []
     for candidate in (prefixes.prefix(len(prefixes)), prefixes.prefix(0)):
         try:
-            input_sets.append(random_inputs(candidate.model, seed=question.seed))
+            input_sets.append(_made_up(candidate.model, question))
         except NoInputsError:
             continue
     return input_sets[:1]
@@ -195,7 +199,22 @@ def _condition(pipeline: Pipeline, question: Question, inputs: Sequence[Arrays])
                 hint="give some with --inputs or --calib",
             )
         return MetricCondition(metric, inputs, question.data, question.config)
-    return WithinContracts(pipeline, question.inputs, question.seed, question.tolerance)
+    return WithinContracts(
+        pipeline, question.inputs, question.seed, question.tolerance, question.sizes
+    )
+
+
+def _made_up(model: ir.Model, question: Question, batch: int | None = None) -> Arrays:
+    """Random inputs that a graph runs on; of any sizes where it runs on none.
+
+    Raises:
+        NoInputsError: None can be made up.
+    """
+    seed, sizes = question.seed, question.sizes
+    try:
+        return made_up_inputs(model, seed=seed, batch=batch, sizes=sizes)
+    except (RunError, UnrunnableError):
+        return random_inputs(model, seed=seed, batch=batch, sizes=sizes)
 
 
 def _reduce(
@@ -215,7 +234,7 @@ def _reduce(
         prefixes.calibration,
         _tolerance(prefixes, first, end, question),
     )
-    sets = _at_batch(suspect, inputs, question.seed)
+    sets = _at_batch(suspect, inputs, question)
     judge = _judge(condition) if isinstance(condition, CheckCommand) else None
     reduced = shrink(suspect, sets, judge, progress)
     if reduced.by_outputs or not condition.relative:
@@ -230,7 +249,7 @@ def _reduce(
         prefixes.calibration,
         _tolerance(prefixes, first, end, question),
     )
-    return suspect, shrink(suspect, _at_batch(suspect, inputs, question.seed), None, progress)
+    return suspect, shrink(suspect, _at_batch(suspect, inputs, question), None, progress)
 
 
 def _tolerance(prefixes: Prefixes, first: int, end: int, question: Question) -> float | None:
@@ -243,7 +262,7 @@ def _tolerance(prefixes: Prefixes, first: int, end: int, question: Question) -> 
     return max(contract.tolerance for contract in contracts)
 
 
-def _at_batch(suspect: Suspect, inputs: Sequence[Arrays], seed: int) -> list[Arrays]:
+def _at_batch(suspect: Suspect, inputs: Sequence[Arrays], question: Question) -> list[Arrays]:
     """The inputs, those of the one batch size first that a contract may speak of."""
     batch = next((item.contract.batch for item in suspect.passes if item.contract.batch), None)
     input_sets = list(inputs)
@@ -253,7 +272,7 @@ def _at_batch(suspect: Suspect, inputs: Sequence[Arrays], seed: int) -> list[Arr
             for arrays in inputs
         ]
     with suppress(NoInputsError):  # the others may do
-        input_sets.append(random_inputs(suspect.model, seed=seed, batch=batch))
+        input_sets.append(_made_up(suspect.model, question, batch))
     return input_sets
 
 

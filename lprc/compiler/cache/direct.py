@@ -43,6 +43,7 @@ class DirectCompile:
                 "model": [inputs.model.name, sha256(inputs.model)],
                 "weights": _contents(inputs.weights),
                 "calibration": _contents(inputs.calibration),
+                "samples": _contents(inputs.samples),
                 "data": _contents(inputs.data),
                 "settings": _contents(inputs.settings),
                 "around": surroundings(store, sdks=True),

@@ -20,6 +20,7 @@ class InputFiles:
         model: The ONNX file.
         weights: The files beside it that its external weights are in.
         calibration: Images, or files of arrays.
+        samples: Files of arrays to verify with.
         data: Labelled images, and the table of their labels.
         settings: Configuration files.
         folders: Those that were listed: another file in one is another input.
@@ -28,6 +29,7 @@ class InputFiles:
     model: Path
     weights: tuple[Path, ...] = ()
     calibration: tuple[Path, ...] = ()
+    samples: tuple[Path, ...] = ()
     data: tuple[Path, ...] = ()
     settings: tuple[Path, ...] = ()
     folders: tuple[Path, ...] = ()
@@ -35,7 +37,8 @@ class InputFiles:
     @property
     def files(self) -> list[Path]:
         """All files, each once."""
-        parts = (self.model,), self.weights, self.calibration, self.data, self.settings
+        model = (self.model, *self.weights)
+        parts = model, self.calibration, self.samples, self.data, self.settings
         return list(dict.fromkeys(path for part in parts for path in part))
 
 
@@ -43,6 +46,7 @@ def input_files(
     model: Path,
     *,
     calib: Path | None = None,
+    inputs: Path | None = None,
     data: Path | None = None,
     plates: str | None = None,
     store: Store | None = None,
@@ -52,6 +56,7 @@ def input_files(
     Args:
         model: The ONNX file.
         calib: A folder of images or arrays, or one file of arrays.
+        inputs: A folder of arrays, or one file of them.
         data: A folder of labelled images.
         plates: Name or file of the plates' configuration.
         store: Remembers which files a model's weights are in; None reads the graph for it.
@@ -66,9 +71,14 @@ def input_files(
         model,
         tuple(model.parent / place for place in weight_files(model, store)),
         samples,
+        tuple(array_files(inputs)) if inputs is not None else (),
         _labelled(data) if data is not None else (),
         (Path(plates),) if plates is not None and plates.endswith(".toml") else (),
-        tuple(folder for folder in (calib, data) if folder is not None and not folder.is_file()),
+        tuple(
+            folder
+            for folder in (calib, inputs, data)
+            if folder is not None and not folder.is_file()
+        ),
     )
 
 

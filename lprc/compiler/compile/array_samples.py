@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -32,15 +32,16 @@ class ArraySamples(Sequence[Sample]):
         place: The folder or the file.
         model: Its inputs take the arrays.
         where: What to call the model in errors.
+        whole: Whether one file whose arrays have as many axes as the inputs is one sample.
 
     Raises:
         DataError: Nothing of the kind is there, or a file does not fit the model.
     """
 
-    def __init__(self, place: Path, model: ir.Model, where: str) -> None:
-        inputs = [value for value in model.graph.inputs if not value.is_initializer()]
-        self._inputs = {str(value.name): value for value in inputs}
+    def __init__(self, place: Path, model: ir.Model, where: str, *, whole: bool = False) -> None:
+        self._inputs = _inputs_of(model)
         self._where = where
+        self._whole = whole
         self._files = [] if place.is_file() else array_files(place)
         self._stacked = self._split(place) if place.is_file() else []
         if not self._files and not self._stacked:
@@ -71,16 +72,22 @@ class ArraySamples(Sequence[Sample]):
         path = self._files[index]
         arrays = self._arrays(path)
         return {
-            name: self._fitting(_with_batch(arrays[name], value), value, path)
+            name: fitting(_with_batch(arrays[name], value), value, str(path))
             for name, value in self._inputs.items()
         }
 
     def _split(self, path: Path) -> list[Sample]:
         """The samples that one file holds along the first axes of its arrays."""
+        arrays = self._arrays(path)
+        if self._whole and all(
+            arrays[name].ndim == editing.rank(value) for name, value in self._inputs.items()
+        ):
+            return [fitting_inputs(arrays, self._inputs, str(path))]
         parts = {
-            name: [self._fitting(part, value, path) for part in _along_first_axis(array, value)]
+            name: [
+                fitting(part, value, str(path)) for part in _along_first_axis(arrays[name], value)
+            ]
             for name, value in self._inputs.items()
-            for array in [self._arrays(path)[name]]
         }
         counts = {name: len(samples) for name, samples in parts.items()}
         if len(set(counts.values())) != 1:
@@ -105,42 +112,72 @@ class ArraySamples(Sequence[Sample]):
                 )
             return {next(iter(self._inputs)): read_array(path)}
         arrays = read_arrays(path)
-        if set(arrays) != set(self._inputs):
-            raise DataError(
-                f"it has {', '.join(sorted(arrays)) or 'nothing'}; "
-                f"the inputs are {', '.join(self._inputs) or 'none'}",
-                where=str(path),
-                hint=HOW_TO_NAME,
-            )
+        _check_names(arrays, self._inputs, str(path))
         return arrays
 
-    def _fitting(self, array: NDArray[Any], value: ir.Value, path: Path) -> NDArray[Any]:
-        """The array in the input's element type."""
-        sizes = [editing.dimension(value, axis) for axis in range(editing.rank(value) or 0)]
-        rank = editing.rank(value)
-        if rank is not None and (
-            array.ndim != rank
-            or any(
-                wanted not in (None, size) for wanted, size in zip(sizes, array.shape, strict=True)
-            )
-        ):
-            wanted_shape = [str(size) if size is not None else "?" for size in sizes]
-            raise DataError(
-                f"'{value.name}' is {list(array.shape)} for a sample, "
-                f"and the input takes [{', '.join(wanted_shape)}]",
-                where=str(path),
-                hint="save what the model is run on, after all preprocessing",
-            )
-        if value.dtype is None:
-            return array
-        dtype = value.dtype.numpy()
-        if not np.can_cast(array.dtype, dtype, "same_kind"):
-            raise DataError(
-                f"'{value.name}' is {array.dtype}, and the input takes {dtype}",
-                where=str(path),
-                hint=f"save it as {dtype}",
-            )
-        return array.astype(dtype, copy=False)
+
+def fitting_sample(sample: Mapping[str, NDArray[Any]], model: ir.Model, where: str) -> Sample:
+    """One set of inputs in the element types of a model's inputs.
+
+    Raises:
+        DataError: Other inputs than the model's, or one of another rank, size or type; `where` is
+            what to call the set.
+    """
+    inputs = _inputs_of(model)
+    _check_names(sample, inputs, where)
+    return fitting_inputs(sample, inputs, where)
+
+
+def fitting_inputs(
+    sample: Mapping[str, NDArray[Any]], inputs: Mapping[str, ir.Value], where: str
+) -> Sample:
+    """`fitting` for each of `inputs`, of which `sample` has all."""
+    return {name: fitting(sample[name], value, where) for name, value in inputs.items()}
+
+
+def _inputs_of(model: ir.Model) -> dict[str, ir.Value]:
+    return {str(value.name): value for value in model.graph.inputs if not value.is_initializer()}
+
+
+def _check_names(arrays: Mapping[str, object], inputs: Mapping[str, ir.Value], where: str) -> None:
+    if set(arrays) != set(inputs):
+        raise DataError(
+            f"it has {', '.join(sorted(arrays)) or 'nothing'}; "
+            f"the inputs are {', '.join(inputs) or 'none'}",
+            where=where,
+            hint=HOW_TO_NAME,
+        )
+
+
+def fitting(array: NDArray[Any], value: ir.Value, where: str) -> NDArray[Any]:
+    """The array in the element type of a graph input.
+
+    Raises:
+        DataError: It has another rank or size, or a type that can't be cast without loss of kind.
+    """
+    sizes = [editing.dimension(value, axis) for axis in range(editing.rank(value) or 0)]
+    rank = editing.rank(value)
+    if rank is not None and (
+        array.ndim != rank
+        or any(wanted not in (None, size) for wanted, size in zip(sizes, array.shape, strict=True))
+    ):
+        wanted_shape = [str(size) if size is not None else "?" for size in sizes]
+        raise DataError(
+            f"'{value.name}' is {list(array.shape)}, "
+            f"and the input takes [{', '.join(wanted_shape)}]",
+            where=where,
+            hint="save what the model is run on, after all preprocessing",
+        )
+    if value.dtype is None:
+        return array
+    dtype = value.dtype.numpy()
+    if not np.can_cast(array.dtype, dtype, "same_kind"):
+        raise DataError(
+            f"'{value.name}' is {array.dtype}, and the input takes {dtype}",
+            where=where,
+            hint=f"save it as {dtype}",
+        )
+    return array.astype(dtype, copy=False)
 
 
 def _with_batch(array: NDArray[Any], value: ir.Value) -> NDArray[Any]:

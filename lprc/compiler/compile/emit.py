@@ -17,15 +17,13 @@ from lprc.compiler.compile.source_runs import unverified
 from lprc.core.errors import PromiseBrokenError
 from lprc.core.quantization.recognise import quantized_form
 from lprc.core.running.as_true import farther_from_float
-from lprc.core.running.input_sizes import symbolic_dimensions
 from lprc.core.running.noise import amplified, beyond_rounding
-from lprc.core.running.numerics import Arrays, OutputDelta, RunError, Session, compare, rounding
+from lprc.core.running.numerics import Arrays, OutputDelta, Session, compare, rounding
 from lprc.core.running.runner import OpenJob, Runner
 from lprc.core.running.size_search import (
-    MOST_SECONDS,
     UnrunnableError,
+    inputs_of_both,
     made_up_inputs,
-    runnable_inputs,
 )
 from lprc.core.targets.emitter import EmitJob, Emitted
 from lprc.core.targets.runtimes import runtime
@@ -73,9 +71,9 @@ def emit_artefact(
         return replace(emitted, warnings=[*emitted.warnings, f"not run: {why}"]), []
     runner = runtime(goal.runtime).open(OpenJob(emitted.files[0], report=emitted.report))
     reference = Session(model)
-    samples = (
-        emitted.inputs or execution.inputs or [_runs_in_both(job, reference, runner, execution)]
-    )
+    samples = emitted.inputs or execution.inputs
+    if not samples:
+        samples = [_runs_in_both(job, reference, runner, execution, optimized)]
     deltas, warnings = _compare(job, reference, runner, samples, request.model)
     return replace(emitted, warnings=[*emitted.warnings, *warnings]), deltas
 
@@ -92,28 +90,21 @@ def _made_up(model: ir.Model, execution: Execution, optimized: Optimized) -> Arr
         raise unverified(error, execution, "the lowered graph") from error
 
 
-def _runs_in_both(job: EmitJob, reference: Session, runner: Runner, execution: Execution) -> Arrays:
-    """The job's made-up inputs, or such of other sizes where the runtime refuses those.
+def _runs_in_both(
+    job: EmitJob, reference: Session, runner: Runner, execution: Execution, optimized: Optimized
+) -> Arrays:
+    """A made-up sample of the sizes that are known to run, or of others if the runtime refuses.
 
     Raises:
         UnrunnableError: There are no sizes that both run.
     """
-    (inputs,) = job.inputs
-    if all(dimension.is_batch for dimension in symbolic_dimensions(job.model)):
-        return inputs
-
-    def run(arrays: Arrays, seconds: float) -> Arrays:
-        outputs = reference.run_within(arrays, seconds)
-        runner.run(arrays)
-        return outputs
-
+    seed = execution.seed
     try:
-        run(inputs, MOST_SECONDS)
-        return inputs
-    except RunError:
+        return inputs_of_both(job.model, reference, runner, seed=seed, sizes=optimized.sizes)
+    except UnrunnableError:
         sizes = execution.sizes
     try:
-        return runnable_inputs(job.model, run, seed=execution.seed, batch=1, sizes=sizes).arrays
+        return inputs_of_both(job.model, reference, runner, seed=seed, sizes=sizes)
     except UnrunnableError as error:
         raise unverified(error, execution, "the artefact") from error
 

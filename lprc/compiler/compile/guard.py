@@ -12,6 +12,7 @@ from lprc.compiler.artifact.manifest import write_manifest
 from lprc.compiler.compile.build import build_artefact
 from lprc.compiler.compile.demands import Demands
 from lprc.compiler.compile.emitters import read_options, require
+from lprc.compiler.compile.input_shapes import fixing
 from lprc.compiler.compile.request import CompileRequest
 from lprc.compiler.compile.settings import Observation
 from lprc.compiler.measure.accuracy import evaluate
@@ -121,7 +122,7 @@ def float32_counterpart(request: CompileRequest) -> CompileRequest:
         request,
         target=goal,
         options=options,
-        pipeline=Pipeline.parse(goal.pipeline),
+        pipeline=fixing(request.execution.shapes, Pipeline.parse(goal.pipeline)),
         emit="engine",
         execution=replace(request.execution, verify="off", calibration=()),
         observation=Observation(check_passes=request.observation.check_passes),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx_ir as ir
 
 from lprc.compiler.cache.snapshot import UnreadableEntryError
-from lprc.compiler.compile.samples import Samples, samples_of
+from lprc.compiler.compile.input_shapes import InputShapes, fixing
+from lprc.compiler.compile.samples import Samples, execution_of
 from lprc.compiler.compile.settings import Execution, Memory, Observation, VerifyMode
 from lprc.compiler.compile.source_runs import unverified
 from lprc.compiler.measure.pass_costs import PassCost, PassCosts
@@ -23,7 +24,7 @@ from lprc.core.passing.instrument import Instrument
 from lprc.core.passing.manager import PassManager, PassRecord
 from lprc.core.passing.pipeline import Pipeline
 from lprc.core.running.input_sizes import HOW_TO_GIVE, InputSizes, size_texts
-from lprc.core.running.numerics import Arrays, OutputDelta
+from lprc.core.running.numerics import OutputDelta
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,9 @@ def optimize_file(
     *,
     calibration: Samples | None = None,
     plates: str | None = None,
-    inputs: Sequence[Arrays] | None = None,
+    inputs: Samples | None = None,
+    input_shapes: InputShapes | None = None,
+    dims: Mapping[str, int] | None = None,
     verify: VerifyMode = "final",
     seed: int = 0,
     observation: Observation | None = None,
@@ -121,7 +124,9 @@ def optimize_file(
         out: The ONNX file to write.
         calibration: Samples for data-driven passes, or a folder of images.
         plates: How such images are preprocessed.
-        inputs: To verify with; None makes random ones from `seed`, also where there are images.
+        inputs: As of `execution_of`.
+        input_shapes: Shapes of inputs that are fixed in the graph.
+        dims: Sizes of symbolic dimensions to verify with, by symbol.
         verify: As of `Execution`.
         seed: As of `Execution`.
         observation: As of `optimize`.
@@ -134,8 +139,18 @@ def optimize_file(
     if observation is not None:
         check_folder(observation.dump_dir, out)
     model = load(source)
-    samples = samples_of(model, str(source), calibration, plates)
-    execution = Execution(verify, inputs, samples, seed, source=str(source))
+    execution = execution_of(
+        model,
+        str(source),
+        calibration=calibration,
+        inputs=inputs,
+        input_shapes=input_shapes,
+        dims=dims,
+        plates=plates,
+        verify=verify,
+        seed=seed,
+    )
+    pipeline = fixing(execution.shapes, pipeline)
     try:
         result = optimize(model, pipeline, execution, observation, memory)
     except UnreadableEntryError as error:

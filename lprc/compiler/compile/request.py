@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from lprc.compiler.compile.demands import Demands, check_demands
 from lprc.compiler.compile.emitters import read_options, require
+from lprc.compiler.compile.input_shapes import InputShapes, fixing
 from lprc.compiler.compile.samples import Samples, execution_of
 from lprc.compiler.compile.settings import Execution, Memory, Observation, Report, VerifyMode
 from lprc.core.errors import UsageError
@@ -20,7 +21,6 @@ from lprc.core.passing.pass_order import quantizes, serves_quantization
 from lprc.core.passing.pipeline import Pipeline
 from lprc.core.quantization.already import Choice, refused
 from lprc.core.quantization.recognise import quantized_form
-from lprc.core.running.numerics import Arrays
 from lprc.core.targets.emitter import Emit, TargetOptions
 from lprc.core.targets.target import Target
 from lprc.core.targets.target import target as find_target
@@ -68,7 +68,9 @@ def compile_request(
     emit: Emit = "engine",
     options: Mapping[str, tuple[str, ...]] | None = None,
     calibration: Samples | None = None,
-    inputs: Iterable[Arrays] | None = None,
+    inputs: Samples | None = None,
+    input_shapes: InputShapes | None = None,
+    dims: Mapping[str, int] | None = None,
     verify: VerifyMode = "final",
     data: Path | None = None,
     max_accuracy_drop: float | None = None,
@@ -93,8 +95,10 @@ def compile_request(
             artefact on the device.
         options: The target's options, as texts by name.
         calibration: For data-driven passes: a folder of images, or arrays.
-        inputs: Real inputs to verify with; None takes the first of `calibration`, or
-            random ones from `seed`.
+        inputs: Real inputs to verify with; None takes the first of `calibration`, or random ones
+            from `seed`.
+        input_shapes: Shapes of inputs that are fixed in the graph; ``""`` is the only input.
+        dims: Sizes of symbolic dimensions to verify with, by symbol; the graph stays as it is.
         verify: When graphs are run and compared.
         data: Labelled plates that accuracy is measured on.
         max_accuracy_drop: Leave layers in float until accuracy drops by no more, 0 to 1.
@@ -138,6 +142,8 @@ def compile_request(
         where,
         calibration=calibration,
         inputs=inputs,
+        input_shapes=input_shapes,
+        dims=dims,
         plates=plates,
         verify=verify,
         seed=seed,
@@ -147,7 +153,7 @@ def compile_request(
         model=model,
         target=goal,
         options=target_options,
-        pipeline=_for_quantized(model, pipeline, quantized, where),
+        pipeline=fixing(execution.shapes, _for_quantized(model, pipeline, quantized, where)),
         out=out,
         emit=emit,
         execution=execution,

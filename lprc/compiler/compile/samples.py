@@ -10,8 +10,14 @@ from typing import TypeAlias, Union, cast
 import numpy as np
 import onnx_ir as ir
 
-from lprc.compiler.compile.array_samples import ArraySamples
+from lprc.compiler.compile.array_samples import ArraySamples, fitting_sample
 from lprc.compiler.compile.calibration import ImageSamples
+from lprc.compiler.compile.input_shapes import (
+    InputShapes,
+    checked_shapes,
+    run_sizes,
+    with_sizes,
+)
 from lprc.compiler.compile.settings import Execution, VerifyMode
 from lprc.core.errors import DataError, UsageError
 from lprc.core.files.array_listing import SUFFIXES, array_files
@@ -26,7 +32,9 @@ def execution_of(
     where: str,
     *,
     calibration: Samples | None = None,
-    inputs: Iterable[Arrays] | None = None,
+    inputs: Samples | None = None,
+    input_shapes: InputShapes | None = None,
+    dims: Mapping[str, int] | None = None,
     plates: str | None = None,
     verify: VerifyMode = "final",
     seed: int = 0,
@@ -38,22 +46,55 @@ def execution_of(
         where: What to call it in errors.
         calibration: For data-driven passes. An iterator that can be read once is kept in memory.
         inputs: Real inputs to verify with.
+        input_shapes: Shapes of inputs that are to be fixed in the graph.
+        dims: Sizes of symbolic dimensions of made-up inputs, by symbol.
         plates: How images are preprocessed: a built-in name or a TOML file; None takes the first
             built-in one.
         verify: When graphs are run and compared.
         seed: Of random inputs.
 
     Raises:
-        UsageError: An unknown way to verify, or one sample where several are wanted.
+        UsageError: An unknown way to verify, one sample where several are wanted, or shapes and
+            sizes that do not fit the model.
         DataError: Samples of another kind, or images that do not fit the model.
     """
     if verify not in ("off", "final", "each"):
         raise UsageError(f"'{verify}' is none of off, final and each", option="verify")
-    samples = samples_of(model, where, calibration, plates)
-    real = None if inputs is None else [_arrays(sample, "inputs") for sample in inputs]
-    if real is None and samples:
+    shapes = checked_shapes(model, input_shapes, where)
+    sizes = run_sizes(model, shapes, dims, where)
+    fixed = with_sizes(model, shapes) if shapes else model
+    samples = samples_of(fixed, where, calibration, plates)
+    real = inputs_of(fixed, where, inputs)
+    if real is None and len(samples):
         real = enough_to_verify(samples)
-    return Execution(verify=verify, inputs=real, calibration=samples, seed=seed, source=where)
+    return Execution(verify, real, samples, seed, sizes, shapes, where)
+
+
+def inputs_of(model: ir.Model, where: str, inputs: Samples | None) -> list[Arrays] | None:
+    """Real inputs to run a model on; None for none.
+
+    Args:
+        model: The graph.
+        where: What to call it in errors.
+        inputs: A folder of arrays, one file of them, or arrays by input name. Of a folder those
+            count that `enough_to_verify` takes.
+
+    Raises:
+        UsageError: One set of inputs where several are wanted.
+        DataError: Files that can't be read, or arrays that do not fit the model's inputs.
+    """
+    if inputs is None:
+        return None
+    if isinstance(inputs, (str, os.PathLike)):
+        return enough_to_verify(ArraySamples(Path(inputs), model, where, whole=True))
+    if isinstance(inputs, Mapping):
+        raise UsageError(
+            "one set of inputs, where several are wanted",
+            option="inputs",
+            hint="put it into a list",
+        )
+    given = [_arrays(sample, "inputs") for sample in inputs]
+    return [fitting_sample(sample, model, f"inputs[{i}]") for i, sample in enumerate(given)]
 
 
 MOST_TO_VERIFY, FEWEST_TO_VERIFY = 32, 4

@@ -33,6 +33,7 @@ class Execution:
         calibration: Samples for data-driven passes.
         seed: Of the random inputs.
         sizes: Of their symbolic dimensions; those that are not known are searched for.
+        shapes: Of inputs that the pipeline fixes in the graph.
         source: What to call the source graph in errors.
     """
 
@@ -41,6 +42,7 @@ class Execution:
     calibration: Sequence[Arrays] = ()
     seed: int = 0
     sizes: InputSizes = field(default_factory=dict)
+    shapes: InputSizes = field(default_factory=dict)
     source: str | None = None
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lprc.compiler.artifact.artifact import Artifact, open_artifact
-from lprc.core.errors import DataError
-from lprc.core.running.numerics import RunError
+from lprc.compiler.measure.bench_inputs import (
+    checked_run,
+    common_interface,
+    found_sizes,
+    given_inputs,
+    values,
+)
+from lprc.core.running.input_sizes import InputSizes
+from lprc.core.running.numerics import Arrays
 from lprc.core.running.runner import Runner
+from lprc.core.running.size_search import MadeInputs
 
 BLOCK = 10
 """Measured runs of one artefact before the next one has its turn."""
@@ -38,6 +46,8 @@ class BenchRow:
         min_ms: The fastest.
         ratio_to_first: The median over the blocks of its median latency over the first's.
         size_bytes: Of the deployed files.
+        shapes: Of the inputs that it was measured on, by name.
+        invented: Sizes of those that nobody gave, of other dimensions than a batch, by label.
     """
 
     name: str
@@ -47,16 +57,21 @@ class BenchRow:
     min_ms: float
     ratio_to_first: float
     size_bytes: int
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    invented: Mapping[str, int] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """As JSON data."""
-        return dict(vars(self))
+        shapes = {name: list(shape) for name, shape in self.shapes.items()}
+        return {**vars(self), "shapes": shapes, "invented": dict(self.invented)}
 
 
 def bench(
     artefacts: Sequence[str | Path],
     *,
     batch: int = 1,
+    inputs: Arrays | None = None,
+    sizes: InputSizes | None = None,
     threads: int | None = None,
     rounds: int = 200,
     warmup: int = 20,
@@ -68,6 +83,8 @@ def bench(
     Args:
         artefacts: Folders of ``compile`` or model files.
         batch: Size of a symbolic batch.
+        inputs: What to run them on; None for random inputs.
+        sizes: Of symbolic dimensions of those; what is not known is searched for, the same for all.
         threads: CPU threads of the runtimes.
         rounds: Measured runs of each, rounded up to whole blocks.
         warmup: Runs of each before that.
@@ -75,11 +92,29 @@ def bench(
         progress: Called with the blocks done and their number.
 
     Raises:
-        DataError: An input of a kind or size that can't be made up.
-        RunError: A model that fails on the inputs that were made up.
+        DataError: An input of a kind that can't be made up, or one that `inputs` lacks.
+        RunError: A model that fails on its inputs.
+        UnrunnableError: No sizes were found that all of them run with.
     """
     opened = [open_artifact(name) for name in artefacts]
-    runs = [_bound(artefact, batch, threads, seed) for artefact in opened]
+    runners = [artefact.runner(threads=threads) for artefact in opened]
+    places = [str(artefact.path) for artefact in opened]
+    invented: Mapping[str, int] = {}
+    if inputs is None:
+        found = _sizes(opened, runners, batch, seed, sizes or {})
+        invented = found.invented
+        fed = [
+            values(runner, found.sizes, batch, seed, place)
+            for runner, place in zip(runners, places, strict=True)
+        ]
+    else:
+        fed = [
+            given_inputs(runner, inputs, place)
+            for runner, place in zip(runners, places, strict=True)
+        ]
+    for runner, arrays, place in zip(runners, fed, places, strict=True):
+        checked_run(runner, arrays, place)
+    runs = [runner.bound(arrays) for runner, arrays in zip(runners, fed, strict=True)]
     for run in runs:
         _times(run, warmup)
     blocks = -(-rounds // BLOCK)
@@ -92,50 +127,34 @@ def bench(
         if progress is not None:
             progress(index + 1, blocks)
     milliseconds = [np.array(taken) * 1e3 for taken in seconds]
-    return [
+    rows = [
         _row(str(name), artefact, taken, milliseconds[0])
         for name, artefact, taken in zip(artefacts, opened, milliseconds, strict=True)
     ]
+    return [
+        replace(
+            row,
+            shapes={name: array.shape for name, array in arrays.items()},
+            invented=invented,
+        )
+        for row, arrays in zip(rows, fed, strict=True)
+    ]
 
 
-def _bound(artefact: Artifact, batch: int, threads: int | None, seed: int) -> Callable[[], object]:
-    runner = artefact.runner(threads=threads)
-    inputs = _inputs(runner, batch, seed, str(artefact.path))
-    try:
-        # Once outside of the timed loop, whose errors are the runtime's own.
-        runner.run(inputs)
-    except RunError as error:
-        raise RunError(error.message, where=str(artefact.path)) from error
-    return runner.bound(inputs)
-
-
-def _inputs(runner: Runner, batch: int, seed: int, where: str) -> dict[str, Any]:
-    generator = np.random.default_rng(seed)
-    inputs = {}
-    for name, shape in runner.inputs.items():
-        dimensions = [batch if axis == 0 and dim is None else dim for axis, dim in enumerate(shape)]
-        if None in dimensions:
-            raise DataError(
-                f"input '{name}' has symbolic dimensions besides its batch",
-                where=where,
-                hint="fix them in the model before measuring",
-            )
-        sizes = [int(dim or 0) for dim in dimensions]
-        inputs[name] = _values(generator, sizes, runner.dtypes[name], f"{where}: input '{name}'")
-    return inputs
-
-
-def _values(
-    generator: np.random.Generator, sizes: list[int], dtype: np.dtype[Any], where: str
-) -> NDArray[Any]:
-    if dtype.kind == "f":
-        return generator.standard_normal(sizes).astype(dtype)
-    if dtype.kind == "b":
-        return generator.random(sizes) < 0.5
-    if dtype.kind in "iu":
-        # Small enough to be an index of most things; images are uint8.
-        return generator.integers(0, 256 if dtype == np.uint8 else 2, sizes).astype(dtype)
-    raise DataError("no values of its type can be made up", where=where)
+def _sizes(
+    artefacts: Sequence[Artifact],
+    runners: Sequence[Runner],
+    batch: int,
+    seed: int,
+    sizes: InputSizes,
+) -> MadeInputs:
+    """The sizes to measure at; no graph is read where they are known."""
+    open_inputs = [
+        name for runner in runners for name, shape in runner.inputs.items() if None in shape[1:]
+    ]
+    if not open_inputs:
+        return MadeInputs({}, sizes)
+    return found_sizes(common_interface(artefacts, runners), runners, batch, seed, sizes)
 
 
 def _times(run: Callable[[], object], count: int) -> list[float]:

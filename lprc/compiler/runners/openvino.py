@@ -36,12 +36,14 @@ class OpenVinoRunner:
             raise load_error("OpenVINO", job.path, error) from error
         self._request = self._compiled.create_infer_request()
         self.inputs = {
-            port.any_name: tuple(
+            _input_name(port): tuple(
                 dim.get_length() if dim.is_static else None for dim in port.partial_shape
             )
             for port in self._compiled.inputs
         }
-        self.dtypes = {port.any_name: _dtype(port.element_type) for port in self._compiled.inputs}
+        self.dtypes = {
+            _input_name(port): _dtype(port.element_type) for port in self._compiled.inputs
+        }
         self.outputs = [port.any_name for port in self._compiled.outputs]
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
@@ -60,6 +62,12 @@ class OpenVinoRunner:
         for name, array in inputs.items():
             self._request.set_tensor(name, self._tensor(np.asarray(array, order="C")))
         return lambda: self._request.infer()
+
+
+def _input_name(port: Any) -> str:
+    """The input's own name: a Cast that does nothing leaves its name there too."""
+    own = str(port.get_node().get_friendly_name())
+    return own if own in port.names else str(port.any_name)
 
 
 _TYPES = {"boolean", "f16", "f32", "f64"} | {

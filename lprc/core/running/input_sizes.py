@@ -66,12 +66,17 @@ def sizes_of(
     }
 
 
-def given_sizes(model: ir.Model, by_label: Mapping[str, int], where: str) -> InputSizes:
-    """Sizes that were given by the names of dimensions.
+def given_sizes(model: ir.Model, by_name: Mapping[str, int], where: str) -> InputSizes:
+    """Sizes by input; arguments and errors as of `given_by_label`."""
+    return sizes_of(symbolic_dimensions(model), given_by_label(model, by_name, where))
+
+
+def given_by_label(model: ir.Model, by_name: Mapping[str, int], where: str) -> dict[str, int]:
+    """Sizes that were given by names of dimensions, by their labels.
 
     Args:
         model: The graph.
-        by_label: A size by symbol, or by ``INPUT:AXIS``.
+        by_name: A size by symbol, or by ``INPUT:AXIS``.
         where: What to call the graph in errors.
 
     Raises:
@@ -85,7 +90,7 @@ def given_sizes(model: ir.Model, by_label: Mapping[str, int], where: str) -> Inp
     }
     labels = {dimension.label: dimension.label for dimension in dimensions}
     sizes: dict[str, int] = {}
-    for name, size in by_label.items():
+    for name, size in by_name.items():
         label = labels.get(name) or by_place.get(name)
         if label is None:
             raise UsageError(
@@ -97,7 +102,7 @@ def given_sizes(model: ir.Model, by_label: Mapping[str, int], where: str) -> Inp
         if size < 1:
             raise UsageError(f"'{name}' can't be {size}", where="--dim", option="--dim")
         sizes[label] = size
-    return sizes_of(dimensions, sizes)
+    return sizes
 
 
 def listed(dimensions: list[SymbolicDimension]) -> str:

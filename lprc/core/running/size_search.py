@@ -26,6 +26,7 @@ from lprc.core.running.input_sizes import (
 )
 from lprc.core.running.numerics import Arrays, Session
 from lprc.core.running.random_inputs import UNKNOWN_DIMENSION, random_inputs
+from lprc.core.running.runner import Runner
 from lprc.core.running.size_hints import total_stride, written_sizes
 
 COMMON_SIZES = (
@@ -124,6 +125,38 @@ def made_up_inputs(
         return random_inputs(model, seed=seed, batch=batch, sizes=sizes)
     run = Session(model).run_within
     return runnable_inputs(model, run, seed=seed, batch=batch, sizes=sizes).arrays
+
+
+def inputs_of_both(
+    model: ir.Model,
+    reference: Session,
+    runner: Runner,
+    *,
+    seed: int = 0,
+    sizes: InputSizes | None = None,
+) -> dict[str, NDArray[Any]]:
+    """Random inputs of a batch of 1 that a graph and what was made of it run on.
+
+    Args:
+        model: The graph.
+        reference: It, loaded.
+        runner: What was made of it.
+        seed: As of `runnable_inputs`.
+        sizes: As of `runnable_inputs`.
+
+    Raises:
+        NoInputsError: As of `random_inputs`.
+        UnrunnableError: None of the sizes that were tried runs in both.
+    """
+    if all(dimension.is_batch for dimension in symbolic_dimensions(model)):
+        return random_inputs(model, seed=seed, batch=1, sizes=sizes)
+
+    def run(arrays: Arrays, seconds: float) -> Arrays:
+        outputs = reference.run_within(arrays, seconds)
+        runner.run(arrays)
+        return outputs
+
+    return runnable_inputs(model, run, seed=seed, batch=1, sizes=sizes).arrays
 
 
 class _Search:

@@ -94,7 +94,7 @@ def test_an_npy_is_the_one_input_and_may_lack_the_batch(one, tmp_path):
     ("saved", "message"),
     [
         ({"y": np.ones((1, 6))}, r"it has y; the inputs are x"),
-        ({"x": np.ones((1, 7))}, r"'x' is \[1, 7\] for a sample, and the input takes \[\?, 6\]"),
+        ({"x": np.ones((1, 7))}, r"'x' is \[1, 7\], and the input takes \[\?, 6\]"),
         ({"x": np.ones((1, 6), np.complex64)}, r"'x' is complex64, and the input takes float32"),
     ],
 )

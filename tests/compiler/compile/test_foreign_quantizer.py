@@ -159,7 +159,10 @@ def test_a_quantiser_that_leaves_nothing_out_is_refused(source, samples):
     )
 
 
-TOOLS = {"training/finetune.py": "set-batch"}
+TOOLS = {
+    "training/finetune.py": "set-batch",
+    "compile/input_shapes.py": "set-input-shape",
+}
 """Where the compiler uses a pass as its tool, whatever pipeline the user has."""
 
 

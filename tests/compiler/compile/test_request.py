@@ -24,8 +24,8 @@ from lprc.core.onnx_io import model_io
 RENAMED = {"calibration": "calib"}
 """Parameters of `lprc.compile` whose options have another name."""
 
-NO_OPTION = {"inputs", "progress"}
-"""Parameters of `lprc.compile` that a command line can't give: arrays, and a function."""
+NO_OPTION = {"progress"}
+"""Parameters of `lprc.compile` that a command line can't give: a function."""
 
 WHILE_OR_AFTER = {
     "measure", "dump_dir", "print_changed", "print_before", "print_after", "time_passes", "stats",
@@ -58,7 +58,7 @@ def test_the_request_has_every_parameter_of_the_api():
 
 def test_the_cache_knows_every_option_that_shapes_an_artefact():
     """Or it looks no further: with an option that it does not know, nothing is restored."""
-    files = {"model", "calib", "data", "out"}
+    files = {"model", "calib", "inputs", "data", "out"}
     seen_at_work = {"max_accuracy_drop", "guard"}
     assert set(compile_cache._SHAPING) | files | seen_at_work == set(options()) - WHILE_OR_AFTER
 
