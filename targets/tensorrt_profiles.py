@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import onnx_ir as ir
 
 from lprc.core.errors import UsageError
@@ -11,11 +13,13 @@ from lprc.targets.tensorrt_options import Shape, TensorRTOptions
 def profiles(model: ir.Model, options: TensorRTOptions) -> dict[str, list[Shape]]:
     """Least, usual and greatest shape of each input that has symbolic dimensions.
 
-    A symbolic batch, which is a first dimension, takes the sizes of the option ``batch``; other
+    A symbol of several inputs has the sizes of the profile that names one of them. A symbolic
+    batch, which is a first dimension, otherwise takes the sizes of the option ``batch``; other
     symbolic dimensions need the option ``profile``.
 
     Raises:
-        UsageError: A dimension without sizes, or a profile that does not fit its input.
+        UsageError: A dimension without sizes, a profile that does not fit its input, or two that
+            give a symbol other sizes.
     """
     inputs = {value.name or "": value for value in model.graph.inputs if not value.is_initializer()}
     for name in options.shapes:
@@ -25,11 +29,45 @@ def profiles(model: ir.Model, options: TensorRTOptions) -> dict[str, list[Shape]
                 where="profile",
                 hint=f"its inputs: {', '.join(inputs)}",
             )
-    return {
-        name: options.shapes[name] if name in options.shapes else _by_batch(value, options)
+    dynamic = {
+        name: value
         for name, value in inputs.items()
         if _fits(value, options) and not _is_static(value)
     }
+    known = _sizes_of_symbols(dynamic, options.shapes)
+    return {
+        name: options.shapes[name] if name in options.shapes else _derived(value, known, options)
+        for name, value in dynamic.items()
+    }
+
+
+def _sizes_of_symbols(
+    inputs: Mapping[str, ir.Value], shapes: Mapping[str, list[Shape]]
+) -> dict[str, Shape]:
+    """Least, usual and greatest size of the symbols that profiles speak of.
+
+    Raises:
+        UsageError: Two of them say something else of one.
+    """
+    sizes: dict[str, Shape] = {}
+    for name, profile in shapes.items():
+        dims = inputs[name].shape if name in inputs else None
+        for axis, dim in enumerate(dims or ()):
+            if isinstance(dim, int) or dim.value is None:
+                continue
+            own = tuple(shape[axis] for shape in profile)
+            if sizes.setdefault(str(dim.value), own) != own:
+                raise UsageError(
+                    f"'{dim.value}' is {_range(own)}, and {_range(sizes[str(dim.value)])} in "
+                    "another one",
+                    where=f"profile of input '{name}'",
+                    hint="inputs that share a symbol have one size",
+                )
+    return sizes
+
+
+def _range(sizes: Shape) -> str:
+    return "/".join(map(str, sizes))
 
 
 def _is_static(value: ir.Value) -> bool:
@@ -58,15 +96,35 @@ def _agree(known: ir.Shape, given: Shape) -> bool:
     )
 
 
-def _by_batch(value: ir.Value, options: TensorRTOptions) -> list[Shape]:
-    sizes = None if value.shape is None else list(value.shape)
-    if not sizes or not all(isinstance(size, int) for size in sizes[1:]):
-        shown = "of unknown rank" if sizes is None else f"{value.shape}"
-        example = "x".join(str(size) if isinstance(size, int) else "8" for size in sizes or [1])
+def _derived(value: ir.Value, known: Mapping[str, Shape], options: TensorRTOptions) -> list[Shape]:
+    """The profile of an input that has none of its own.
+
+    Raises:
+        UsageError: A size that nothing says.
+    """
+    dims = None if value.shape is None else list(value.shape)
+    columns = [_column(dim, axis, known, options) for axis, dim in enumerate(dims or [])]
+    if dims is None or None in columns:
+        shown = "of unknown rank" if dims is None else f"{value.shape}"
+        least, usual, greatest = zip(
+            *(column or (8, 8, 8) for column in columns or [None]), strict=True
+        )
+        example = "/".join("x".join(map(str, each)) for each in (least, usual, greatest))
         raise UsageError(
             f"its shape {shown} has symbolic dimensions besides a batch, and no profile",
             where=f"input '{value.name}'",
-            hint=f"-O profile={value.name}:{example}/{example}/{example}: least/usual/greatest",
+            hint=f"-O profile={value.name}:{example}: least/usual/greatest",
         )
-    rest = tuple(int(size) for size in sizes[1:] if isinstance(size, int))
-    return [(batch, *rest) for batch in options.batch_sizes]
+    least, usual, greatest = zip(*(column for column in columns if column is not None), strict=True)
+    return [least, usual, greatest]
+
+
+def _column(
+    dim: int | ir.SymbolicDim, axis: int, known: Mapping[str, Shape], options: TensorRTOptions
+) -> Shape | None:
+    """Least, usual and greatest size of a dimension; None where nothing says them."""
+    if isinstance(dim, int):
+        return dim, dim, dim
+    if dim.value is not None and str(dim.value) in known:
+        return known[str(dim.value)]
+    return options.batch_sizes if axis == 0 else None

@@ -49,6 +49,26 @@ def test_a_profile_goes_before_the_batch():
     ) == {"x": shapes, "m": [(1, 3), (1, 3), (2, 3)]}
 
 
+def test_a_profile_of_one_input_goes_for_the_symbols_of_another():
+    profile = "x:1x3x8/2x3x16/4x3x32"
+    assert found(
+        "float[N,3,L] x", "float[N,L] mask", "float[L,M] z", profile=(profile, "z:8x1/16x2/32x3")
+    ) == {
+        "x": [(1, 3, 8), (2, 3, 16), (4, 3, 32)],
+        "mask": [(1, 8), (2, 16), (4, 32)],
+        "z": [(8, 1), (16, 2), (32, 3)],
+    }
+    with pytest.raises(UsageError, match=r"has symbolic dimensions besides") as caught:
+        found("float[N,3,L] x", "float[N,L,M] mask", profile=profile)
+    assert caught.value.hint.startswith("-O profile=mask:1x8x8/2x16x8/4x32x8: ")
+
+
+def test_two_profiles_that_give_a_symbol_other_sizes_are_refused():
+    with pytest.raises(UsageError, match=r"'L' is 8/8/8, and 8/16/32 in another one") as caught:
+        found("float[L] x", "float[L] z", profile=("x:8/16/32", "z:8/8/8"))
+    assert caught.value.where == "profile of input 'z'"
+
+
 def test_an_initializer_is_no_input():
     model = ir.from_onnx_text(
         '<ir_version: 10, opset_import: ["" : 21]> g (float[2] x) => (float[2] y) '

@@ -234,7 +234,21 @@ def test_symbolic_sizes_are_refused(tmp_path):
     onnx.save(onnx.parser.parse_model(text), tmp_path / "m.onnx")
     with pytest.raises(IllegalForTargetError, match=r"input 'x': its shape is not known") as caught:
         compile_model(compile_request(tmp_path / "m.onnx", "tvm-fp32", tmp_path / "out"))
-    assert "set-batch" in caught.value.hint
+    assert "--input-shape" in caught.value.hint
+    compiled = compile_model(
+        compile_request(
+            tmp_path / "m.onnx", "tvm-fp32", tmp_path / "out", input_shapes={"x": (2, 4, 8, 8)}
+        )
+    )
+    assert compiled.deltas
+    assert compiled.emitted.warnings == []
+
+
+def test_a_batch_that_the_pipeline_fixes_is_told(source, tmp_path):
+    compiled = compile_model(compile_request(source, "tvm-fp32", tmp_path / "out"))
+    assert compiled.artifact.manifest["warnings"] == [
+        "input 'x' takes 1x4x8x8 only: its 'N' is 1 now; --input-shape fixes another size"
+    ]
 
 
 def test_the_rules_know_what_the_importer_does_not():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from lprc.compiler.artifact.artifact import Artifact, artifact_in
 from lprc.compiler.artifact.build_inputs import BuildInputs
 from lprc.compiler.artifact.manifest import manifest, passes_document
 from lprc.compiler.compile.emit import emit_artefact
+from lprc.compiler.compile.input_shapes import sizes_that_became_fixed
 from lprc.compiler.compile.lower import lower
 from lprc.compiler.compile.optimize import Optimized
 from lprc.compiler.compile.request import CompileRequest
@@ -59,6 +60,8 @@ def build_artefact(request: CompileRequest, folder: Path) -> Built:
     model = request.model.clone()
     optimized, lowered = lower(request, model, folder)
     emitted, deltas = emit_artefact(request, model, lowered, optimized)
+    fixed = list(sizes_that_became_fixed(request.model, model, request.execution.shapes))
+    optimized = replace(optimized, warnings=[*fixed, *optimized.warnings])
     document = manifest(
         inputs,
         request.target,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import onnx_ir as ir
 
@@ -165,3 +165,30 @@ def with_sizes(model: ir.Model, sizes: InputSizes) -> ir.Model:
                 [dim if own[axis] is None else own[axis] for axis, dim in enumerate(value.shape)]
             )
     return copy
+
+
+def sizes_that_became_fixed(before: ir.Model, after: ir.Model, asked: InputShapes) -> Iterator[str]:
+    """What a pipeline did to open sizes that nobody asked for, a line for each input.
+
+    Args:
+        before: The source.
+        after: What the pipeline made of it.
+        asked: Shapes that were to be fixed.
+    """
+    new = {value.name: value.shape for value in after.graph.inputs}
+    for value in before.graph.inputs:
+        shape = new.get(value.name)
+        if shape is None or value.shape is None or len(shape) != len(value.shape):
+            continue
+        given = asked.get(value.name or "", (None,) * len(shape))
+        news = [
+            f"'{old}' is {size} now"
+            for old, size, own in zip(value.shape, shape, given, strict=True)
+            if not isinstance(old, int) and isinstance(size, int) and own is None
+        ]
+        if news:
+            sizes = "x".join(str(dim) for dim in shape)
+            yield (
+                f"input '{value.name}' takes {sizes} only: its {', '.join(news)}; "
+                f"{OPTION} fixes another size"
+            )

@@ -88,7 +88,7 @@ class TvmRunner:
                 raise RunError(
                     f"input '{name}' is {'x'.join(map(str, array.shape))}; the module is compiled "
                     f"for {'x'.join(map(str, shape))}",
-                    hint="compile it with --then 'set-batch{batch=N}' for another batch",
+                    hint="compile it with --input-shape for another size",
                 )
             arguments.append(self._tensor(array))
         return arguments
