@@ -328,6 +328,29 @@ def test_float16_may_round():
         go(text, [made(scaled(1.05))], Verify())
 
 
+DYNAMIC = """<ir_version: 9, opset_import: ["" : 20]>
+g (float[N,4] x) => (float[N,4] y) <float[4] w = {1,1,1,1}> {
+    [mul] m = Mul(x, w) q, s, z = DynamicQuantizeLinear(m) y = DequantizeLinear(q, s, z) }"""
+"""With 0 and 255 in it, steps are 1, and 100.5 lies on a border."""
+
+
+def test_a_number_between_two_steps_of_a_dynamically_quantised_source_may_round():
+    def second(factor: float) -> Callable[[ir.Model], None]:
+        def change(model: ir.Model) -> None:
+            value = model.graph.initializers["w"]
+            weights = np.float32([1, factor, 1, 1])
+            value.const_value = ir.tensor(weights, name=value.name)
+
+        return change
+
+    inputs = [{"x": np.float32([[0, 100.5, 255, 8.25]])}]
+    verify = Verify(inputs=inputs)
+    go(DYNAMIC, [made(second(1 + 1e-6))], verify)
+    assert verify.deltas[0][0].max_abs == 1.0
+    with pytest.raises(PromiseBrokenError):
+        go(DYNAMIC, [made(second(1.03))], Verify(inputs=inputs))
+
+
 def test_several_real_inputs_are_all_looked_at(tmp_path):
     """Only the second input shows the damage, and it is the one that is kept."""
     inputs = [{"x": np.zeros((1, 3), np.float32)}, {"x": np.ones((1, 3), np.float32)}]
