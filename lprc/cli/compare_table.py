@@ -13,6 +13,8 @@ from lprc.compiler.artifact.artifact import open_artifact
 from lprc.compiler.measure.accuracy import Evaluation, evaluate
 from lprc.compiler.measure.bench import BenchRow, bench
 from lprc.core.errors import InvalidModelError
+from lprc.core.running.input_sizes import InputSizes
+from lprc.core.running.numerics import Arrays
 from lprc.models.plate_config import PlateConfig
 
 
@@ -35,6 +37,8 @@ def measured(
     threads: int | None,
     quiet: bool,
     evaluated: Evaluation | None = None,
+    inputs: Arrays | None = None,
+    sizes: InputSizes | None = None,
 ) -> list[Measured]:
     """Measure each artefact in the runtime of the last, so that ratios compare like with like.
 
@@ -68,7 +72,9 @@ def measured(
     latencies: list[BenchRow | None] = [None] * len(names)
     if latency:
         with reporter("measuring", quiet=quiet) as progress:
-            latencies = list(bench(names, threads=threads, progress=progress))
+            latencies = list(
+                bench(names, inputs=inputs, sizes=sizes, threads=threads, progress=progress)
+            )
     return [
         Measured(str(artefact.path), artefact.size_bytes, evaluation, row)
         for artefact, evaluation, row in zip(opened, evaluations, latencies, strict=True)

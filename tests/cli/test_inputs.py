@@ -184,3 +184,25 @@ def test_bisect_runs_graphs_at_given_sizes(lprc, neck):
     done = lprc("bisect", neck, "--passes", "legalize", *shape, "--tolerance", "0", check=False)
     assert done.returncode == 2
     assert "nothing" in done.stderr
+
+
+def test_latencies_of_compile_are_at_the_given_sizes(lprc, neck, tmp_path, monkeypatch):
+    from lprc.cli import compare_table, main
+    from lprc.compiler.measure import bench as bench_module
+
+    taken = []
+
+    def watched(*arguments, **options):
+        rows = bench_module.bench(*arguments, **options)
+        taken.extend(row.shapes["image"] for row in rows)
+        return rows
+
+    monkeypatch.setattr(compare_table, "bench", watched)
+    command = ["compile", neck, "--target", "ort-fp32", "-o", tmp_path / "out", "--bench", "-q"]
+    sizes = ["--dim", "height=16", "--dim", "width=24"]
+    for given, shape in ((sizes, (1, 1, 16, 24)), (["--stats", "--verify", "each"], (1, 1, 8, 8))):
+        taken.clear()
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in [*command, *given]])
+        assert ended.value.code == 0
+        assert taken == [shape, shape]

@@ -73,7 +73,7 @@ def optimize(
     """
     execution, observation = execution or Execution(), observation or Observation()
     verify = _verification(execution, observation)
-    costs = PassCosts(observation.costs)
+    costs = PassCosts(observation.costs.at_sizes(execution.sizes))
     manager = PassManager(
         pipeline,
         costs.around(_instruments(observation, verify)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from lprc.compiler.measure.pass_measures import Measure, PassMeasures
@@ -13,6 +13,7 @@ from lprc.core.instruments.timing import Timing
 from lprc.core.instruments.verify import Verify
 from lprc.core.passing.instrument import Instrument
 from lprc.core.passing.manager import PassRecord
+from lprc.core.running.input_sizes import InputSizes
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,12 @@ class CostSettings:
     timing: bool = False
     statistics: bool = False
     measure: Measure | None = None
+
+    def at_sizes(self, sizes: InputSizes) -> CostSettings:
+        """The same, with latencies at sizes that are known."""
+        if self.measure is None:
+            return self
+        return replace(self, measure=replace(self.measure, sizes=sizes))
 
 
 @dataclass

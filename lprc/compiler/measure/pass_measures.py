@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx_ir as ir
@@ -17,7 +17,9 @@ from lprc.core.passing.instrument import Instrument
 from lprc.core.passing.manager import PassRecord
 from lprc.core.passing.pass_base import Pass
 from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.numerics import RunError
+from lprc.core.running.size_search import UnrunnableError
 from lprc.models.plate_config import PlateConfig
 
 ROUNDS = 50
@@ -33,12 +35,14 @@ class Measure:
         config: Their alphabet and preprocessing; None for the one that fits the model.
         latency: Whether to measure latencies.
         threads: CPU threads.
+        sizes: Of symbolic dimensions, for latencies; those that are not known are searched for.
     """
 
     data: Path | None = None
     config: PlateConfig | None = None
     latency: bool = False
     threads: int | None = None
+    sizes: InputSizes = field(default_factory=dict)
 
 
 class PassMeasures(Instrument):
@@ -80,7 +84,12 @@ class PassMeasures(Instrument):
         """Measure the latencies, and forget the graphs."""
         assert self._scratch is not None
         if self._what.latency and self._files:
-            rows = bench(list(self._files.values()), threads=self._what.threads, rounds=ROUNDS)
+            rows = bench(
+                list(self._files.values()),
+                sizes=self._what.sizes,
+                threads=self._what.threads,
+                rounds=ROUNDS,
+            )
             medians = (row.median_ms for row in rows)
             self.median_ms = dict(zip(self._files, medians, strict=True))
         self._scratch.cleanup()
@@ -96,8 +105,9 @@ class PassMeasures(Instrument):
                 )
                 self.accuracy[position] = evaluation.accuracy
             if self._what.latency:
-                bench([path], threads=self._what.threads, rounds=1, warmup=0)
-        except (InvalidModelError, RunError) as error:
+                sizes, threads = self._what.sizes, self._what.threads
+                bench([path], sizes=sizes, threads=threads, rounds=1, warmup=0)
+        except (InvalidModelError, RunError, UnrunnableError) as error:
             self.warnings.append(f"not measured: {what} does not run: {error.message}")
             return
         if self._what.latency:
