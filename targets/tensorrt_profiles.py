@@ -34,9 +34,11 @@ def profiles(model: ir.Model, options: TensorRTOptions) -> dict[str, list[Shape]
         for name, value in inputs.items()
         if _fits(value, options) and not _is_static(value)
     }
-    known = _sizes_of_symbols(dynamic, options.shapes)
+    by_symbol = _sizes_of_symbols(dynamic, options.shapes)
     return {
-        name: options.shapes[name] if name in options.shapes else _derived(value, known, options)
+        name: options.shapes[name]
+        if name in options.shapes
+        else _derived(value, by_symbol, options)
         for name, value in dynamic.items()
     }
 
@@ -96,20 +98,22 @@ def _agree(known: ir.Shape, given: Shape) -> bool:
     )
 
 
-def _derived(value: ir.Value, known: Mapping[str, Shape], options: TensorRTOptions) -> list[Shape]:
+def _derived(
+    value: ir.Value, by_symbol: Mapping[str, Shape], options: TensorRTOptions
+) -> list[Shape]:
     """The profile of an input that has none of its own.
 
     Raises:
         UsageError: A size that nothing says.
     """
     dims = None if value.shape is None else list(value.shape)
-    columns = [_column(dim, axis, known, options) for axis, dim in enumerate(dims or [])]
+    columns = [_column(dim, axis, by_symbol, options) for axis, dim in enumerate(dims or [])]
     if dims is None or None in columns:
         shown = "of unknown rank" if dims is None else f"{value.shape}"
         least, usual, greatest = zip(
             *(column or (8, 8, 8) for column in columns or [None]), strict=True
         )
-        example = "/".join("x".join(map(str, each)) for each in (least, usual, greatest))
+        example = "/".join("x".join(map(str, shape)) for shape in (least, usual, greatest))
         raise UsageError(
             f"its shape {shown} has symbolic dimensions besides a batch, and no profile",
             where=f"input '{value.name}'",
@@ -120,11 +124,11 @@ def _derived(value: ir.Value, known: Mapping[str, Shape], options: TensorRTOptio
 
 
 def _column(
-    dim: int | ir.SymbolicDim, axis: int, known: Mapping[str, Shape], options: TensorRTOptions
+    dim: int | ir.SymbolicDim, axis: int, by_symbol: Mapping[str, Shape], options: TensorRTOptions
 ) -> Shape | None:
     """Least, usual and greatest size of a dimension; None where nothing says them."""
     if isinstance(dim, int):
         return dim, dim, dim
-    if dim.value is not None and str(dim.value) in known:
-        return known[str(dim.value)]
+    if dim.value is not None and str(dim.value) in by_symbol:
+        return by_symbol[str(dim.value)]
     return options.batch_sizes if axis == 0 else None

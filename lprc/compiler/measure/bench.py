@@ -101,10 +101,10 @@ def bench(
     places = [str(artefact.path) for artefact in opened]
     invented: Mapping[str, int] = {}
     if inputs is None:
-        found = _sizes(opened, runners, batch, seed, sizes or {})
-        invented = found.invented
+        searched = _sizes(opened, runners, batch, seed, sizes or {})
+        invented = searched.invented
         fed = [
-            values(runner, found.sizes, batch, seed, place)
+            values(runner, searched.sizes, batch, seed, place)
             for runner, place in zip(runners, places, strict=True)
         ]
     else:

@@ -70,9 +70,9 @@ def found_sizes(
             outputs = runner.run(values(runner, shapes, batch, seed, ""))
         return outputs
 
-    found = runnable_inputs(interface, run, seed=seed, batch=batch, sizes=sizes)
-    arrays = random_inputs(interface, seed=seed, batch=batch, sizes=found.sizes)
-    return MadeInputs({}, {name: each.shape for name, each in arrays.items()}, found.invented)
+    searched = runnable_inputs(interface, run, seed=seed, batch=batch, sizes=sizes)
+    arrays = random_inputs(interface, seed=seed, batch=batch, sizes=searched.sizes)
+    return MadeInputs({}, {name: array.shape for name, array in arrays.items()}, searched.invented)
 
 
 def _known(interface: ir.Model, sizes: InputSizes) -> InputSizes:
