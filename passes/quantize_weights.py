@@ -34,6 +34,9 @@ class QuantizeWeights(Pass):
     and no speed to expect from it on a CPU. ``adaround`` in front of it chooses the roundings;
     its bits and scales are kept. Without it each weight goes to the nearest integer of its scale.
     Int4 and blocks need opset 21.
+
+    ONNX Runtime computes MatMuls of these on int8 activations unless a session's entry
+    ``session.qdq_matmulnbits_accuracy_level`` is ``1``, as lprc sets it in its own.
     """
 
     name = "quantize-weights"

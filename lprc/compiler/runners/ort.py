@@ -12,7 +12,7 @@ from lprc.compiler.runners.vendor_errors import first_line, load_error
 from lprc.core.onnx_io.gzip_files import is_packed
 from lprc.core.onnx_io.model_io import load, to_bytes
 from lprc.core.running.numerics import Arrays, RunError
-from lprc.core.running.ort_limits import disabled_optimizers, rounded
+from lprc.core.running.ort_limits import FLOAT_ACTIVATIONS, disabled_optimizers, rounded
 from lprc.core.running.runner import OpenJob
 
 
@@ -26,6 +26,7 @@ class OrtRunner:
 
         options = ort.SessionOptions()
         options.log_severity_level = 4
+        options.add_session_config_entry(*FLOAT_ACTIVATIONS)
         # Threads that spin after a run would slow down whatever is measured next.
         options.add_session_config_entry("session.intra_op.allow_spinning", "1")
         options.add_session_config_entry("session.force_spinning_stop", "1")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lprc.core.errors import LprcError
 from lprc.core.onnx_io.model_io import to_bytes
-from lprc.core.running.ort_limits import disabled_optimizers, rounded
+from lprc.core.running.ort_limits import FLOAT_ACTIVATIONS, disabled_optimizers, rounded
 from lprc.core.running.random_inputs import random_inputs
 
 __all__ = ["OutputDelta", "RunError", "Session", "compare", "random_inputs", "rounding", "run"]
@@ -283,6 +283,7 @@ class Session:
         # A thread that spins between operators takes the core from whoever looks at the outputs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4
+        options.add_session_config_entry(*FLOAT_ACTIVATIONS)
         if not optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         data = to_bytes(model) if isinstance(model, ir.Model) else model

@@ -11,6 +11,14 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 
+FLOAT_ACTIVATIONS = ("session.qdq_matmulnbits_accuracy_level", "1")
+"""A session's setting: a MatMul by dequantised weights computes on float32 activations.
+
+By itself ONNX Runtime quantises them to int8, of which neither the graph nor anyone has said a
+word: one percent of the output.
+"""
+
+
 def disabled_optimizers(model: bytes | Path) -> list[str]:
     """The optimisers of ONNX Runtime that must stay away from `model`.
 
