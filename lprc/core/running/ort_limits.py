@@ -10,7 +10,6 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-
 FLOAT_ACTIVATIONS = ("session.qdq_matmulnbits_accuracy_level", "1")
 """A session's setting: a MatMul by dequantised weights computes on float32 activations.
 
