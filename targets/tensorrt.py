@@ -59,7 +59,7 @@ def _settings(job: EmitJob, *, sparse: bool) -> dict[str, Any]:
         "layers": LAYERS,
         "runtime": options.runtime,
         "compute_capabilities": options.compute_capabilities,
-        "profiles": profiles(job.model, options),
+        "profiles": profiles(job.model, options, job.inputs),
         "workspace_mib": options.workspace,
         "sparse": sparse,
         "verbosity": options.verbosity,

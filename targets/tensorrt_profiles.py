@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
 
 from lprc.core.errors import UsageError
+from lprc.core.running.numerics import Arrays
 from lprc.targets.tensorrt_options import Shape, TensorRTOptions
 
 
-def profiles(model: ir.Model, options: TensorRTOptions) -> dict[str, list[Shape]]:
+def profiles(
+    model: ir.Model, options: TensorRTOptions, samples: Sequence[Arrays] = ()
+) -> dict[str, list[Shape]]:
     """Least, usual and greatest shape of each input that has symbolic dimensions.
 
     A symbol of several inputs has the sizes of the profile that names one of them. A symbolic
     batch, which is a first dimension, otherwise takes the sizes of the option ``batch``; other
     symbolic dimensions need the option ``profile``.
+
+    Args:
+        model: The lowered graph.
+        options: Of the target.
+        samples: Inputs that the graph runs on; their sizes are what a refusal suggests.
 
     Raises:
         UsageError: A dimension without sizes, a profile that does not fit its input, or two that
@@ -38,7 +46,7 @@ def profiles(model: ir.Model, options: TensorRTOptions) -> dict[str, list[Shape]
     return {
         name: options.shapes[name]
         if name in options.shapes
-        else _derived(value, by_symbol, options)
+        else _derived(value, by_symbol, options, samples)
         for name, value in dynamic.items()
     }
 
@@ -99,7 +107,10 @@ def _agree(known: ir.Shape, given: Shape) -> bool:
 
 
 def _derived(
-    value: ir.Value, by_symbol: Mapping[str, Shape], options: TensorRTOptions
+    value: ir.Value,
+    by_symbol: Mapping[str, Shape],
+    options: TensorRTOptions,
+    samples: Sequence[Arrays],
 ) -> list[Shape]:
     """The profile of an input that has none of its own.
 
@@ -110,10 +121,7 @@ def _derived(
     columns = [_column(dim, axis, by_symbol, options) for axis, dim in enumerate(dims or [])]
     if dims is None or None in columns:
         shown = "of unknown rank" if dims is None else f"{value.shape}"
-        least, usual, greatest = zip(
-            *(column or (8, 8, 8) for column in columns or [None]), strict=True
-        )
-        example = "/".join("x".join(map(str, shape)) for shape in (least, usual, greatest))
+        example = _example(value.name or "", columns, samples)
         raise UsageError(
             f"its shape {shown} has symbolic dimensions besides a batch, and no profile",
             where=f"input '{value.name}'",
@@ -132,3 +140,12 @@ def _column(
     if dim.value is not None and str(dim.value) in by_symbol:
         return by_symbol[str(dim.value)]
     return options.batch_sizes if axis == 0 else None
+
+
+def _example(name: str, columns: Sequence[Shape | None], samples: Sequence[Arrays]) -> str:
+    """A profile of the sizes that the samples have; of eights for what nothing says without any."""
+    sizes: Sequence[Shape] = [column or (8, 8, 8) for column in columns or [None]]
+    shapes = [sample[name].shape for sample in samples if name in sample]
+    if shapes:
+        sizes = [(min(axis), axis[0], max(axis)) for axis in zip(*shapes, strict=True)]
+    return "/".join("x".join(map(str, shape)) for shape in zip(*sizes, strict=True))

@@ -94,6 +94,16 @@ def test_symbolic_dimensions_without_a_profile(shape):
     assert found(f"float[{shape}] image", profile=profile)
 
 
+def test_a_refusal_suggests_the_sizes_of_the_samples():
+    model = graph("float[N,3,H,W] image")
+    samples = [{"image": np.zeros((1, 3, height, 96), np.float32)} for height in (64, 32, 128)]
+    with pytest.raises(UsageError) as caught:
+        profiles(model, TensorRTOptions(), samples)
+    assert caught.value.hint == (
+        "-O profile=image:1x3x32x96/1x3x64x96/1x3x128x96: least/usual/greatest"
+    )
+
+
 def test_an_unknown_rank_without_a_profile():
     model = graph("float[N] x")
     model.graph.inputs[0].shape = None
