@@ -23,6 +23,7 @@ from lprc.core.onnx_io.model_io import load, save
 from lprc.core.passing.instrument import Instrument
 from lprc.core.passing.manager import PassManager, PassRecord
 from lprc.core.passing.pipeline import Pipeline
+from lprc.core.quantization.recognise import quantized_form
 from lprc.core.running.input_sizes import HOW_TO_GIVE, InputSizes, size_texts
 from lprc.core.running.numerics import OutputDelta
 
@@ -88,13 +89,37 @@ def optimize(
         verify=execution.verify,
         records=records,
         deltas=verify.deltas if verify is not None else {},
-        warnings=[*(_warnings(verify) if verify is not None else []), *costs.warnings],
+        warnings=[
+            *_warnings(verify),
+            *_poor_quantization(model, execution, verify),
+            *costs.warnings,
+        ],
         costs=costs.rows(records, verify),
         sizes=verify.sizes if verify is not None else execution.sizes,
     )
 
 
-def _warnings(verify: Verify) -> list[str]:
+LOW_DECIBELS = 10.0
+"""A quantised graph whose worst output is below this says little of what the float one says."""
+
+
+def _poor_quantization(model: ir.Model, execution: Execution, verify: Verify | None) -> list[str]:
+    """A warning where quantising lost most of an output; made-up inputs say nothing about that."""
+    if verify is None or not execution.inputs or quantized_form(model) is None:
+        return []
+    name, decibels = verify.noisiest
+    if decibels >= LOW_DECIBELS:
+        return []
+    return [
+        f"quantised far from the source: output '{name}' has {decibels:.1f} dB on these inputs; "
+        "leave sensitive layers in float (--max-accuracy-drop finds them), "
+        "or calibrate with more and truer samples"
+    ]
+
+
+def _warnings(verify: Verify | None) -> list[str]:
+    if verify is None:
+        return []
     if not verify.invented:
         return verify.warnings
     sizes = size_texts(verify.invented)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from lprc.core.running.isolated_session import IsolatedSession
 from lprc.core.running.noise import amplified, moved_beyond
 from lprc.core.running.numerics import Arrays, OutputDelta, RunError, rounding
 from lprc.core.running.random_inputs import random_inputs
+from lprc.core.running.signal_to_noise import noisiest
 from lprc.core.running.size_search import UnrunnableError, runnable_inputs
 
 Mode = Literal["final", "each"]
@@ -74,6 +76,7 @@ class Verify(Instrument):
         deltas: The outputs' differences by the pass's position; in ``final`` mode at the last.
         since_source: The same, but since the source graph (or the first one that runs), where the
             outputs can be compared.
+        noisiest: The float output that is farthest from the source's now, and its decibels.
         warnings: What could not be checked, and why.
         sizes: What was given, and what was found besides, of the first graph that runs.
         invented: Sizes of other dimensions than a batch that were made up, by label.
@@ -93,6 +96,7 @@ class Verify(Instrument):
         self.mode = mode
         self.deltas: dict[int, list[OutputDelta]] = {}
         self.since_source: dict[int, list[OutputDelta]] = {}
+        self.noisiest: tuple[str, float] = ("", math.inf)
         self.warnings: list[str] = []
         self.sizes: InputSizes = sizes or {}
         self.invented: dict[str, int] = {}
@@ -315,7 +319,12 @@ class Verify(Instrument):
             if number in after and self._batches <= {batch_of(self._inputs[number])}
         }
         if common:
-            self.since_source[records[-1].position] = worst_deltas(common, after)
+            deltas = worst_deltas(common, after)
+            self.since_source[records[-1].position] = deltas
+            comparable = {delta.name for delta in deltas if delta.mismatch is None}
+            self.noisiest = noisiest(
+                (_only(outputs, comparable), after[number]) for number, outputs in common.items()
+            )
 
     def worst(self, position: int, *, since_source: bool = False) -> float | None:
         """The largest relative difference found after a pass; None where none was looked for.
@@ -414,6 +423,10 @@ class Verify(Instrument):
             path = path.with_name("b.onnx")
         save(model, path)
         return path
+
+
+def _only(outputs: Arrays, names: set[str]) -> Arrays:
+    return {name: array for name, array in outputs.items() if name in names}
 
 
 def _run(session: IsolatedSession, inputs: Iterable[tuple[int, Arrays]]) -> Outputs:

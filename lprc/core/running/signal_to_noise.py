@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,3 +35,22 @@ class SignalToNoise:
         if self.noise == 0.0:
             return math.inf
         return 10 * math.log10(self.signal / self.noise) if self.signal > 0 else -math.inf
+
+
+def noisiest(pairs: Iterable[tuple[Outputs, Outputs]]) -> tuple[str, float]:
+    """The float output with the lowest ratio, and its decibels.
+
+    Args:
+        pairs: What was expected and what came out, one a sample.
+
+    Returns:
+        An empty name and infinity where there is no float output.
+    """
+    ratios: dict[str, SignalToNoise] = {}
+    for expected, outputs in pairs:
+        for name in expected:
+            ratios.setdefault(name, SignalToNoise()).add(
+                {name: expected[name]}, {name: outputs[name]}
+            )
+    named = [(name, ratio.decibels) for name, ratio in ratios.items()]
+    return min(named, key=lambda pair: pair[1], default=("", math.inf))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import pytest
 
@@ -72,3 +73,26 @@ def test_nothing_is_written_where_it_fails(source, tmp_path, change, error, mess
         optimize_file(**given)
     assert isinstance(caught.value, LprcError)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "m.onnx"]
+
+
+@pytest.mark.parametrize(("scale", "warned"), [(1.0, False), (50.0, True)])
+def test_int8_far_from_the_source_is_a_warning(tmp_path, scale, warned):
+    """Calibrated with inputs that are a fiftieth of the real ones: nearly all of them saturate."""
+    text = """<ir_version: 9, opset_import: ["" : 18]>
+    g (float[1,64] x) => (float[1,8] y) { [first] y = MatMul(x, w) }"""
+    generator = np.random.default_rng(0)
+    proto = onnx.parser.parse_model(text)
+    weight = generator.standard_normal((64, 8)).astype(np.float32)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(weight, "w"))
+    onnx.save(proto, tmp_path / "m.onnx")
+    samples = [{"x": generator.standard_normal((1, 64)).astype(np.float32)} for _ in range(8)]
+    real = [{"x": samples[0]["x"] * np.float32(scale)}]
+    done = optimize_file(
+        tmp_path / "m.onnx",
+        "calibrate,insert-qdq{operators=MatMul}",
+        tmp_path / "o.onnx",
+        calibration=samples,
+        inputs=real,
+    )
+    beginning = "quantised far from the source: output 'y' has"
+    assert [warning.startswith(beginning) for warning in done.warnings] == [True] * warned
