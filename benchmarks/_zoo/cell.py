@@ -16,7 +16,7 @@ from _zoo.forked import Ended, run_forked
 from _zoo.inputs import read_inputs, samples
 
 VERDICT = Path(__file__).with_name("verdict.py")
-CALIBRATION_SAMPLES, TEST_SAMPLES = 16, 4
+CALIBRATION_SAMPLES, TEST_SAMPLES = 16, 16
 EXACT_ERROR = 2e-3
 """Largest difference of a float32 artefact over the largest value of the output."""
 FLOAT16_ERROR = 5e-2

@@ -61,12 +61,12 @@ def _for_tensorrt(place: Place) -> tuple[Sequence[str], Path]:
     shapes = {name: value.shape for name, value in read_inputs(place.source).items()}
     graph = onnx.load(place.source, load_external_data=False).graph
     profiles = [
-        f"profile={value.name}:{'/'.join(['x'.join(map(str, shapes[value.name]))] * 3)}"
+        f"{value.name}:{'/'.join(['x'.join(map(str, shapes[value.name]))] * 3)}"
         for value in graph.input
         if value.name in shapes
         and not all(dim.dim_value > 0 for dim in value.type.tensor_type.shape.dim[1:])
     ]
-    return [*line, *(part for profile in profiles for part in ("-O", profile))], out
+    return [*line, *(["-O", f"profile={','.join(profiles)}"] if profiles else [])], out
 
 
 def _peer(kind: str, suffix: str) -> Command:

@@ -38,7 +38,7 @@ This page is written by that command from what it measured; a cell that was not 
 | 2:4 | `--then 'sparsify{pattern=2:4}'` | the same |
 | …-int8 | `compile --target …`, 16 samples | 10 dB, unless warned of |
 
-Each cell is a process of its own with a time limit, and its artefact runs beside the source on four
+Each cell is a process of its own with a time limit, and its artefact runs beside the source on 16
 samples that it has not seen: smooth random images, waves or integers. `✓ 2.1` is right after 2.1
 seconds (imports and verification included, on two shared cores). A letter is a refusal, listed
 below with its reason; `⏱` is the time limit. An engine of TensorRT's is built, and its lowered

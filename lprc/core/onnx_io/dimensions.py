@@ -1,4 +1,4 @@
-"""Sizes that say nothing become symbolic: older exporters write -1 for a size that varies."""
+"""Sizes that say nothing become symbolic: older exporters write -1 or ? for a size that varies."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from lprc.core.onnx_io.bodies import Body, bodies
 
 
 def meaningless_dimensions(proto: onnx.ModelProto) -> list[onnx.TensorShapeProto.Dimension]:
-    """The dimensions of inputs, outputs and inner values that are written as 0 or less.
+    """The dimensions of inputs, outputs and inner values that are written as 0 or less, or as ?.
 
+    Dimensions of one name are of one size, and what is called ? is not: height and width, say.
     Those of initialisers' names are left out: their sizes are known from their data.
     """
     return [
@@ -19,14 +20,15 @@ def meaningless_dimensions(proto: onnx.ModelProto) -> list[onnx.TensorShapeProto
         for body, _ in bodies(proto)
         for value in _values(body)
         for dimension in _dimensions(value.type)
-        if dimension.HasField("dim_value") and dimension.dim_value <= 0
+        if (dimension.HasField("dim_value") and dimension.dim_value <= 0)
+        or dimension.dim_param == "?"
     ]
 
 
 def make_symbolic(dimensions: list[onnx.TensorShapeProto.Dimension]) -> None:
     """Let each of `dimensions` be of unknown size, in place."""
     for dimension in dimensions:
-        dimension.ClearField("dim_value")
+        dimension.ClearField("value")
 
 
 def _values(body: Body) -> Iterator[onnx.ValueInfoProto]:

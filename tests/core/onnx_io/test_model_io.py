@@ -534,3 +534,23 @@ def test_the_real_lprnet_is_byte_stable(lprnet_onnx, tmp_path):
     model_io.save(model_io.load(lprnet_onnx), tmp_path / "a.onnx")
     model_io.save(model_io.load(tmp_path / "a.onnx"), tmp_path / "b.onnx")
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
+@pytest.mark.parametrize("size", [-1, 0, "?"])
+def test_sizes_that_say_nothing_are_symbolic_and_not_the_same(tmp_path, size):
+    """TensorRT refuses height and width of one name and several sizes; older exporters write so."""
+    proto = onnx.parser.parse_model(
+        '<ir_version: 9, opset_import: ["" : 20]> g (float[1,H,W] x) => (float[1,H,W] y) '
+        "{ y = Relu(x) }"
+    )
+    for value in (proto.graph.input[0], proto.graph.output[0]):
+        for dimension in value.type.tensor_type.shape.dim[1:]:
+            if isinstance(size, int):
+                dimension.dim_value = size
+            else:
+                dimension.dim_param = size
+    onnx.save(proto, tmp_path / "m.onnx")
+    shape = model_io.load(tmp_path / "m.onnx").graph.inputs[0].shape
+    assert shape is not None
+    assert shape[0] == 1
+    assert [dim.value for dim in list(shape)[1:]] == [None, None]
