@@ -22,6 +22,9 @@ _DIGITS = 8
 _RUNS = 4
 """Runs with other signs of the moves: in one, two effects may cancel."""
 
+_STEPS = 4.0
+"""How many of an output's own steps rounding may be off."""
+
 _MARGIN = 3.0
 """How many times the effect of that on an output rewriting a graph may have."""
 
@@ -123,8 +126,19 @@ def noise(
         for name, array in outputs.items():
             if is_float(array) and array.shape == again[name].shape:
                 difference = _difference(array, again[name]) * scale
+                # ONNX Runtime's Sigmoid near zero has steps of 2⁻²⁴, whatever its value.
+                difference += _STEPS * _resolution(array)
                 total[name] = np.maximum(total.get(name, difference), difference)
     return total
+
+
+def _resolution(array: NDArray[Any]) -> float:
+    """The largest power of two that all values are multiples of; no more than float32's at 2."""
+    finest = np.abs(array[np.isfinite(array)].astype(np.float64))
+    exponent = -22
+    while exponent > -40 and np.any(np.ldexp(finest, -exponent) % 1):
+        exponent -= 1
+    return 2.0**exponent if exponent > -40 else 0.0
 
 
 def _moved(inputs: Arrays, seed: int) -> tuple[dict[str, NDArray[Any]], float]:

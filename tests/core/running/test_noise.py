@@ -112,3 +112,23 @@ def test_without_inputs_of_floats_no_noise_is_known():
         inputs=inputs,
         rounding=1e-6,
     )
+
+
+def test_steps_of_an_output_are_rounding():
+    """What a Sigmoid says of a page without text: a few times 2⁻²⁴, and one more or less."""
+    text = """<ir_version: 8, opset_import: ["" : 17]>
+    g (float[1,4] x) => (float[1,4] y) <float b = {%s}> { a = Add(x, b) y = Sigmoid(a) }"""
+    inputs = {"x": np.zeros((1, 4), np.float32)}
+    before = {"y": np.array([[3, 0, 1, 2]], np.float32) * np.float32(2**-24)}
+    near = {"y": np.array([[4, 1, 1, 1]], np.float32) * np.float32(2**-24)}
+    far = {"y": np.array([[9, 0, 1, 2]], np.float32) * np.float32(2**-24)}
+
+    def judged(after):
+        model = graph(text % "-15.5")
+        return moved_beyond(
+            before, after, 1e-4,
+            reference=lambda: Session(model), inputs=inputs, rounding=rounding(model),
+        )  # fmt: skip
+
+    assert not judged(near)
+    assert judged(far)
