@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from lprc.core.graph import editing
+from lprc.core.graph import editing, subgraphs
 from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
 
@@ -29,27 +29,12 @@ class EliminateDeadCode(Pass):
             for node in reversed(graph):
                 dead = not any(value.uses() or value.is_graph_output() for value in node.outputs)
                 if dead and context.rewrite(node, "nothing uses it"):
-                    _release_captured(node)
+                    subgraphs.release_captured(node)
                     graph.remove(node, safe=True)
         for graph in graphs:
             _remove_initializers(graph, context)
         _remove_functions(model, context)
         _remove_opsets(model, context)
-
-
-def _release_captured(node: ir.Node) -> None:
-    """Let the subgraphs of a dead node use nothing of the outer graphs any more."""
-    for attribute in node.attributes.values():
-        if attribute.type == ir.AttributeType.GRAPH:
-            inner = [attribute.as_graph()]
-        elif attribute.type == ir.AttributeType.GRAPHS:
-            inner = list(attribute.as_graphs())
-        else:
-            continue
-        for graph in inner:
-            for inner_node in graph.all_nodes():
-                for index in range(len(inner_node.inputs)):
-                    inner_node.replace_input_with(index, None)
 
 
 def _remove_initializers(graph: ir.Graph, context: PassContext) -> None:

@@ -35,18 +35,11 @@ class EliminateIdentity(Pass):
                 if rule is None or node.graph is not graph:
                     continue
                 same_as = rule(node)
-                if same_as is None or _seen_outside(node, same_as):
+                if same_as is None or editing.stays_public(node.outputs[0], same_as):
                     continue
                 if context.rewrite(node, f"is {same_as.name}"):
                     editing.replace_value(node.outputs[0], same_as)
                     editing.remove_dead([node])
-
-
-def _seen_outside(node: ir.Node, same_as: ir.Value) -> bool:
-    """Whether an Identity would have to take the node's place: two public values stay two."""
-    output = node.outputs[0]
-    public = same_as.is_graph_input() or same_as.is_graph_output() or same_as.is_initializer()
-    return output.is_graph_output() and (public or same_as.graph is not output.graph)
 
 
 def _first(node: ir.Node) -> ir.Value | None:
@@ -99,6 +92,13 @@ def _same_shape(node: ir.Node) -> ir.Value | None:
     return value if shape is not None and shape == editing.static_shape(output) else None
 
 
+def _expand(node: ir.Node) -> ir.Value | None:
+    value, target = node.inputs[0], editing.constant(editing.input_at(node, 1))
+    if value is not None and target is not None and _keeps_shape(tuple(target.tolist()), value):
+        return value
+    return _same_shape(node)
+
+
 def _transpose(node: ir.Node) -> ir.Value | None:
     value = node.inputs[0]
     perm = _perm(node)
@@ -149,7 +149,17 @@ def _pad(node: ir.Node) -> ir.Value | None:
 def _slice(node: ir.Node) -> ir.Value | None:
     steps = editing.constant(editing.input_at(node, 4))
     forward = editing.input_at(node, 4) is None or (steps is not None and (steps == 1).all())
-    return _same_shape(node) if forward else None
+    if not forward:
+        return None
+    return node.inputs[0] if _slices_all(node) else _same_shape(node)
+
+
+def _slices_all(node: ir.Node) -> bool:
+    """Whether each axis is sliced from its beginning to behind where any axis ends."""
+    starts, ends = (editing.constant(editing.input_at(node, index)) for index in (1, 2))
+    if starts is None or ends is None:
+        return False
+    return bool((starts == 0).all() and (ends >= np.iinfo(np.int32).max).all())
 
 
 def _single_input(node: ir.Node) -> ir.Value | None:
@@ -166,13 +176,26 @@ def _neutral(number: float, *, right_only: bool = False) -> Callable[[ir.Node], 
             array = editing.constant(other)
             if value is None or array is None or not (array == number).all():
                 continue
-            rank, shape = editing.rank(value), editing.static_shape(value)
-            keeps = array.size == 1 and rank is not None and array.ndim <= rank
-            if keeps or (shape is not None and shape == editing.static_shape(node.outputs[0])):
+            shape = editing.static_shape(value)
+            same = shape is not None and shape == editing.static_shape(node.outputs[0])
+            if same or _keeps_shape(array.shape, value):
                 return value
         return None
 
     return rule
+
+
+def _keeps_shape(constant: tuple[int, ...], value: ir.Value) -> bool:
+    """Whether broadcasting `value` with a constant of that shape gives the shape of `value`."""
+    rank = editing.rank(value)
+    return (
+        rank is not None
+        and len(constant) <= rank
+        and all(
+            size in (1, editing.dimension(value, axis - len(constant)))
+            for axis, size in enumerate(constant)
+        )
+    )
 
 
 def _pool(node: ir.Node) -> ir.Value | None:
@@ -203,7 +226,7 @@ _RULES: dict[str, Callable[[ir.Node], ir.Value | None]] = {
     "Dropout": _dropout,
     "Cast": _cast,
     "Reshape": _same_layout,
-    "Expand": _same_shape,
+    "Expand": _expand,
     "Flatten": _same_layout,
     "Tile": _same_shape,
     "Transpose": _transpose,

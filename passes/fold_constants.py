@@ -29,7 +29,8 @@ class FoldConstants(Pass):
     """Evaluate nodes whose inputs are constant, and shape arithmetic on known dimensions.
 
     ONNX Runtime evaluates, as many nodes in one run as can be. A Reshape to a computed shape of
-    which all dimensions but one are known gets a constant shape.
+    which all dimensions but one are known gets a constant shape; so does an Expand of which those
+    not known are its input's.
 
     Random operators, control flow and operators of other domains stay, and so do QuantizeLinear
     and DequantizeLinear: they say where a graph is quantised. Nodes whose results would make the
@@ -44,14 +45,14 @@ class FoldConstants(Pass):
     fold_qdq: bool = option(False, "evaluate QuantizeLinear and DequantizeLinear too")
 
     def run(self, model: ir.Model, context: PassContext) -> None:
-        """Fold each graph in one sweep, then the shapes of its Reshape nodes in another."""
+        """Fold each graph in one sweep, then the shapes of Reshape and Expand in another."""
         opsets = dict(model.graph.opset_imports)
         before = len(context.rewrites)
         never = _NEVER if self.fold_qdq else _NEVER | _QUANTISED
         folder = _Folder(context, opsets, self.max_bytes, never)
         for graph in editing.graphs(model):
             folder.fold(graph)
-            _settle_reshapes(graph, context)
+            _settle_shapes(graph, context)
         if len(context.rewrites) > before and (model.ir_version or 0) < 4:
             # Only since version 4 may an initialiser not be an input.
             model.ir_version = 4
@@ -206,15 +207,16 @@ def _is_freed(value: ir.Value) -> bool:
     return len(value.consumers()) <= 1 and not value.is_graph_output()
 
 
-def _settle_reshapes(graph: ir.Graph, context: PassContext) -> None:
-    """Give Reshape nodes constant shapes where the dimensions not known can be left to them."""
+def _settle_shapes(graph: ir.Graph, context: PassContext) -> None:
+    """Give Reshape and Expand constant shapes where they know the dimensions that we don't."""
     values = ShapeValues()
     for node in list(graph):
         values.visit(node)
-        if not editing.is_op(node, "Reshape") or editing.attribute(node, "allowzero", 0):
+        settle = _SETTLE.get(node.op_type) if node.domain in editing.ONNX_DOMAIN else None
+        if settle is None or editing.attribute(node, "allowzero", 0):
             continue
         target = values.of(editing.input_at(node, 1))
-        shape = None if target is None else _constant_shape(target.elements, node.inputs[0])
+        shape = None if target is None else settle(target.elements, node.inputs[0])
         if shape is None or not context.rewrite(node, f"the shape is {shape}"):
             continue
         producer = node.inputs[1].producer() if node.inputs[1] is not None else None
@@ -222,6 +224,19 @@ def _settle_reshapes(graph: ir.Graph, context: PassContext) -> None:
         array = np.array(shape, dtype=np.int64)
         node.replace_input_with(1, editing.add_initializer(graph, hint, array))
         editing.remove_dead([producer])
+
+
+def _expanded(target: tuple[Element, ...], data: ir.Value | None) -> list[int] | None:
+    """`target` with 1, which changes nothing, for dimensions that `data` has there already."""
+    dims = dimensions(data)
+    if dims is None or all(isinstance(element, int) for element in target):
+        return None
+    settled = [
+        element if isinstance(element, int) else 1 if _is_at(dims, axis, element) else None
+        for axis, element in enumerate(target, len(dims) - len(target))
+    ]
+    numbers = [size for size in settled if size is not None]
+    return numbers if len(numbers) == len(settled) else None
 
 
 def _constant_shape(target: tuple[Element, ...], data: ir.Value | None) -> list[int] | None:
@@ -241,4 +256,7 @@ def _constant_shape(target: tuple[Element, ...], data: ir.Value | None) -> list[
 
 
 def _is_at(dims: tuple[Element, ...], axis: int, element: Element) -> bool:
-    return element is not None and dims[axis : axis + 1] == (element,)
+    return element is not None and 0 <= axis < len(dims) and dims[axis] == element
+
+
+_SETTLE = {"Reshape": _constant_shape, "Expand": _expanded}

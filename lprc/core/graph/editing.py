@@ -261,6 +261,15 @@ def replace_value(old: ir.Value, new: ir.Value, *, before: ir.Node | None = None
     ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
 
 
+def stays_public(output: ir.Value, same_as: ir.Value) -> bool:
+    """Whether an Identity would have to take the place of what makes `output`.
+
+    That is where `output` and `same_as` are both seen from outside: two public values stay two.
+    """
+    public = same_as.is_graph_input() or same_as.is_graph_output() or same_as.is_initializer()
+    return output.is_graph_output() and (public or same_as.graph is not output.graph)
+
+
 def remove_dead(candidates: Iterable[ir.Node | None]) -> None:
     """Remove those of `candidates` that nothing uses, and then what only they kept alive.
 
