@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import RESHAPES
 from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.passes._views import views
-from lprc.passes._views.sizes import RESHAPES, Shape, Sizes, product
+from lprc.passes._views.sizes import Shape, Sizes, product
 
 
 @dataclass(frozen=True)

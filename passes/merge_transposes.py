@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from lprc.core.graph import editing
+from lprc.core.graph.operators import RESHAPES
 from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.passes._views import views
 from lprc.passes._views.blocks import before_transpose
-from lprc.passes._views.sizes import RESHAPES, Sizes, permutation, product
+from lprc.passes._views.sizes import Sizes, permutation, product
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from lprc.core.graph import editing
-from lprc.core.graph.operators import UNARY
+from lprc.core.graph.operators import RESHAPES, UNARY
 
 _INVENTED = "\N{NULL}"
 """What names begin with that stand for dimensions of which the graph says nothing."""
@@ -36,9 +36,6 @@ class Size:
 
 
 ONE = Size(1)
-
-RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
-"""Operators that keep the elements in their order, in another shape."""
 
 Shape = tuple[Size, ...]
 

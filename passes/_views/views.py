@@ -6,7 +6,8 @@ import numpy as np
 import onnx_ir as ir
 
 from lprc.core.graph import editing
-from lprc.passes._views.sizes import ONE, RESHAPES, Shape, Sizes, permutation
+from lprc.core.graph.operators import RESHAPES
+from lprc.passes._views.sizes import ONE, Shape, Sizes, permutation
 
 
 def is_view(node: ir.Node | None, sizes: Sizes) -> bool:

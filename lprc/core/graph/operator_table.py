@@ -28,6 +28,8 @@ class Fact(Flag):
     """Stands behind a linear operator, so that runtimes fuse the two."""
     MOVES = auto()
     """Puts out elements of its first input (Concat: of all) and nothing else."""
+    RESHAPES = auto()
+    """Puts out all elements of its first input, in their order."""
     POOL = auto()
     """Pools each channel by itself over windows."""
     GLOBAL_POOL = auto()
@@ -124,7 +126,7 @@ TABLE: dict[str, tuple[int, Fact]] = {
     "Exp": (1, F.UNARY),
     "Expand": (8, F.MOVES),
     "EyeLike": (9, F.NONE),
-    "Flatten": (1, F.MOVES),
+    "Flatten": (1, F.MOVES | F.RESHAPES),
     "Floor": (1, F.UNARY),
     "GRU": (1, F.RECURRENT),
     "Gather": (1, F.MOVES),
@@ -212,7 +214,7 @@ TABLE: dict[str, tuple[int, Fact]] = {
     "ReduceSumSquare": (1, F.REDUCTION),
     "RegexFullMatch": (20, F.NONE),
     "Relu": (1, F.UNARY | F.ACTIVATION),
-    "Reshape": (1, F.MOVES),
+    "Reshape": (1, F.MOVES | F.RESHAPES),
     "Resize": (10, F.NONE),
     "ReverseSequence": (10, F.MOVES),
     "RoiAlign": (10, F.NONE),
@@ -247,7 +249,7 @@ TABLE: dict[str, tuple[int, Fact]] = {
     "Split": (1, F.MOVES),
     "SplitToSequence": (11, F.MAKES_SEQUENCE),
     "Sqrt": (1, F.UNARY),
-    "Squeeze": (1, F.MOVES),
+    "Squeeze": (1, F.MOVES | F.RESHAPES),
     "StringConcat": (20, F.NONE),
     "StringNormalizer": (10, F.NONE),
     "StringSplit": (20, F.NONE),
@@ -265,7 +267,7 @@ TABLE: dict[str, tuple[int, Fact]] = {
     "Transpose": (1, F.MOVES),
     "Trilu": (14, F.NONE),
     "Unique": (11, F.NONE),
-    "Unsqueeze": (1, F.MOVES),
+    "Unsqueeze": (1, F.MOVES | F.RESHAPES),
     "Upsample": (1, F.NONE),
     "Where": (9, F.BROADCAST),
     "Xor": (1, F.BROADCAST | F.COMMUTATIVE),

@@ -33,6 +33,9 @@ ACTIVATIONS = _with(Fact.ACTIVATION)
 MOVES = _with(Fact.MOVES)
 """Operators that put out elements of their first input (Concat: of all) and nothing else."""
 
+RESHAPES = _with(Fact.RESHAPES)
+"""Operators that put out all elements of their first input in their order, in another shape."""
+
 POOLS = _with(Fact.POOL)
 GLOBAL_POOLS = _with(Fact.GLOBAL_POOL)
 """Operators that pool each channel by itself, over windows and over all of space."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from json.encoder import encode_basestring
 
 import onnx_ir as ir
 
@@ -47,8 +48,9 @@ def _free_name(name: str, taken: set[str | None]) -> str:
 
 def set_origins(node: ir.Node, names: Iterable[str]) -> None:
     """Record that `node` came from the source nodes `names`."""
-    unique = list(dict.fromkeys(names))
-    node.metadata_props[KEY] = json.dumps(unique, ensure_ascii=False)
+    # As json.dumps(…, ensure_ascii=False) writes it, which makes an encoder for each call.
+    texts = map(encode_basestring, dict.fromkeys(names))
+    node.metadata_props[KEY] = f"[{', '.join(texts)}]"
 
 
 def inherit(node: ir.Node, sources: Iterable[ir.Node]) -> None:

@@ -26,7 +26,7 @@ def infer(model: ir.Model, *, one_sample: bool = False) -> dict[str, ir.Value]:
     Raises:
         onnx.shape_inference.InferenceError: The graph contradicts itself.
     """
-    proto = skeleton(model)
+    proto = _bare(model)
     if one_sample:
         _set_batch(proto)
     try:
@@ -90,18 +90,62 @@ def _set_batch(proto: onnx.ModelProto) -> None:
                 dim.dim_value = 1
 
 
+def _bare(model: ir.Model) -> onnx.ModelProto:
+    """`skeleton` without what inference has no use for: names, origins, what initialisers are."""
+    if model.functions:
+        return skeleton(model)
+    proto = onnx.ModelProto(ir_version=model.ir_version or onnx.IR_VERSION)
+    for domain, version in model.graph.opset_imports.items():
+        proto.opset_import.add(domain=domain, version=version)
+    proto.graph.name = model.graph.name or "graph"
+    large = _large(model)
+    inputs = [*model.graph.inputs, *(each for each in large.values() if not each.is_graph_input())]
+    proto.graph.input.extend(map(_info, inputs))
+    proto.graph.output.extend(map(_info, model.graph.outputs))
+    for name, value in model.graph.initializers.items():
+        if name not in large and value.const_value is not None:
+            ir.serde.serialize_tensor_into(proto.graph.initializer.add(), value.const_value)
+    for node in model.graph:
+        _add_node(proto.graph, node)
+        for value in node.outputs:
+            if value.type is not None and not value.is_graph_output():
+                proto.graph.value_info.append(_info(value))
+    return proto
+
+
+def _info(value: ir.Value) -> onnx.ValueInfoProto:
+    if value.is_initializer() and value.shape is None and value.const_value is not None:
+        tensor = value.const_value
+        dims = [dim for dim in tensor.shape if isinstance(dim, int)]
+        return onnx.helper.make_tensor_value_info(value.name or "", int(tensor.dtype), dims)
+    return ir.serde.serialize_value(value)
+
+
+def _add_node(graph: onnx.GraphProto, node: ir.Node) -> None:
+    proto = graph.node.add(op_type=node.op_type, domain=node.domain, overload=node.overload)
+    proto.input.extend("" if value is None else value.name or "" for value in node.inputs)
+    proto.output.extend(value.name or "" for value in node.outputs)
+    for attribute in node.attributes.values():
+        ir.serde.serialize_attribute_into(proto.attribute.add(), attribute)
+
+
+def _large(model: ir.Model) -> dict[str, ir.Value]:
+    """The main graph's initialisers that are inputs in a skeleton, by name."""
+    return {
+        name: value
+        for name, value in model.graph.initializers.items()
+        if value.const_value is not None
+        and (value.const_value.nbytes > SMALL or _is_overridable(model, value))
+    }
+
+
 def skeleton(model: ir.Model) -> onnx.ModelProto:
     """`model` as a proto whose large initialisers are inputs of the same type instead.
 
     So are those that a caller may override: what their defaults say of shapes need not hold. Only
     the main graph's: subgraphs take their weights along.
     """
-    large = {
-        name: value
-        for name, value in model.graph.initializers.items()
-        if value.const_value is not None
-        and (value.const_value.nbytes > SMALL or _is_overridable(model, value))
-    }
+    large = _large(model)
     tensors = {name: value.const_value for name, value in large.items()}
     try:
         for value in large.values():

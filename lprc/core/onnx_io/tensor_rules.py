@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from math import prod
 
@@ -36,6 +37,7 @@ _ALL_FIELDS = ("int32_data", *sorted(set(_FIELDS.values())))
 _PARTS = {"COMPLEX64": 2, "COMPLEX128": 2}
 
 
+@functools.cache
 def type_name(number: int) -> str | None:
     """The name of an element type, for instance ``FLOAT``; None where the number is none."""
     known = onnx.TensorProto.DataType.values()

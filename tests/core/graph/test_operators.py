@@ -172,11 +172,16 @@ ALLOWED = {
     ("lprc/passes/_pruning/rules_reduce.py", "SUMS"): "reductions that zeros add nothing to",
     ("lprc/passes/_pruning/tracing.py", "_RULES"): ONE_RULE_EACH,
     ("lprc/passes/_scaling/homogeneous.py", "_MOVES"): ONE_RULE_EACH,
+    ("lprc/passes/_constants/shape_values.py", "_INTEGERS"): ONE_RULE_EACH,
     ("lprc/passes/_scaling/sources.py", "_NORMALIZATIONS"): POSITIONS,
     ("lprc/passes/_sparsity/gradients.py", "RULES"): ONE_RULE_EACH,
     ("lprc/passes/eliminate_identity.py", "_RULES"): ONE_RULE_EACH,
     ("lprc/passes/fold_affine.py", "_affine"): ONE_RULE_EACH,
     ("lprc/passes/fold_constants.py", "_SHRINKING"): "results that are never larger than inputs",
+    (
+        "lprc/passes/fold_pad.py",
+        "_PADDING",
+    ): "those whose padding is a constant that a Pad can write",
     ("lprc/passes/simplify_activations.py", "_NEVER_NEGATIVE"): "ranges, which one pass knows",
     ("lprc/passes/simplify_activations.py", "_range"): "ranges, which one pass knows",
 }
