@@ -21,15 +21,22 @@ def bodies(proto: onnx.ModelProto) -> Iterator[tuple[Body, int]]:
         body, depth = pending.pop()
         yield body, depth
         for node in body.node:
-            pending.extend((inner, depth + 1) for inner in subgraphs(node))
+            # Most nodes have none: no iterator is made for those.
+            for attribute in node.attribute:
+                if attribute.type == onnx.AttributeProto.GRAPH or attribute.graphs:
+                    pending.extend((inner, depth + 1) for inner in _graphs(attribute))
+
+
+def _graphs(attribute: onnx.AttributeProto) -> Iterator[onnx.GraphProto]:
+    yield from attribute.graphs
+    if attribute.type == onnx.AttributeProto.GRAPH:
+        yield attribute.g
 
 
 def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
     """The graphs among the attributes of `node`."""
     for attribute in node.attribute:
-        yield from attribute.graphs
-        if attribute.type == onnx.AttributeProto.GRAPH:
-            yield attribute.g
+        yield from _graphs(attribute)
 
 
 def with_subgraphs(body: Body) -> Iterator[Body]:

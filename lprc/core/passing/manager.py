@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -91,8 +92,19 @@ class PassManager:
             PromiseBrokenError: An instrument found that a pass broke its contract.
             LprcError: A pass was given something that it can't work with.
         """
-        with one_blas_thread():
+        with one_blas_thread(), collector_paused() if self._makes_no_models() else nullcontext():
             return self._run_all(model)
+
+    def _makes_no_models(self) -> bool:
+        """Whether nothing but the passes' own rewrites makes objects that refer to each other.
+
+        Instruments that read a model may make copies of it, and passes that read samples too;
+        those are large, and the collector has to run between passes to free them.
+        """
+        return not any(
+            item.reads_calibration or any(each.reads(item) for each in self.instruments)
+            for item in self.pipeline.passes
+        )
 
     def _run_all(self, model: ir.Model) -> list[PassRecord]:
         provenance.stamp(model)
@@ -144,8 +156,7 @@ class PassManager:
         )
         with collector_paused():
             editing.share_names(model)
-        started = time.perf_counter()
-        with collector_paused():
+            started = time.perf_counter()
             _run_pass(item, model, context)
         seconds = time.perf_counter() - started
         done = Remembered(tuple(context.rewrites), tuple(context.skips))
