@@ -66,6 +66,12 @@ class OrtRunner:
             binding.bind_cpu_input(name, np.asarray(array, order="C"))
         for name in self.outputs:
             binding.bind_output(name)
+        try:
+            # Checks more than `run` does: once bound, outputs must have the sizes of the file.
+            for _ in range(2):
+                self._session.run_with_iobinding(binding)
+        except Exception as error:
+            raise RunError(f"ONNX Runtime can't run it: {first_line(error)}") from error
         return lambda: self._session.run_with_iobinding(binding)
 
 

@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from lprc.core.errors import LprcError, PromiseBrokenError
 from lprc.core.instruments.broken_promise import write_reproducer
-from lprc.core.instruments.verify_kinds import InputKinds, degenerate
+from lprc.core.instruments.verify_kinds import InputKinds, degenerate, outputs_of_inputs
 from lprc.core.instruments.verify_runs import (
     Outputs,
     accepts,
@@ -248,17 +248,23 @@ class Verify(Instrument):
         self._reference = _Reference(data, outputs, rounding(model))
         self._source = outputs or {}
         if outputs is not None:
-            self._warn_of_constants(session, outputs)
+            self._warn_of_constants(model, session, outputs)
             self._begin_kinds(model)
 
-    def _warn_of_constants(self, session: IsolatedSession | None, outputs: Outputs) -> None:
-        """An output that is one number everywhere can't show what a pass did to it."""
-        runs = list(outputs.values())
+    def _warn_of_constants(
+        self, model: ir.Model, session: IsolatedSession | None, outputs: Outputs
+    ) -> None:
+        """An output that is one number everywhere can't show what a pass did to it.
+
+        Unless it is a constant of the graph: then the number is all there is.
+        """
+        varying = outputs_of_inputs(model.graph)
+        runs = [_only(output, varying) for output in outputs.values()]
         if session is None or not degenerate(runs):
             return
         for _, inputs in families(self._inputs[next(iter(outputs))], self._seed):
             try:
-                runs.append(session.run(inputs))
+                runs.append(_only(session.run(inputs), varying))
             except RunError:
                 continue
         self.warnings += [

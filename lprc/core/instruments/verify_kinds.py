@@ -6,7 +6,7 @@ two loads and a few runs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from lprc.core.graph.subgraphs import bodies
 from lprc.core.instruments.verify_runs import accepts, batch_of
 from lprc.core.passing.manager import PassRecord
 from lprc.core.running.input_families import families
@@ -124,3 +125,19 @@ def degenerate(runs: Sequence[Arrays]) -> dict[str, str]:
         if flat.size > 1 and (np.isnan(flat).all() or (flat == flat[0]).all()):
             constant[name] = f"{flat[0]:g}"
     return constant
+
+
+def outputs_of_inputs(graph: ir.Graph) -> set[str]:
+    """The names of the outputs that some input of the graph reaches, through subgraphs too."""
+    reached = {value for value in graph.inputs if not value.is_initializer()}
+    for node in graph:
+        read = [*node.inputs, *(value for body in bodies(node) for value in _captured(body))]
+        if reached.intersection(value for value in read if value is not None):
+            reached.update(node.outputs)
+    return {str(value.name) for value in graph.outputs if value in reached}
+
+
+def _captured(graph: ir.Graph) -> Iterator[ir.Value]:
+    yield from graph.outputs
+    for node in graph.all_nodes():
+        yield from (value for value in node.inputs if value is not None)

@@ -79,9 +79,9 @@ class IsolatedSession:
             raise RunError(error.text) from error
         except ChildError as error:
             inputs = arguments[1] if function == "run" else None
-            raise RunError(
-                f"ONNX Runtime {error.message}", where=self._culprit(inputs, error), hint=error.hint
-            ) from error
+            culprit = self._culprit(inputs, error)
+            place = "" if culprit is None else f" in {culprit}"
+            raise RunError(f"ONNX Runtime {error.message}{place}", hint=error.hint) from error
 
     def _culprit(self, inputs: Arrays | None, error: ChildError) -> str | None:
         """The node on which it ended; None where it can't be told."""

@@ -16,6 +16,7 @@ from lprc.compiler.measure.accuracy import evaluate
 from lprc.compiler.measure.bench import bench
 from lprc.core.errors import DataError, InvalidModelError
 from lprc.core.files.digest import sha256
+from lprc.core.running.numerics import RunError
 
 TEXT = """<ir_version: 9, opset_import: ["" : 18]>
 g ({inputs}) => (float[N,4] y) {{ a = Relu({first}) y = Neg(a) }}"""
@@ -112,9 +113,19 @@ def test_bench_makes_inputs_of_the_right_type(tmp_path):
     assert all(row.min_ms <= row.median_ms <= row.p95_ms for row in rows)
 
 
-def test_bench_refuses_unknown_sizes(tmp_path):
-    with pytest.raises(DataError, match="symbolic dimensions besides its batch"):
-        bench([model(tmp_path, "float[N,M] x")], rounds=1)
+def test_bench_makes_up_unknown_sizes_and_says_so(tmp_path):
+    path = model(tmp_path, "float[N,M] x")
+    with pytest.raises(RunError, match=r"can't run it: .*invalid dimensions for output: y"):
+        bench([path], rounds=1)
+    onnx.save(_open_output(path), path)
+    (row,) = bench([path], rounds=1)
+    assert row.invented == {"M": row.shapes["x"][1]}
+
+
+def _open_output(path):
+    proto = onnx.load(path)
+    proto.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "M"
+    return proto
 
 
 def test_evaluate_wants_one_image_in_and_one_output(tmp_path, plates):

@@ -67,7 +67,7 @@ def test_a_crash_is_told_of_by_its_node():
     with pytest.raises(RunError) as caught:
         IsolatedSession(data(CRASHING)).run({"x": np.ones(3, np.int32)})
     assert "ONNX Runtime crashed (SIG" in caught.value.message
-    assert "node 'guilty' (Max)" in caught.value.where
+    assert "in node 'guilty' (Max)" in caught.value.message
     # The process is another one now, and the session is loaded there again.
     assert healthy.run({"x": np.ones((2, 3), np.float32), "i": np.array([0])})["y"].all()
 
@@ -76,7 +76,7 @@ def test_a_kernel_without_end_is_told_of_by_its_node():
     session = IsolatedSession(data(HANGING))
     with pytest.raises(RunError, match="took more than 1 s") as caught:
         session.run_within({"x": np.ones((1, 1, 3000, 3000), np.float32)}, 1)
-    assert "node 'slow' (LpPool)" in caught.value.where
+    assert "in node 'slow' (LpPool)" in caught.value.message
     assert "LPRC_RUN_SECONDS" in caught.value.hint
 
 
