@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from lprc.core.errors import DataError
 from lprc.core.graph import editing
-from lprc.core.graph.annotations import set_range
+from lprc.core.graph.annotations import range_of, set_range
 from lprc.core.options import option
 from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
@@ -23,6 +23,7 @@ from lprc.core.running.observe import no_samples, not_finite, observe
 from lprc.passes._calibration.activation_function import activation_behind
 from lprc.passes._calibration.estimators import Method, estimate
 from lprc.passes._calibration.histogram import ActivationStatistics
+from lprc.passes._calibration.rival_ranges import rival_ranges
 from lprc.passes._calibration.task_ranges import task_ranges
 
 FEWEST = 8
@@ -53,6 +54,9 @@ class Calibrate(Pass):
     behind_activation: bool = option(
         False, "mse: of what an activation that alone reads the value makes of it, but for Relu"
     )
+    rivals: float = option(
+        0.0, "decibels that other methods must gain at the outputs to be taken; 0 tries none"
+    )
     samples: int = option(0, "how many samples to use; 0 for all")
     needed: bool = option(True, "whether to refuse to go on without calibration data")
 
@@ -60,12 +64,15 @@ class Calibrate(Pass):
         """Check the options.
 
         Raises:
-            ValueError: A percentile outside 50 to 100, or a negative number of samples.
+            ValueError: A percentile outside 50 to 100, a negative number of samples or decibels, or
+            rivals of task.
         """
         if not 50 <= self.percentile <= 100:
             raise ValueError(f"percentile must be 50 to 100, not {self.percentile:g}")
-        if self.samples < 0:
-            raise ValueError("samples must not be negative")
+        if self.samples < 0 or self.rivals < 0:
+            raise ValueError("samples and rivals must not be negative")
+        if self.rivals and self.method == "task":
+            raise ValueError("rivals is for one method; task compares them all by itself")
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Record ranges.
@@ -104,25 +111,34 @@ class Calibrate(Pass):
                 node = value.producer()
                 context.skip(node, "zero on every sample; it will quantise with scale 1")
         if self.method == "task":
-            self._choose(model, statistics, context)
+            read = _read_by_linear(model)
+            ranges = task_ranges(
+                model, read, statistics, context.calibration, self.scheme, context.progress
+            )
+            for value in read:
+                set_range(value, ranges[value.name or ""])
+        elif self.rivals:
+            self._compare(model, statistics, context)
 
-    def _choose(
-        self,
-        model: ir.Model,
-        statistics: dict[str, ActivationStatistics],
-        context: PassContext,
+    def _compare(
+        self, model: ir.Model, statistics: dict[str, ActivationStatistics], context: PassContext
     ) -> None:
-        quantization_plan = plan(model, Rules())
-        carriers = set(quantization_plan.carriers)
-        read = [
-            node.inputs[index] for node, index in quantization_plan.inputs if node not in carriers
-        ]
-        values = [value for value in dict.fromkeys(read) if value is not None]
-        ranges = task_ranges(
-            model, values, statistics, context.calibration, self.scheme, context.progress
+        """Take other methods' ranges where they do better at the outputs by `rivals` decibels."""
+        values = _read_by_linear(model)
+        own = {value.name or "": found for value in values if (found := range_of(value))}
+        if not own:
+            return
+        choice = rival_ranges(
+            model, values, statistics, context.calibration, own, self.scheme, context.progress
         )
-        for value in values:
-            set_range(value, ranges[value.name or ""])
+        if choice.gain < self.rivals:
+            context.skip(None, "no other method gains enough at the outputs")
+            return
+        changed = [value for value in values if choice.ranges[value.name or ""] != range_of(value)]
+        note = f"{len(changed)} ranges by other methods: {choice.gain:+.1f} dB at the outputs"
+        if context.rewrite(None, note):
+            for value in changed:
+                set_range(value, choice.ranges[value.name or ""])
 
 
 def activations(model: ir.Model) -> Sequence[ir.Value]:
@@ -139,6 +155,14 @@ def activations(model: ir.Model) -> Sequence[ir.Value]:
         for value in moving
         if isinstance(value.type, ir.TensorType) and value.dtype == ir.DataType.FLOAT
     ]
+
+
+def _read_by_linear(model: ir.Model) -> list[ir.Value]:
+    """The activations that linear operators read, through carriers or not; they have ranges."""
+    placement = plan(model, Rules())
+    carriers = set(placement.carriers)
+    read = [node.inputs[index] for node, index in placement.inputs if node not in carriers]
+    return [value for value in dict.fromkeys(read) if value is not None]
 
 
 def _statistics(

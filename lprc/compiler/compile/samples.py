@@ -98,8 +98,8 @@ def inputs_of(model: ir.Model, where: str, inputs: Samples | None) -> list[Array
 
 
 MOST_TO_VERIFY, FEWEST_TO_VERIFY = 32, 4
-LARGE = 1 << 21
-"""Numbers in samples, 14 images of 224×224, beyond which more samples only take time."""
+LARGE = 1 << 20
+"""Numbers in samples, 7 images of 224×224, beyond which more samples only take time."""
 
 
 def enough_to_verify(samples: Sequence[Arrays]) -> list[Arrays]:
