@@ -24,6 +24,11 @@ SETTINGS = "build.json"
 _MODULE = "lprc.targets.tensorrt_scripts.build_engine"
 
 
+_INSTEAD = (
+    "-O verbosity=verbose shows where; --emit onnx keeps the graph, and ort-int8 runs all of ONNX"
+)
+
+
 def build(
     model: ir.Model,
     settings: dict[str, Any],
@@ -95,7 +100,9 @@ def _error(failure: dict[str, Any], model: ir.Model, where: str) -> LprcError:
             where=where,
             hint="cut the graph in front of it, or replace it; `--emit onnx` keeps the graph",
         )
-    return WorkerError(message, where="profile" if kind == "profile" else where, hint=hint)
+    if kind == "profile":
+        return WorkerError(message, where="profile", hint=hint)
+    return WorkerError(message, where=where, hint=hint or _INSTEAD)
 
 
 def _place(node: dict[str, Any], model: ir.Model) -> str:

@@ -58,15 +58,35 @@ def _compiled(target: str, *options: str, data: bool = True) -> Command:
 def _for_tensorrt(place: Place) -> tuple[Sequence[str], Path]:
     """With a profile of the samples' sizes for what has symbolic ones, as a refusal suggests."""
     line, out = _compiled("trt-int8")(place)
-    shapes = {name: value.shape for name, value in read_inputs(place.source).items()}
-    graph = onnx.load(place.source, load_external_data=False).graph
     profiles = [
-        f"{value.name}:{'/'.join(['x'.join(map(str, shapes[value.name]))] * 3)}"
+        f"{name}:{'/'.join(['x'.join(map(str, shape))] * 3)}"
+        for name, shape in _symbolic_inputs(place.source)
+    ]
+    return [*line, *(["-O", f"profile={','.join(profiles)}"] if profiles else [])], out
+
+
+def _for_tvm(target: str) -> Command:
+    """With the samples' sizes for what has symbolic ones: TVM's code is for one size."""
+
+    def command(place: Place) -> tuple[Sequence[str], Path]:
+        line, out = _compiled(target)(place)
+        for name, shape in _symbolic_inputs(place.source):
+            line = [*line, "--input-shape", f"{name}:{','.join(map(str, shape))}"]
+        return line, out
+
+    return command
+
+
+def _symbolic_inputs(source: Path) -> list[tuple[str, tuple[int, ...]]]:
+    """Inputs with symbolic sizes besides a batch, and the shape of their samples."""
+    shapes = {name: value.shape for name, value in read_inputs(source).items()}
+    graph = onnx.load(source, load_external_data=False).graph
+    return [
+        (value.name, shapes[value.name])
         for value in graph.input
         if value.name in shapes
         and not all(dim.dim_value > 0 for dim in value.type.tensor_type.shape.dim[1:])
     ]
-    return [*line, *(["-O", f"profile={','.join(profiles)}"] if profiles else [])], out
 
 
 def _peer(kind: str, suffix: str) -> Command:
@@ -90,8 +110,8 @@ COLUMNS = {
         Column("ort-int8", _compiled("ort-int8"), "int8"),
         Column("ov-int8", _compiled("ov-int8"), "int8"),
         Column("trt-int8", _for_tensorrt, "int8"),
-        Column("tvm-fp32", _compiled("tvm-fp32"), "exact"),
-        Column("tvm-int8", _compiled("tvm-int8"), "int8"),
+        Column("tvm-fp32", _for_tvm("tvm-fp32"), "exact"),
+        Column("tvm-int8", _for_tvm("tvm-int8"), "int8"),
         Column("quantize_static", _peer("quantize_static", ".onnx"), "int8", ours=False),
         Column("NNCF", _peer("nncf", ".xml"), "int8", ours=False),
         Column("onnxsim", _peer("onnxsim", ".onnx"), "count", ours=False),

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 
+import onnx_ir as ir
 import pytest
 from engines import SMALL, emitted, saved
 from processes import start
@@ -19,6 +20,7 @@ from vendors import put_in_front
 
 from lprc.core.errors import LprcError, MissingDependencyError
 from lprc.core.process.worker import WorkerError
+from lprc.targets.tensorrt_process import _error
 from lprc.targets.tensorrt_scripts.cuda_device import MissingModule, tensorrt_module
 
 
@@ -186,3 +188,9 @@ def test_a_folder_called_tensorrt_is_no_module(tmp_path, monkeypatch):
             tensorrt_module("tensorrt")
     finally:
         sys.modules.pop("tensorrt", None)
+
+
+def test_an_error_of_tensorrts_own_says_what_to_do():
+    failure = {"message": "Error Code 2: Assertion", "hint": "", "kind": "", "nodes": []}
+    error = _error(failure, ir.from_onnx_text(SMALL), "m.onnx")
+    assert "--emit onnx" in (error.hint or "")
