@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -40,9 +41,11 @@ This page is written by that command from what it measured; a cell that was not 
 
 Each cell is a process of its own with a time limit, and its artefact runs beside the source on 16
 samples that it has not seen: smooth random images, waves or integers. `✓ 2.1` is right after 2.1
-seconds (imports and verification included, on two shared cores). A letter is a refusal, listed
-below with its reason; `⏱` is the time limit. An engine of TensorRT's is built, and its lowered
-graph runs in its place. Where rounding of the inputs alone moves a network's outputs farther than
+seconds, verification included and imports not, on two cores that others use too. A letter is a
+refusal, listed below with its reason; `⏱` is the time limit; `⚠` is an artefact that lprc itself
+warns of, as less than 12 dB of an output is left on the calibration samples (the table of decibels
+says how far other tools come). An engine of TensorRT's is built, and its lowered graph runs in its
+place. Where rounding of the inputs alone moves a network's outputs farther than
 the tolerance, three times that movement is the tolerance.
 """
 
@@ -73,14 +76,31 @@ def _summary(rows: Rows) -> str:
         seconds = sorted(row[name]["seconds"] for row in rows.values() if name in row)
         if seconds:
             counts = [statuses[key] for key in ("ok", "refused", "timeout", "wrong", "internal")]
+            counts.insert(1, sum(_is_warned(row[name]) for row in rows.values() if name in row))
             lines.append(
                 [name, sum(statuses.values()), *counts, f"{seconds[len(seconds) // 2]:.1f}"]
             )
-    totals = [sum(line[index] for line in lines) for index in range(1, 7)]
+    totals = [sum(line[index] for line in lines) for index in range(1, 8)]
     lines.append(["all", *totals, ""])
-    headings = ["", "run", "ok", "refused", "time limit", "wrong", "internal", "median s"]
+    headings = [
+        "",
+        "run",
+        "ok",
+        "of them warned",
+        "refused",
+        "time limit",
+        "wrong",
+        "internal",
+        "median s",
+    ]
     share = f"{100 * totals[1] / max(totals[0], 1):.1f} % of the cells that were run are ok."
-    return f"{len(rows)} networks. {share}\n\n" + _table(headings, lines)
+    networks = {re.sub(r"-(dynamo|script)(-dynamic)?$", "", name) for name in rows}
+    return f"{len(rows)} files of {len(networks)} networks. {share}\n\n" + _table(headings, lines)
+
+
+def _is_warned(cell: Cell) -> bool:
+    """Whether lprc itself says that the artefact is far from the source, in decibels."""
+    return cell["status"] == "ok" and any("dB" in text for text in cell.get("warnings", ()))
 
 
 def _letters(rows: Rows) -> dict[str, tuple[str, list[str]]]:
@@ -112,7 +132,7 @@ def _cells(rows: Rows, letters: dict[str, tuple[str, list[str]]]) -> str:
         if cell is None:
             return ""
         if cell["status"] == "ok":
-            return f"✓ {cell['seconds']:.1f}"
+            return f"{'⚠' if _is_warned(cell) else '✓'} {cell['seconds']:.1f}"
         if cell["status"] == "timeout":
             return "⏱"
         letter = letters[_without_paths(cell["message"])][0] if cell.get("message") else ""

@@ -142,6 +142,10 @@ def test_the_page_counts_names_and_compares():
         {"network": "a", "column": "onnx", "status": "ok", "seconds": 2.0, "nodes": 5},
         {"network": "a", "column": "onnxsim", "status": "ok", "seconds": 1, "nodes": 4, "error": 0},
         {"network": "a", "column": "ov-int8", "status": "ok", "seconds": 3.0, "snr_db": 20.0},
+        {
+            "network": "a", "column": "trt-int8", "status": "ok", "seconds": 3.0, "snr_db": 4.0,
+            "warnings": ["output 'y' has 4.0 dB"],
+        },
         {"network": "a", "column": "NNCF", "status": "ok", "seconds": 3.0, "snr_db": 21.0},
         {
             "network": "b", "column": "onnx", "status": "refused", "seconds": 1.0,
@@ -149,7 +153,9 @@ def test_the_page_counts_names_and_compares():
         },
     ]  # fmt: skip
     page = module("table").page(cells)
-    assert "| onnx | 2 | 1 | 1 | 0 | 0 | 0 | 2.0 |" in page
+    assert "| onnx | 2 | 1 | 0 | 1 | 0 | 0 | 0 | 2.0 |" in page
+    assert "| trt-int8 | 1 | 1 | 1 |" in page
+    assert "⚠ 3.0" in page
     assert "- **a** (1: b × onnx): error: b.onnx: no" in page
     assert "ov-int8 is at least as good as NNCF on 0 of 1 networks" in page
     assert "| a | 5 | 4 |  | more |" in page
