@@ -99,7 +99,10 @@ def _bare(model: ir.Model) -> onnx.ModelProto:
         proto.opset_import.add(domain=domain, version=version)
     proto.graph.name = model.graph.name or "graph"
     large = _large(model)
-    inputs = [*model.graph.inputs, *(each for each in large.values() if not each.is_graph_input())]
+    inputs = [
+        *model.graph.inputs,
+        *(value for value in large.values() if not value.is_graph_input()),
+    ]
     proto.graph.input.extend(map(_info, inputs))
     proto.graph.output.extend(map(_info, model.graph.outputs))
     for name, value in model.graph.initializers.items():
