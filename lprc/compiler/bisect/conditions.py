@@ -152,7 +152,13 @@ class WithinContracts:
         """Run the start, or remember that it ran."""
         batches = frozenset(item.contract.batch for item in between.passes)
         if self._begun is None or self._begun[0] is not start or self._begun[1] != batches:
-            verify = Verify("final", inputs=self._inputs, seed=self._seed, sizes=self._sizes)
+            verify = Verify(
+                "final",
+                inputs=self._inputs,
+                seed=self._seed,
+                sizes=self._sizes,
+                strict=self._tolerance is not None,
+            )
             verify.start(start.model, between)
             if weight_bytes(start.model) > PROTOBUF_LIMIT:
                 return verify  # it holds a file, and will remove it

@@ -23,6 +23,7 @@ from lprc.core.files.checked import checked_json
 from lprc.core.files.regular import read_regular
 from lprc.core.onnx_io.model_io import load, save
 from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.noise import moved_beyond
 from lprc.core.running.numerics import Arrays, RunError, Session, compare, rounding
 from lprc.models.plate_config import PlateConfig
 
@@ -135,13 +136,22 @@ def replay(folder: Path, data: Path | None = None, config: PlateConfig | None = 
 def _by_outputs(
     folder: Path, model: ir.Model, after: ir.Model, inputs: Arrays, tolerance: float
 ) -> Replayed:
-    expected = _load_arrays(folder / EXPECTED) or Session(model).run(inputs)
+    reference = Session(model)
+    expected = _load_arrays(folder / EXPECTED) or reference.run(inputs)
     try:
-        deltas = compare(expected, Session(after).run(inputs))
+        outputs = Session(after).run(inputs)
     except RunError as error:
         return Replayed(True, error.message)
-    bad = [delta for delta in deltas if not delta.within(tolerance)]
-    return Replayed(bool(bad), "; ".join(map(str, (bad or deltas)[:3])))
+    bad = moved_beyond(
+        expected,
+        outputs,
+        tolerance,
+        reference=lambda: reference,
+        inputs=inputs,
+        rounding=rounding(model),
+    )
+    told = bad or compare(expected, outputs)
+    return Replayed(bool(bad), "; ".join(map(str, told[:3])))
 
 
 def _read(folder: Path) -> Replay:

@@ -15,7 +15,8 @@ from lprc.core.graph.provenance import origins
 from lprc.core.passing.manager import PassManager
 from lprc.core.passing.pass_base import Pass, Rewrite
 from lprc.core.passing.pipeline import Pipeline
-from lprc.core.running.numerics import Arrays, OutputDelta, RunError, Session, compare, rounding
+from lprc.core.running.noise import moved_beyond
+from lprc.core.running.numerics import Arrays, OutputDelta, RunError, Session, rounding
 
 CALIBRATION_SAMPLES = 16
 """Samples that a reproducer of a data-driven pass carries at most."""
@@ -101,9 +102,16 @@ def broken_outputs(
     Raises:
         RunError: One of the two does not run.
     """
-    allowed = max(tolerance, rounding(before))
-    deltas = compare(Session(before).run(inputs), Session(after).run(inputs))
-    return [delta for delta in deltas if not delta.within(allowed)]
+    reference = Session(before)
+    unit = rounding(before)
+    return moved_beyond(
+        reference.run(inputs),
+        Session(after).run(inputs),
+        max(tolerance, unit),
+        reference=lambda: reference,
+        inputs=inputs,
+        rounding=unit,
+    )
 
 
 def shrink(

@@ -120,10 +120,11 @@ def _poor_quantization(model: ir.Model, execution: Execution, verify: Verify | N
 def _warnings(verify: Verify | None) -> list[str]:
     if verify is None:
         return []
+    warnings = [*verify.warnings, *verify.remarks]
     if not verify.invented:
-        return verify.warnings
+        return warnings
     sizes = size_texts(verify.invented)
-    return [f"verified at sizes that were made up, {sizes}: {HOW_TO_GIVE}", *verify.warnings]
+    return [f"verified at sizes that were made up, {sizes}: {HOW_TO_GIVE}", *warnings]
 
 
 def optimize_file(

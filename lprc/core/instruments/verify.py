@@ -34,7 +34,7 @@ from lprc.core.running.input_families import families
 from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.isolated_session import IsolatedSession
 from lprc.core.running.noise import amplified, moved_beyond
-from lprc.core.running.numerics import Arrays, OutputDelta, RunError, rounding
+from lprc.core.running.numerics import Arrays, OutputDelta, RunError, compare, rounding
 from lprc.core.running.random_inputs import random_inputs
 from lprc.core.running.signal_to_noise import noisiest
 from lprc.core.running.size_search import UnrunnableError, runnable_inputs
@@ -71,6 +71,7 @@ class Verify(Instrument):
         sizes: Sizes of symbolic dimensions; those that are not known are searched for.
         reproducer: The folder to write when a promise is broken: both graphs, the inputs and the
             pipeline. None writes nothing.
+        strict: Whether differences that rounding makes break promises, too.
 
     Attributes:
         deltas: The outputs' differences by the pass's position; in ``final`` mode at the last.
@@ -78,6 +79,7 @@ class Verify(Instrument):
             outputs can be compared.
         noisiest: The float output that is farthest from the source's now, and its decibels.
         warnings: What could not be checked, and why.
+        remarks: What was checked, and says less than one would think.
         sizes: What was given, and what was found besides, of the first graph that runs.
         invented: Sizes of other dimensions than a batch that were made up, by label.
         failure: Why neither the source nor any later graph runs; None where one does, and where
@@ -92,18 +94,21 @@ class Verify(Instrument):
         seed: int = 0,
         sizes: InputSizes | None = None,
         reproducer: Path | None = None,
+        strict: bool = False,
     ) -> None:
         self.mode = mode
         self.deltas: dict[int, list[OutputDelta]] = {}
         self.since_source: dict[int, list[OutputDelta]] = {}
         self.noisiest: tuple[str, float] = ("", math.inf)
         self.warnings: list[str] = []
+        self.remarks: list[str] = []
         self.sizes: InputSizes = sizes or {}
         self.invented: dict[str, int] = {}
         self.failure: LprcError | None = None
         self._given = inputs
         self._seed = seed
         self._reproducer = reproducer
+        self._strict = strict
         self._inputs: list[Arrays] = []
         self._reference = _Reference(b"", None)
         self._source: Outputs = {}
@@ -267,7 +272,7 @@ class Verify(Instrument):
                 runs.append(_only(session.run(inputs), varying))
             except RunError:
                 continue
-        self.warnings += [
+        self.remarks += [
             f"output '{name}' was not judged: it is {number} everywhere, on all inputs"
             for name, number in degenerate(runs).items()
         ]
@@ -379,21 +384,29 @@ class Verify(Instrument):
         tolerance = max(contract.tolerance, self._reference.rounding)
         self.deltas[records[-1].position] = worst_deltas(before, after)
         for number in before:
-            bad = moved_beyond(
-                before[number],
-                after[number],
-                tolerance,
-                reference=lambda: IsolatedSession(self._reference.data),
-                inputs=self._inputs[number],
-                rounding=unit,
-            )
+            bad = self._moved(number, before[number], after[number], tolerance, unit)
             if bad:
                 what = f"promised {contract}, but {'; '.join(map(str, bad[:3]))}"
                 reference = self._reference.data
                 raise self._broken(data, records, what, reference, self._inputs[number])
         far = [delta for delta in worst_deltas(before, after) if not delta.within(tolerance)]
         if far:
-            self.warnings.append(amplified(far, culprit(records)))
+            self.remarks.append(amplified(far, culprit(records)))
+
+    def _moved(
+        self, number: int, before: Arrays, after: Arrays, tolerance: float, unit: float
+    ) -> list[OutputDelta]:
+        """The outputs for one set of inputs that moved by more than they may."""
+        if self._strict:
+            return [delta for delta in compare(before, after) if not delta.within(tolerance)]
+        return moved_beyond(
+            before,
+            after,
+            tolerance,
+            reference=lambda: IsolatedSession(self._reference.data),
+            inputs=self._inputs[number],
+            rounding=unit,
+        )
 
     def _broken(
         self,

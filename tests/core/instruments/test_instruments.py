@@ -137,7 +137,7 @@ def test_what_rounding_of_the_inputs_does_as_well_is_a_warning(mode):
     verify = Verify(mode)
     go(AMPLIFIER, [made(scaled(1 + 5e-7))], verify)
     assert verify.worst(0) > 1e-3
-    (warning,) = verify.warnings
+    (warning,) = verify.remarks
     assert "no farther than rounding moves them in this network" in warning
 
 
@@ -162,7 +162,7 @@ def test_a_pass_to_float16_is_judged_by_its_rounding():
     verify = Verify(inputs=[{"x": np.full((1, 3), 3.0, np.float32)}])
     go(text, [made(to_float16, approximate(0.02))], verify)
     assert verify.worst(0) > 0.02
-    assert len(verify.warnings) == 1
+    assert len(verify.remarks) == 1
 
 
 def test_a_wrong_pass_is_found_in_a_graph_that_amplifies():

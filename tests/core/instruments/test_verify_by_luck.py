@@ -63,7 +63,7 @@ def test_it_is_caught(mode, before, after, said):
 
 def test_a_right_pass_is_not():
     for text in (CLIP % (-50, 50), CHANNELS % 1e-4, TINY % 1e-9):
-        assert not verified(text, text).warnings
+        assert not verified(text, text).remarks
 
 
 def test_other_kinds_of_inputs_judge_exact_passes_alone():
@@ -72,16 +72,16 @@ def test_other_kinds_of_inputs_judge_exact_passes_alone():
 
 def test_an_output_that_says_nothing_is_not_judged():
     warning = "output 'y' was not judged: it is 0 everywhere, on all inputs"
-    assert verified(TINY % 0, TINY % 0).warnings == [warning]
+    assert verified(TINY % 0, TINY % 0).remarks == [warning]
     # It is no constant where one kind of inputs brings it to life.
-    assert not verified(CLIP % (3.5, 50), CLIP % (3.5, 50)).warnings
+    assert not verified(CLIP % (3.5, 50), CLIP % (3.5, 50)).remarks
 
 
 def test_a_constant_of_the_graph_is_judged():
     text = """<ir_version: 9, opset_import: ["" : 20]>
     g (float[2,3] x) => (float[2,3] y, float[2] anchors) <float[2] a = {%s, 1.0}>
     { y = Relu(x)  anchors = Identity(a) }"""
-    assert not verified(text % 1, text % 1).warnings
+    assert not verified(text % 1, text % 1).remarks
     with pytest.raises(PromiseBrokenError, match="anchors"):
         verified(text % 1, text % 2)
 
