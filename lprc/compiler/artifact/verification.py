@@ -16,7 +16,7 @@ from lprc.core.quantization.recognise import quantized_form
 from lprc.core.running.as_true import farther_from_float
 from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.noise import beyond_rounding
-from lprc.core.running.numerics import Arrays, OutputDelta, Session, compare, rounding
+from lprc.core.running.numerics import Arrays, OutputDelta, Session, compare, dynamic_step, rounding
 from lprc.core.running.size_search import inputs_of_both
 from lprc.core.targets.target import target as find_target
 
@@ -140,7 +140,8 @@ def check_outputs(
     """
     manifest = read_manifest(folder)
     lowered = load(folder / LOWERED)
-    tolerance = max(find_target(manifest["target"]).tolerance, rounding(lowered))
+    goal = find_target(manifest["target"])
+    tolerance = max(goal.tolerance, rounding(lowered), dynamic_step(lowered))
     runner = open_artifact(folder).runner()
     reference, seed = Session(lowered), manifest["build"]["seed"]
     samples = inputs or [inputs_of_both(lowered, reference, runner, seed=seed, sizes=sizes)]

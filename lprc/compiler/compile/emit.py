@@ -18,7 +18,7 @@ from lprc.core.errors import PromiseBrokenError
 from lprc.core.quantization.recognise import quantized_form
 from lprc.core.running.as_true import farther_from_float
 from lprc.core.running.noise import amplified, beyond_rounding
-from lprc.core.running.numerics import Arrays, OutputDelta, Session, compare, rounding
+from lprc.core.running.numerics import Arrays, OutputDelta, Session, compare, dynamic_step, rounding
 from lprc.core.running.runner import OpenJob, Runner
 from lprc.core.running.size_search import (
     UnrunnableError,
@@ -58,7 +58,7 @@ def emit_artefact(
         source=str(request.source),
         options=request.options,
         inputs=execution.inputs or [_made_up(model, execution, optimized)],
-        tolerance=max(goal.tolerance, rounding(model)),
+        tolerance=max(goal.tolerance, rounding(model), dynamic_step(model)),
         skips={skip.node: skip.reason for record in optimized.records for skip in record.skips},
         progress=request.observation.progress,
     )

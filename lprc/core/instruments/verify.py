@@ -34,7 +34,14 @@ from lprc.core.running.input_families import families
 from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.isolated_session import IsolatedSession
 from lprc.core.running.noise import amplified, moved_beyond
-from lprc.core.running.numerics import Arrays, OutputDelta, RunError, compare, rounding
+from lprc.core.running.numerics import (
+    Arrays,
+    OutputDelta,
+    RunError,
+    compare,
+    dynamic_step,
+    rounding,
+)
 from lprc.core.running.random_inputs import random_inputs
 from lprc.core.running.signal_to_noise import noisiest
 from lprc.core.running.size_search import UnrunnableError, runnable_inputs
@@ -50,11 +57,13 @@ class _Reference:
         data: The graph.
         outputs: None if it can't be run.
         rounding: The relative difference that its element types make unavoidable.
+        step: The one that its dynamic quantisation does.
     """
 
     data: bytes | Path
     outputs: Outputs | None
     rounding: float = 0.0
+    step: float = 0.0
 
 
 class Verify(Instrument):
@@ -250,7 +259,7 @@ class Verify(Instrument):
                 outputs = None
             elif had_none:
                 self.warnings.append(f"verified from {what} on")
-        self._reference = _Reference(data, outputs, rounding(model))
+        self._reference = _Reference(data, outputs, rounding(model), dynamic_step(model))
         self._source = outputs or {}
         if outputs is not None:
             self._warn_of_constants(model, session, outputs)
@@ -319,7 +328,8 @@ class Verify(Instrument):
                 self.warnings.append(not_compared(records, contract))
         self.deltas.setdefault(records[-1].position, worst_deltas(before, after))
         self._compare_with_source(records, after)
-        self._reference = _Reference(data, after, max(self._reference.rounding, rounding(model)))
+        coarsest = max(self._reference.rounding, rounding(model))
+        self._reference = _Reference(data, after, coarsest, dynamic_step(model))
 
     def _compare_with_source(self, records: list[PassRecord], after: Outputs) -> None:
         """Where a pass has promised nothing but for one batch size, at that one only."""
@@ -381,7 +391,7 @@ class Verify(Instrument):
         Raises:
             PromiseBrokenError: An output moved farther than that, and than rounding moves it.
         """
-        tolerance = max(contract.tolerance, self._reference.rounding)
+        tolerance = max(contract.tolerance, self._reference.rounding, self._reference.step)
         self.deltas[records[-1].position] = worst_deltas(before, after)
         for number in before:
             bad = self._moved(number, before[number], after[number], tolerance, unit)

@@ -20,7 +20,7 @@ from lprc.core.passing.manager import PassRecord
 from lprc.core.running.input_families import families
 from lprc.core.running.isolated_session import IsolatedSession
 from lprc.core.running.noise import moved_beyond
-from lprc.core.running.numerics import Arrays, OutputDelta, RunError, rounding
+from lprc.core.running.numerics import Arrays, OutputDelta, RunError, dynamic_step, rounding
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class InputKinds:
             return None
         # Each may use up what it was promised.
         tolerance = sum(record.contract.tolerance for record in records)
-        tolerance = max(tolerance, self._rounding, rounding(model))
+        tolerance = max(tolerance, self._rounding, rounding(model), dynamic_step(model))
         first, last = IsolatedSession(before), IsolatedSession(after)
         for kind, inputs in families(self._inputs, self._seed):
             wanted = _finite_outputs(first, inputs)

@@ -98,15 +98,21 @@ def channel_tolerance(tolerance: float) -> float:
 def rounding(model: ir.Model) -> float:
     """The relative difference that rounding alone may make: eight units of the coarsest float.
 
-    About 1e-6 for float32, 8e-3 for float16, 6e-2 for bfloat16. Where activations are quantised
-    with scales that are computed from them, it is at least two of their 256 steps: a rounding
-    error in front may move a number across the border between two.
+    About 1e-6 for float32, 8e-3 for float16, 6e-2 for bfloat16.
     """
     dtypes = {value.dtype for graph in model.graphs() for value in _values(graph)}
     floats = [dtype for dtype in dtypes if dtype in _EPSILON]
-    rounded = 8 * max((_EPSILON[dtype] for dtype in floats), default=0.0)
+    return 8 * max((_EPSILON[dtype] for dtype in floats), default=0.0)
+
+
+def dynamic_step(model: ir.Model) -> float:
+    """What a number on the border between two steps of a dynamic quantisation costs; 0 without one.
+
+    Where `DynamicQuantizeLinear` computes the scales of activations, a rounding error in front of
+    it moves such a number by one of 256 steps, and the scale itself may move another.
+    """
     dynamic = any(node.op_type == "DynamicQuantizeLinear" for node in model.graph.all_nodes())
-    return max(rounded, 2 / 256) if dynamic else rounded
+    return 2 / 256 if dynamic else 0.0
 
 
 _EPSILON = {
