@@ -14,7 +14,7 @@ from lprc.compiler.compile.optimize import Optimized
 from lprc.compiler.compile.request import CompileRequest
 from lprc.compiler.compile.settings import Execution
 from lprc.compiler.compile.source_runs import unverified
-from lprc.core.errors import PromiseBrokenError
+from lprc.core.errors import InvalidModelError, PromiseBrokenError
 from lprc.core.quantization.recognise import quantized_form
 from lprc.core.running.as_true import farther_from_float
 from lprc.core.running.noise import amplified, beyond_rounding
@@ -69,13 +69,30 @@ def emit_artefact(
     why = obstacle(goal, request.options)
     if why is not None:
         return replace(emitted, warnings=[*emitted.warnings, f"not run: {why}"]), []
-    runner = runtime(goal.runtime).open(OpenJob(emitted.files[0], report=emitted.report))
+    runner = _opened(job, emitted, goal.runtime)
     reference = Session(model)
     samples = emitted.inputs or execution.inputs
     if not samples:
         samples = [_runs_in_both(job, reference, runner, execution, optimized)]
     deltas, warnings = _compare(job, reference, runner, samples, request.model)
     return replace(emitted, warnings=[*emitted.warnings, *warnings]), deltas
+
+
+def _opened(job: EmitJob, emitted: Emitted, runtime_name: str) -> Runner:
+    """Load the artefact.
+
+    Raises:
+        InvalidModelError: The runtime refuses what its own converter wrote; the file itself is
+            scratch, so that the error names the source.
+    """
+    try:
+        return runtime(runtime_name).open(OpenJob(emitted.files[0], report=emitted.report))
+    except InvalidModelError as error:
+        raise InvalidModelError(
+            f"target '{job.target}': {error.message}",
+            where=job.source,
+            hint=error.hint or "--input-shape fixes open sizes; --emit onnx stops in front of it",
+        ) from error
 
 
 def _made_up(model: ir.Model, execution: Execution, optimized: Optimized) -> Arrays:

@@ -13,6 +13,7 @@ from lprc.compiler.compile.request import compile_request
 from lprc.core import builtin, registry
 from lprc.core.errors import (
     IllegalForTargetError,
+    InvalidModelError,
     LprcError,
     MissingDependencyError,
     OutputError,
@@ -98,6 +99,21 @@ def test_an_artefact_that_computes_something_else(source, tmp_path, mine, text, 
     assert caught.value.where == "target 'mine'"
     assert left(source) == ["m.onnx"]
     compile_model(compile_request(source, "mine", tmp_path / "out", verify="off"))
+
+
+def test_an_artefact_that_its_runtime_can_not_load(source, tmp_path, mine):
+    """The error names the source: the artefact's folder is gone by then."""
+
+    def emit(job):
+        (job.folder / "model.onnx").write_bytes(b"nonsense")
+        return Emitted([job.folder / "model.onnx"])
+
+    mine(emit)
+    with pytest.raises(InvalidModelError, match="target 'mine': ONNX Runtime can't load") as caught:
+        compile_model(compile_request(source, "mine", tmp_path / "out"))
+    assert caught.value.where == str(source)
+    assert "--input-shape" in caught.value.hint
+    assert left(source) == ["m.onnx"]
 
 
 def test_an_emitter_that_fails(source, tmp_path, mine):
