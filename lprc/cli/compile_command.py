@@ -228,7 +228,7 @@ def command(
         quiet=silent,
         evaluated=compiled.evaluation,
         inputs=next(iter(request.execution.inputs or ()), None) if inputs is not None else None,
-        sizes=request.execution.sizes,
+        sizes=request.execution.measured_sizes,
     )
     document = _document(compiled, rows, records_document, compare_document)
     document |= {"inputs": cache.input_names(), "cached": False}

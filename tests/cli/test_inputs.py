@@ -200,9 +200,12 @@ def test_latencies_of_compile_are_at_the_given_sizes(lprc, neck, tmp_path, monke
     monkeypatch.setattr(compare_table, "bench", watched)
     command = ["compile", neck, "--target", "ort-fp32", "-o", tmp_path / "out", "--bench", "-q"]
     sizes = ["--dim", "height=16", "--dim", "width=24"]
-    for given, shape in ((sizes, (1, 1, 16, 24)), (["--stats", "--verify", "each"], (1, 1, 8, 8))):
+    real(tmp_path / "calib.npz", height=24, count=4)
+    calib = ["--calib", str(tmp_path / "calib.npz")]
+    every = ["--stats", "--verify", "each"]
+    for given, shape in ((sizes, (16, 24)), (every, (8, 8)), (calib, (24, 24))):
         taken.clear()
         with pytest.raises(SystemExit) as ended:
             main([str(word) for word in [*command, *given]])
         assert ended.value.code == 0
-        assert taken == [shape, shape]
+        assert taken == [(1, 1, *shape)] * 2

@@ -87,7 +87,8 @@ def guard(request: CompileRequest, artefact: Path) -> Guarded:
         built = build_artefact(float32_counterpart(request), reference)
         write_manifest(built.manifest, reference)
         places = [reference, artefact]
-        rows = bench(places, sizes=request.execution.sizes, progress=request.observation.progress)
+        sizes = request.execution.measured_sizes
+        rows = bench(places, sizes=sizes, progress=request.observation.progress)
         accuracies = [
             evaluate(place, demands.data, config=demands.config).accuracy
             for place in places

@@ -74,7 +74,7 @@ def optimize(
     """
     execution, observation = execution or Execution(), observation or Observation()
     verify = _verification(execution, observation)
-    costs = PassCosts(observation.costs.at_sizes(execution.sizes))
+    costs = PassCosts(observation.costs.at_sizes(execution.measured_sizes))
     manager = PassManager(
         pipeline,
         costs.around(_instruments(observation, verify)),

@@ -45,6 +45,13 @@ class Execution:
     shapes: InputSizes = field(default_factory=dict)
     source: str | None = None
 
+    @property
+    def measured_sizes(self) -> InputSizes:
+        """What to measure latencies at: the sizes of real inputs, their batch apart, or `sizes`."""
+        if not self.inputs:
+            return self.sizes
+        return {name: (None, *array.shape[1:]) for name, array in self.inputs[0].items()}
+
 
 @dataclass(frozen=True)
 class Observation:
