@@ -1,4 +1,4 @@
-"""Three networks that are not LPRNet, trained in about a minute each on shapes drawn by a seed."""
+"""Networks that are not LPRNet, each trained in a minute or few, on drawn shapes or on streets."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - as all of torch's own documentation
-from numpy.typing import NDArray
+from _quantization_data import UNLABELLED, Task, drawn, streets
+from _quantization_modules import (
+    CLASSES,
+    THINGS,
+    DeepResNet,
+    EfficientNet,
+    ESPNet,
+    MobileNetV3,
+    UltraFace,
+    ViT,
+)
 from torch import nn
-
-SIDE = 64
-CLASSES = 8
-THINGS = 4
-"""Classes of a pixel: the background and three kinds of shape."""
-
-Task = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 class Block(nn.Module):
@@ -138,7 +142,8 @@ class Network:
         steps: Batches of `batch` images to train it on.
         batch: Images a step.
         rate: The highest learning rate.
-        segments: Whether it names a class for each pixel, rather than for each image.
+        target: What it names a class of: an ``image``, its ``pixels``, a detector's ``cells``, or
+            the pixels of a ``street`` (CamVid).
     """
 
     title: str
@@ -146,82 +151,41 @@ class Network:
     steps: int
     batch: int
     rate: float
-    segments: bool
+    target: Literal["image", "pixels", "cells", "street"] = "image"
 
     def task(self, count: int, seed: int) -> Task:
-        """Images float32 [count, 3, 64, 64] and classes int64 [count] or [count, 64, 64]."""
-        images, labels, masks = drawn(count, seed, several=self.segments)
-        return images, masks if self.segments else labels
+        """Images float32 [count, 3, H, W] and classes int64 [count, …]; of streets, seed 3 tests.
+
+        Raises:
+            FileNotFoundError: There is no CamVid beside `DATA`.
+        """
+        if self.target == "street":
+            return streets(count, "val" if seed == 3 else "train")
+        images, labels, masks = drawn(count, seed, several=self.target != "image")
+        if self.target == "cells":
+            levels = [masks[:, step // 2 :: step, step // 2 :: step] for step in (4, 8, 16)]
+            masks = np.concatenate([level.reshape(count, -1) for level in levels], axis=1)
+        return images, labels if self.target == "image" else masks
 
 
 NETWORKS = {
-    "resnet": Network("residual Adds (ResNet)", ResNet, 500, 32, 3e-3, segments=False),
-    "mobilenet": Network(
-        "depthwise, ReLU6 (MobileNetV2)", MobileNet, 700, 48, 6e-3, segments=False
-    ),
-    "unet": Network("ConvTranspose, Concat (U-Net)", UNet, 500, 12, 6e-3, segments=True),
+    "resnet": Network("residual Adds (ResNet)", ResNet, 500, 32, 3e-3),
+    "mobilenet": Network("depthwise, ReLU6 (MobileNetV2)", MobileNet, 700, 48, 6e-3),
+    "unet": Network("ConvTranspose, Concat (U-Net)", UNet, 500, 12, 6e-3, "pixels"),
+    "mobilenetv3": Network("HardSwish, squeeze-excite (MobileNetV3)", MobileNetV3, 500, 32, 6e-3),
+    "efficientnet": Network("Swish, squeeze-excite (EfficientNet)", EfficientNet, 500, 32, 6e-3),
+    "deepresnet": Network("many residual Adds (ResNet-56)", DeepResNet, 500, 32, 6e-3),
+    "ultraface": Network("two heads, dilation (UltraFace)", UltraFace, 500, 16, 6e-3, "cells"),
+    "vit": Network("attention, GELU (ViT)", ViT, 700, 48, 2e-3),
+    "espnet": Network("PReLU, dilation, ConvTranspose (ESPNet)", ESPNet, 700, 6, 3e-3, "street"),
 }
 
 
-def drawn(
-    count: int, seed: int, *, several: bool
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
-    """Shapes before a gradient, with uneven light and noise; values of about −1 to 1.
-
-    Args:
-        count: Images.
-        seed: Of everything in them.
-        several: Three shapes of three kinds in an image, rather than one of eight.
-
-    Returns:
-        Images float32 [count, 3, 64, 64], the class of each one's first shape int64 [count], and of
-        each pixel int64 [count, 64, 64] (0 for the background).
-    """
-    generator = np.random.default_rng(seed)
-    axis = np.arange(SIDE, dtype=np.float64) + 0.5
-    x, y = np.meshgrid(axis, axis)
-    images = np.empty((count, 3, SIDE, SIDE), np.float32)
-    labels = np.empty(count, np.int64)
-    masks = np.zeros((count, SIDE, SIDE), np.int64)
-    for index in range(count):
-        tilt = generator.normal(0, 0.4, (3, 2))
-        field = generator.uniform(-0.6, 0.6, (3, 1, 1)) + np.einsum(
-            "ck,khw->chw", tilt, np.stack([x, y]) / SIDE - 0.5
-        )
-        kinds = generator.integers(0, THINGS - 1 if several else CLASSES, 3 if several else 1)
-        for kind in kinds:
-            inside = _shape(int(kind), x, y, generator)
-            colour = generator.uniform(-1, 1, (3, 1, 1))
-            field = np.where(inside, field * 0.2 + colour, field)
-            masks[index][inside] = kind + 1
-        light = generator.uniform(0.5, 1.3)
-        images[index] = field * light + generator.normal(0, 0.08, field.shape)
-        labels[index] = kinds[0]
-    return images, labels, masks
-
-
-def _shape(
-    kind: int, x: NDArray[np.float64], y: NDArray[np.float64], generator: np.random.Generator
-) -> NDArray[np.bool_]:
-    """Where a disc, square, triangle, ring, cross, frame, crescent or bar is; bool [64, 64]."""
-    radius = generator.uniform(9, 18)
-    centre = generator.uniform(radius, SIDE - radius, 2)
-    angle = generator.uniform(0, 2 * np.pi)
-    u = ((x - centre[0]) * np.cos(angle) + (y - centre[1]) * np.sin(angle)) / radius
-    v = ((y - centre[1]) * np.cos(angle) - (x - centre[0]) * np.sin(angle)) / radius
-    far, edge = np.hypot(u, v), np.maximum(np.abs(u), np.abs(v))
-    disc = far < 0.9
-    forms: list[NDArray[np.bool_]] = [
-        disc,
-        edge < 0.75,
-        (v > -0.5) & (v < 1 - np.sqrt(3) * np.abs(u)),
-        disc & (far > 0.5),
-        (edge < 0.9) & (np.minimum(np.abs(u), np.abs(v)) < 0.28),
-        (edge < 0.8) & (edge > 0.45),
-        disc & (np.hypot(u - 0.4, v) > 0.7),
-        (np.abs(u) < 0.95) & (np.abs(v) < 0.3),
-    ]
-    return forms[kind]
+SOURCES = [
+    Path(__file__).with_name(f"{name}.py")
+    for name in ("_quantization_networks", "_quantization_modules", "_quantization_data")
+]
+"""What a trained network depends on."""
 
 
 def exported(network: Network, *, cache: Path | None = None) -> Path:
@@ -233,10 +197,10 @@ def exported(network: Network, *, cache: Path | None = None) -> Path:
     """
     folder = cache or Path(tempfile.gettempdir()) / "lprc-quantization-networks"
     folder.mkdir(parents=True, exist_ok=True)
-    recipe = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+    recipe = hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES)).hexdigest()[:12]
     path = folder / f"{network.module.__name__}-{recipe}.onnx"
     if not path.exists():
-        data = _onnx(_trained(network))
+        data = _onnx(_trained(network), torch.from_numpy(network.task(2, seed=1)[0]))
         partial = path.with_suffix(".partial")
         partial.write_bytes(data)
         partial.replace(path)
@@ -252,9 +216,8 @@ def _trained(network: Network) -> nn.Module:
     generator = np.random.default_rng(2)
     for _ in range(network.steps):
         chosen = generator.integers(0, len(images), network.batch)
-        loss = F.cross_entropy(
-            model(torch.from_numpy(images[chosen])), torch.from_numpy(classes[chosen])
-        )
+        outputs = model(torch.from_numpy(images[chosen]))
+        loss = _loss(outputs, torch.from_numpy(classes[chosen]))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -262,9 +225,19 @@ def _trained(network: Network) -> nn.Module:
     return model.eval()
 
 
-def _onnx(model: nn.Module) -> bytes:
+def _loss(
+    outputs: torch.Tensor | tuple[torch.Tensor, torch.Tensor], classes: torch.Tensor
+) -> torch.Tensor:
+    """Cross entropy; a second output learns which neighbours are alike."""
+    if isinstance(outputs, torch.Tensor):
+        return F.cross_entropy(outputs, classes, ignore_index=UNLABELLED)
+    logits, offsets = outputs
+    wanted = torch.stack([(classes.roll(by, 1) == classes).float() for by in (1, -1, 16, -16)], 1)
+    return F.cross_entropy(logits, classes) + F.mse_loss(offsets, wanted)
+
+
+def _onnx(model: nn.Module, image: torch.Tensor) -> bytes:
     buffer = io.BytesIO()
-    image = torch.zeros(2, 3, SIDE, SIDE)
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
