@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -27,7 +28,8 @@ Networks as people have them, through every target: torchvision's and timm's wit
 (normalisation spread and with the statistics of data, so that ranges are those of trained
 networks), own ones of kinds that they lack, by both of torch's exporters with fixed and with
 symbolic sizes, and ONNX files out of packages on PyPI. `dynamo` and `script` name the exporter.
-This page is written by that command from what it measured; a cell that was not run is empty.
+This page is written by that command from what it measured; a cell that was not run is empty, and a
+cell that was is not run again for a newer lprc (`--again` does that).
 
 | column | what is asked | judged by |
 |---|---|---|
@@ -72,27 +74,20 @@ def _summary(rows: Rows) -> str:
     """Counts of each column."""
     lines = []
     for name in OURS:
-        statuses = Counter(row[name]["status"] for row in rows.values() if name in row)
-        seconds = sorted(row[name]["seconds"] for row in rows.values() if name in row)
-        if seconds:
-            counts = [statuses[key] for key in ("ok", "refused", "timeout", "wrong", "internal")]
-            counts.insert(1, sum(_is_warned(row[name]) for row in rows.values() if name in row))
-            lines.append(
-                [name, sum(statuses.values()), *counts, f"{seconds[len(seconds) // 2]:.1f}"]
-            )
-    totals = [sum(line[index] for line in lines) for index in range(1, 8)]
+        cells = [row[name] for row in rows.values() if name in row]
+        if not cells:
+            continue
+        statuses = Counter(cell["status"] for cell in cells)
+        failures = [statuses[status] for status in ("refused", "timeout", "wrong", "internal")]
+        counts = [len(cells), statuses["ok"], sum(map(_is_warned, cells)), *failures]
+        seconds = statistics.median(cell["seconds"] for cell in cells)
+        lines.append([name, *counts, len(rows) - len(cells), f"{seconds:.1f}"])
+    totals = [sum(line[index] for line in lines) for index in range(1, 9)]
     lines.append(["all", *totals, ""])
     headings = [
-        "",
-        "run",
-        "ok",
-        "of them warned",
-        "refused",
-        "time limit",
-        "wrong",
-        "internal",
+        "", "run", "ok", "of them warned", "refused", "time limit", "wrong", "internal", "not run",
         "median s",
-    ]
+    ]  # fmt: skip
     share = f"{100 * totals[1] / max(totals[0], 1):.1f} % of the cells that were run are ok."
     networks = {re.sub(r"-(dynamo|script)(-dynamic)?$", "", name) for name in rows}
     return f"{len(rows)} files of {len(networks)} networks. {share}\n\n" + _table(headings, lines)
@@ -200,7 +195,9 @@ def _nodes(rows: Rows) -> str:
         if not ours or "nodes" not in ours:
             continue
         right = [cell["nodes"] for cell in theirs if cell and cell.get("error", 1) < 1e-3]
-        worse = bool(right) and ours["nodes"] > min(right)
+        if not right:
+            continue
+        worse = ours["nodes"] > min(right)
         more += worse
         lines.append([network, count(ours), *map(count, theirs), "more" if worse else ""])
     told = f"lprc leaves more than the smaller of the two on {more} of {len(lines)} networks."

@@ -153,7 +153,7 @@ def test_the_page_counts_names_and_compares():
         },
     ]  # fmt: skip
     page = module("table").page(cells)
-    assert "| onnx | 2 | 1 | 0 | 1 | 0 | 0 | 0 | 2.0 |" in page
+    assert "| onnx | 2 | 1 | 0 | 1 | 0 | 0 | 0 | 0 | 1.5 |" in page
     assert "| trt-int8 | 1 | 1 | 1 |" in page
     assert "⚠ 3.0" in page
     assert "- **a** (1: b × onnx): error: b.onnx: no" in page
