@@ -14,6 +14,7 @@ DATA = (
     "*.py",
     "*.toml",
     "*.onnx",
+    "*.LICENSE",
     "*.jpg",
     "labels.csv",
     "py.typed",

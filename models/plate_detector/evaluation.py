@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from torch import nn
+from torch import Tensor
 
 from lprc.models.plate_detector.augmentation import letterboxed
 from lprc.models.plate_detector.average_precision import AveragePrecision, average_precision
 from lprc.models.plate_detector.decode import Detections, decode
 from lprc.models.plate_detector.picture_pool import PicturePool
+
+Detector = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""From images to scores and boxes: a `DeployedDetector`, or what was compiled from one."""
 
 _BATCH = 32
 _THRESHOLD = 0.01
@@ -16,20 +21,27 @@ _THRESHOLD = 0.01
 
 
 @torch.inference_mode()
-def detect_pool(detector: nn.Module, pool: PicturePool, size: tuple[int, int]) -> list[Detections]:
-    """Return what ``detector``, a `DeployedDetector` of ``size``, finds in each picture."""
+def detect_pool(
+    detector: Detector, pool: PicturePool, size: tuple[int, int], *, batch: int = _BATCH
+) -> list[Detections]:
+    """Return what ``detector`` finds in each picture, ``batch`` pictures at a time.
+
+    ``size`` is the height and width in pixels that it takes.
+    """
     found: list[Detections] = []
-    for start in range(0, pool.filled, _BATCH):
-        images = pool.images[start : min(start + _BATCH, pool.filled)]
+    for start in range(0, pool.filled, batch):
+        images = pool.images[start : min(start + batch, pool.filled)]
         scores, boxes = detector(letterboxed(images, *size))
         rows = zip(scores.cpu().numpy(), boxes.cpu().numpy(), strict=True)
         found += [decode(*row, threshold=_THRESHOLD, overlap=0.6) for row in rows]
     return found
 
 
-def score_pool(detector: nn.Module, pool: PicturePool, size: tuple[int, int]) -> AveragePrecision:
-    """Return the average precision of ``detector`` on ``pool``."""
-    found = detect_pool(detector, pool, size)
+def score_pool(
+    detector: Detector, pool: PicturePool, size: tuple[int, int], *, batch: int = _BATCH
+) -> AveragePrecision:
+    """Return the average precision of ``detector`` on ``pool``; arguments as of `detect_pool`."""
+    found = detect_pool(detector, pool, size, batch=batch)
     boxes, present = pool.boxes.cpu().numpy(), pool.present.cpu().numpy()
     plates = [boxes[index][present[index]] for index in range(pool.filled)]
     return average_precision(found, plates)

@@ -6,23 +6,19 @@ import json
 
 import numpy as np
 import pytest
+from models_support import skip_without_fonts
 from PIL import Image
 
-from lprc.core.errors import DataError, MissingDependencyError
+from lprc.core.errors import DataError
 from lprc.models.plate_detector.frames import load_frames
 from lprc.models.plate_detector.scene_camera import paste_plate, turned_corners
 from lprc.models.plate_detector.scene_vehicles import Mount
 from lprc.models.plate_detector.scenes import Scene, frame_scene, street_scene
-from lprc.models.synthetic_fonts import FONT_FILES, find_font
 
 
 @pytest.fixture(scope="module")
 def scenes() -> list[Scene]:
-    try:
-        for file_name in FONT_FILES:
-            find_font(file_name)
-    except MissingDependencyError as error:
-        pytest.skip(str(error))
+    skip_without_fonts()
     return [street_scene(index, 7) for index in range(40)]
 
 
