@@ -63,7 +63,7 @@ def networks(folder: Path, weights: Path | None) -> list[GpuNetwork]:
     reader.eval()
     plates = folder / "lprnet.onnx"
     export_onnx(reader, plates)
-    made = [GpuNetwork("lprnet", reader, plates, (3, 24, 94))]
+    built = [GpuNetwork("lprnet", reader, plates, (3, 24, 94))]
     others: tuple[tuple[str, Callable[[], nn.Module], tuple[int, int, int]], ...] = (
         ("detector", Detector, (3, 384, 640)),
         ("unet", UNet, (3, 256, 256)),
@@ -72,8 +72,8 @@ def networks(folder: Path, weights: Path | None) -> list[GpuNetwork]:
         module = _settled(build(), size)
         path = folder / f"{name}.onnx"
         _export(module, path, size)
-        made.append(GpuNetwork(name, module, path, size))
-    return made
+        built.append(GpuNetwork(name, module, path, size))
+    return built
 
 
 def _settled(module: nn.Module, size: tuple[int, int, int]) -> nn.Module:

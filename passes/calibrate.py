@@ -125,7 +125,7 @@ class Calibrate(Pass):
     ) -> None:
         """Take other methods' ranges where they do better at the outputs by `rivals` decibels."""
         values = _read_by_linear(model)
-        own = {value.name or "": found for value in values if (found := range_of(value))}
+        own = {value.name or "": own_range for value in values if (own_range := range_of(value))}
         if not own:
             return
         choice = rival_ranges(

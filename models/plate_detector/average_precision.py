@@ -35,12 +35,14 @@ class AveragePrecision:
     recall_50: float
 
 
-def _matches(found: Detections, plates: NDArray[np.float32], overlap: float) -> NDArray[np.bool_]:
+def _matches(
+    detections: Detections, plates: NDArray[np.float32], overlap: float
+) -> NDArray[np.bool_]:
     """Return bool [n]: which detections, best first, match a plate that no better one matched."""
-    right = np.zeros(len(found.scores), bool)
+    right = np.zeros(len(detections.scores), bool)
     if not len(plates):
         return right
-    pairs = box_overlaps(found.boxes, plates)
+    pairs = box_overlaps(detections.boxes, plates)
     for index in range(len(right)):
         best = int(pairs[index].argmax())
         if pairs[index, best] >= overlap:
@@ -61,7 +63,7 @@ def _interpolated(scores: NDArray[np.float32], right: NDArray[np.bool_], plates:
 
 
 def average_precision(
-    found: Sequence[Detections], plates: Sequence[NDArray[np.float32]]
+    detections: Sequence[Detections], plates: Sequence[NDArray[np.float32]]
 ) -> AveragePrecision:
     """Score the detections of images against their plates, float32 [n, 4] each.
 
@@ -71,11 +73,14 @@ def average_precision(
     count = sum(map(len, plates))
     if not count:
         raise ValueError("there is no plate to find")
-    scores = np.concatenate([image.scores for image in found])
+    scores = np.concatenate([image.scores for image in detections])
     precisions, recall_50 = {}, 0.0
     for overlap in OVERLAPS:
         right = np.concatenate(
-            [_matches(image, truth, overlap) for image, truth in zip(found, plates, strict=True)]
+            [
+                _matches(image, truth, overlap)
+                for image, truth in zip(detections, plates, strict=True)
+            ]
         )
         precisions[overlap] = _interpolated(scores, right, count)
         if overlap == OVERLAPS[0]:

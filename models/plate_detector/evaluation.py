@@ -28,20 +28,20 @@ def detect_pool(
 
     ``size`` is the height and width in pixels that it takes.
     """
-    found: list[Detections] = []
+    detections: list[Detections] = []
     for start in range(0, pool.filled, batch):
         images = pool.images[start : min(start + batch, pool.filled)]
         scores, boxes = detector(letterboxed(images, *size))
         rows = zip(scores.cpu().numpy(), boxes.cpu().numpy(), strict=True)
-        found += [decode(*row, threshold=_THRESHOLD, overlap=0.6) for row in rows]
-    return found
+        detections += [decode(*row, threshold=_THRESHOLD, overlap=0.6) for row in rows]
+    return detections
 
 
 def score_pool(
     detector: Detector, pool: PicturePool, size: tuple[int, int], *, batch: int = _BATCH
 ) -> AveragePrecision:
     """Return the average precision of ``detector`` on ``pool``; arguments as of `detect_pool`."""
-    found = detect_pool(detector, pool, size, batch=batch)
+    detections = detect_pool(detector, pool, size, batch=batch)
     boxes, present = pool.boxes.cpu().numpy(), pool.present.cpu().numpy()
     plates = [boxes[index][present[index]] for index in range(pool.filled)]
-    return average_precision(found, plates)
+    return average_precision(detections, plates)

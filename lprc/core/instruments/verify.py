@@ -333,7 +333,7 @@ class Verify(Instrument):
 
     def _compare_with_source(self, records: list[PassRecord], after: Outputs) -> None:
         """Where a pass has promised nothing but for one batch size, at that one only."""
-        self._batches.update(each.contract.batch for each in records if each.contract.batch)
+        self._batches.update(record.contract.batch for record in records if record.contract.batch)
         common = {
             number: outputs
             for number, outputs in self._source.items()
