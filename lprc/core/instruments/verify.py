@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import onnx_ir as ir
 
 from lprc.core.errors import LprcError, PromiseBrokenError
 from lprc.core.instruments.broken_promise import write_reproducer
-from lprc.core.instruments.verify_kinds import InputKinds, degenerate, outputs_of_inputs
+from lprc.core.instruments.graph_store import GraphStore
+from lprc.core.instruments.verify_inputs import VerifyInputs
+from lprc.core.instruments.verify_kinds import InputKinds, unjudged_outputs
 from lprc.core.instruments.verify_runs import (
     Outputs,
-    accepts,
     batch_of,
     culprit,
     loosest,
     not_compared,
     worst_deltas,
 )
-from lprc.core.onnx_io.model_io import PROTOBUF_LIMIT, save, to_bytes, weight_bytes
 from lprc.core.passing.contract import Contract
 from lprc.core.passing.instrument import Instrument
 from lprc.core.passing.manager import PassRecord
 from lprc.core.passing.pass_base import Pass
 from lprc.core.passing.pipeline import Pipeline
-from lprc.core.running.input_families import families
 from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.isolated_session import IsolatedSession
 from lprc.core.running.noise import amplified, moved_beyond
@@ -42,9 +39,8 @@ from lprc.core.running.numerics import (
     dynamic_step,
     rounding,
 )
-from lprc.core.running.random_inputs import random_inputs
 from lprc.core.running.signal_to_noise import noisiest
-from lprc.core.running.size_search import UnrunnableError, runnable_inputs
+from lprc.core.running.size_search import UnrunnableError
 
 Mode = Literal["final", "each"]
 
@@ -89,8 +85,6 @@ class Verify(Instrument):
         noisiest: The float output that is farthest from the source's now, and its decibels.
         warnings: What could not be checked, and why.
         remarks: What was checked, and says less than one would think.
-        sizes: What was given, and what was found besides, of the first graph that runs.
-        invented: Sizes of other dimensions than a batch that were made up, by label.
         failure: Why neither the source nor any later graph runs; None where one does, and where
             ONNX Runtime can't even load them.
     """
@@ -111,21 +105,27 @@ class Verify(Instrument):
         self.noisiest: tuple[str, float] = ("", math.inf)
         self.warnings: list[str] = []
         self.remarks: list[str] = []
-        self.sizes: InputSizes = sizes or {}
-        self.invented: dict[str, int] = {}
         self.failure: LprcError | None = None
-        self._given = inputs
         self._seed = seed
         self._reproducer = reproducer
         self._strict = strict
-        self._inputs: list[Arrays] = []
+        self._inputs = VerifyInputs(inputs, seed, sizes)
+        self._graphs = GraphStore()
         self._reference = _Reference(b"", None)
         self._source: Outputs = {}
         self._batches: set[int] = set()
-        self._promised: list[int] = []
         self._changed: list[PassRecord] = []
         self._kinds = InputKinds(seed)
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def sizes(self) -> InputSizes:
+        """What was given, and what was found besides, of the first graph that runs."""
+        return self._inputs.sizes
+
+    @property
+    def invented(self) -> dict[str, int]:
+        """Sizes of other dimensions than a batch that were made up, by label."""
+        return self._inputs.invented
 
     def start(self, model: ir.Model, pipeline: Pipeline) -> None:
         """Choose the inputs and run the source graph.
@@ -134,7 +134,7 @@ class Verify(Instrument):
             NoInputsError: No inputs were given, and none can be made up for this graph.
         """
         batches = {item.contract.batch for item in pipeline.passes if item.contract.batch}
-        self._promised = sorted(batches)
+        self._inputs.promised = sorted(batches)
         self._take_as_reference(model, "the source graph")
 
     def reads(self, item: Pass) -> bool:
@@ -188,7 +188,7 @@ class Verify(Instrument):
         self._check_kinds(model)
 
     def _begin_kinds(self, model: ir.Model) -> None:
-        fitting = self._fitting(model)
+        fitting = self._inputs.fitting(model)
         if fitting:
             self._kinds.begin(self._store(model), fitting[0][1], rounding(model))
 
@@ -203,39 +203,6 @@ class Verify(Instrument):
             )
         self._begin_kinds(model)
 
-    def _choose_inputs(self, model: ir.Model, session: IsolatedSession | None) -> None:
-        """Take the given inputs, or make up such as the graph runs on.
-
-        Args:
-            model: The graph.
-            session: It; None where it can't be loaded, so that no sizes can be tried.
-
-        Raises:
-            UnrunnableError: No sizes are known that it runs with.
-        """
-        if self._given:
-            self._inputs = list(self._given)
-        elif session is None:
-            self._inputs = [random_inputs(model, seed=self._seed, sizes=self.sizes)]
-        else:
-            runnable = runnable_inputs(model, session.run_within, seed=self._seed, sizes=self.sizes)
-            self._inputs, self.sizes = [runnable.arrays], runnable.sizes
-            self.invented = runnable.invented
-        for batch in self._promised:
-            if all(batch_of(inputs) != batch for inputs in self._inputs):
-                self._inputs += self._at_batch(model, batch)
-
-    def _at_batch(self, model: ir.Model, batch: int) -> list[Arrays]:
-        """Inputs of that batch size, if the graph takes such: rows of the given ones, or random."""
-        if self._given is None:
-            made: Arrays = random_inputs(model, seed=self._seed, batch=batch, sizes=self.sizes)
-        else:
-            made = {
-                name: array[:batch] if array.ndim else array
-                for name, array in self._given[0].items()
-            }
-        return [made] if batch_of(made) == batch and accepts(model, made) else []
-
     def _take_as_reference(self, model: ir.Model, what: str) -> None:
         data = self._store(model)
         had_none = bool(self.warnings)
@@ -243,14 +210,14 @@ class Verify(Instrument):
         session: IsolatedSession | None = None
         try:
             session = IsolatedSession(data)
-            self._choose_inputs(model, session)
-            fitting = self._fitting(model)
+            self._inputs.choose(model, session)
+            fitting = self._inputs.fitting(model)
             outputs, again = _run(session, fitting), _run(session, fitting[:1])
             self.failure = None
         except (RunError, UnrunnableError) as error:
             self.failure = None if session is None else error
-            if session is None or not self._inputs:
-                self._choose_inputs(model, None)
+            if session is None or not len(self._inputs):
+                self._inputs.choose(model, None)
             if not had_none:
                 self.warnings.append(f"not verified: {what} does not run: {error.message}")
         else:
@@ -262,50 +229,21 @@ class Verify(Instrument):
         self._reference = _Reference(data, outputs, rounding(model), dynamic_step(model))
         self._source = outputs or {}
         if outputs is not None:
-            self._warn_of_constants(model, session, outputs)
+            self.remarks += self._constant_outputs(model, session, outputs)
             self._begin_kinds(model)
 
-    def _warn_of_constants(
+    def _constant_outputs(
         self, model: ir.Model, session: IsolatedSession | None, outputs: Outputs
-    ) -> None:
-        """An output that is one number everywhere can't show what a pass did to it.
-
-        Unless it is a constant of the graph: then the number is all there is.
-        """
-        varying = outputs_of_inputs(model.graph)
-        runs = [_only(output, varying) for output in outputs.values()]
-        if session is None or not degenerate(runs):
-            return
-        for _, inputs in families(self._inputs[next(iter(outputs))], self._seed):
-            try:
-                runs.append(_only(session.run(inputs), varying))
-            except RunError:
-                continue
-        self.remarks += [
-            f"output '{name}' was not judged: it is {number} everywhere, on all inputs"
-            for name, number in degenerate(runs).items()
-        ]
-
-    def _fitting(self, model: ir.Model) -> list[tuple[int, Arrays]]:
-        """The numbered input sets that fit `model`; a new one where it fits none."""
-        fitting = [pair for pair in enumerate(self._inputs) if accepts(model, pair[1])]
-        if fitting or not self._inputs:
-            return fitting
-        arrays: Arrays = random_inputs(model, seed=self._seed, sizes=self.sizes)
-        if self._given is not None:
-            # A batch of another size: real rows, repeated as often as need be.
-            first = self._given[0]
-            arrays = {
-                name: np.resize(first[name], array.shape) if name in first else array
-                for name, array in arrays.items()
-            }
-        self._inputs.append(arrays)
-        return [(len(self._inputs) - 1, arrays)]
+    ) -> list[str]:
+        if session is None:
+            return []
+        first = self._inputs[next(iter(outputs))]
+        return unjudged_outputs(model, session, first, list(outputs.values()), self._seed)
 
     def _compare(self, model: ir.Model, records: list[PassRecord]) -> None:
         """Judge `records` together and make `model` the next reference."""
         contract = loosest([record.contract for record in records])
-        data, fitting = self._store(model), self._fitting(model)
+        data, fitting = self._store(model), self._inputs.fitting(model)
         before = self._before(fitting)
         try:
             after = _run(IsolatedSession(data), fitting)
@@ -441,17 +379,7 @@ class Verify(Instrument):
         )
 
     def _store(self, model: ir.Model) -> bytes | Path:
-        """`model` as it is now: in memory, or in a scratch folder if it is larger than 2 GB."""
-        if weight_bytes(model) <= PROTOBUF_LIMIT:
-            return to_bytes(model)
-        if self._scratch is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="lprc-verify-")
-        # Two graphs are looked at at a time, so that two files do.
-        path = Path(self._scratch.name) / "a.onnx"
-        if path == self._reference.data:
-            path = path.with_name("b.onnx")
-        save(model, path)
-        return path
+        return self._graphs.stored(model, self._reference.data)
 
 
 def _only(outputs: Arrays, names: set[str]) -> Arrays:

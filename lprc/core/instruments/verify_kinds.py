@@ -111,6 +111,39 @@ def _finite_outputs(session: IsolatedSession, inputs: Arrays) -> dict[str, Any] 
     return outputs if all(np.isfinite(array).all() for array in floats) else None
 
 
+def unjudged_outputs(
+    model: ir.Model, session: IsolatedSession, inputs: Arrays, runs: Sequence[Arrays], seed: int
+) -> list[str]:
+    """Warnings of outputs that are one number everywhere, so that no rewrite could be seen there.
+
+    A constant of the graph is none: then the number is all there is.
+
+    Args:
+        model: The graph.
+        session: It, loaded.
+        inputs: A set that it takes, of which other kinds are made where that is needed.
+        runs: Its outputs on what it was run on.
+        seed: Of the other kinds.
+    """
+    varying = outputs_of_inputs(model.graph)
+    outputs = [_only(run, varying) for run in runs]
+    if not degenerate(outputs):
+        return []
+    for _, other in families(inputs, seed):
+        try:
+            outputs.append(_only(session.run(other), varying))
+        except RunError:
+            continue
+    return [
+        f"output '{name}' was not judged: it is {number} everywhere, on all inputs"
+        for name, number in degenerate(outputs).items()
+    ]
+
+
+def _only(outputs: Arrays, names: set[str]) -> Arrays:
+    return {name: array for name, array in outputs.items() if name in names}
+
+
 def degenerate(runs: Sequence[Arrays]) -> dict[str, str]:
     """Outputs that are one number everywhere in all runs, with that number as text.
 

@@ -367,7 +367,7 @@ def test_inputs_that_cannot_be_made_up_are_an_error():
 
 
 def test_a_model_of_more_than_2_gb_is_verified_through_files(monkeypatch, tmp_path):
-    for module in ("onnx_io.model_io", "instruments.verify"):
+    for module in ("onnx_io.model_io", "instruments.graph_store"):
         monkeypatch.setattr(f"lprc.core.{module}.PROTOBUF_LIMIT", 5)
     verify = Verify()
     go(SCALE, [made(scaled(1 + 1e-6)), made(scaled(1 + 1e-6)), made(scaled(1 + 1e-6))], verify)
