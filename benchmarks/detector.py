@@ -67,7 +67,7 @@ def print_table(names: list[str], frames: Path, threads: int, rounds: int) -> No
     pool = frame_pool(frames / "val")
     image = network_inputs(pool)[:1]
     scores = [score_pool(detector_of(name, threads), pool, SIZE, batch=1) for name in names]
-    rows = api.bench(*names, inputs={"image": image}, threads=threads, rounds=rounds, warmup=5)
+    rows = api.bench(*names, inputs=[{"image": image}], threads=threads, rounds=rounds, warmup=5)
     print("| artefact | AP@50 | AP@75 | AP | recall | size, kB | median, ms | × first |")
     print("|---|---|---|---|---|---|---|---|")
     for name, score, row in zip(names, scores, rows, strict=True):

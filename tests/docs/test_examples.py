@@ -28,11 +28,13 @@ SLOW = {
 SKIPPED = {
     "measures for an hour": 1,
     "needs a package index": 2,
+    "needs the photographs": 1,
     "needs the two font packages": 1,
     "sets up an environment of its own": 1,
     "sparsifies for minutes": 1,
     "tests/cmake builds it": 1,
     "trains for half an hour": 1,
+    "trains for minutes": 1,
     "tunes for minutes": 1,
 }
 
