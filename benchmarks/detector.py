@@ -83,8 +83,8 @@ def main() -> None:
     parser.add_argument("artefacts", nargs="*", help="folders of lprc compile, or model files")
     parser.add_argument("--frames", type=Path, default=FRAMES, help="a folder with train/ and val/")
     parser.add_argument("--write-calib", type=Path, metavar="DIR", help="write calibration arrays")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=150)
     arguments = parser.parse_args()
     if arguments.write_calib:
         write_calibration(arguments.write_calib, arguments.frames)
