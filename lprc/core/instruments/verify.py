@@ -20,6 +20,7 @@ from lprc.core.instruments.verify_runs import (
     batch_of,
     culprit,
     loosest,
+    may_vary,
     not_compared,
     worst_deltas,
 )
@@ -190,7 +191,7 @@ class Verify(Instrument):
     def _begin_kinds(self, model: ir.Model) -> None:
         fitting = self._inputs.fitting(model)
         if fitting:
-            self._kinds.begin(self._store(model), fitting[0][1], rounding(model))
+            self._kinds.begin(model, self._store(model), fitting[0][1])
 
     def _check_kinds(self, model: ir.Model) -> None:
         """Judge exact passes on inputs of other kinds, too."""
@@ -211,8 +212,9 @@ class Verify(Instrument):
         try:
             session = IsolatedSession(data)
             self._inputs.choose(model, session)
-            fitting = self._inputs.fitting(model)
-            outputs, again = _run(session, fitting), _run(session, fitting[:1])
+            outputs = self._inputs.outputs(model, session)
+            first = self._inputs.fitting(model)[:1] if may_vary(model) else []
+            again = _run(session, first)
             self.failure = None
         except (RunError, UnrunnableError) as error:
             self.failure = None if session is None else error

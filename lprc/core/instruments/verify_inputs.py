@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from lprc.core.instruments.verify_runs import accepts, batch_of
+from lprc.core.instruments.verify_runs import Outputs, accepts, batch_of
 from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.isolated_session import IsolatedSession
 from lprc.core.running.numerics import Arrays
@@ -37,6 +37,7 @@ class VerifyInputs:
         self._given = given
         self._seed = seed
         self._sets: list[Arrays] = []
+        self._searched: Outputs = {}
 
     def __getitem__(self, number: int) -> Arrays:
         """One set."""
@@ -57,6 +58,7 @@ class VerifyInputs:
             NoInputsError: No inputs were given, and none can be made up for this graph.
             UnrunnableError: No sizes are known that it runs with.
         """
+        self._searched = {}
         if self._given:
             self._sets = list(self._given)
         elif session is None:
@@ -65,9 +67,21 @@ class VerifyInputs:
             runnable = runnable_inputs(model, session.run_within, seed=self._seed, sizes=self.sizes)
             self._sets, self.sizes = [runnable.arrays], runnable.sizes
             self.invented = runnable.invented
+            self._searched = {0: dict(runnable.outputs)}
         for batch in self.promised:
             if all(batch_of(inputs) != batch for inputs in self._sets):
                 self._sets += self._at_batch(model, batch)
+
+    def outputs(self, model: ir.Model, session: IsolatedSession) -> Outputs:
+        """What the graph puts out for the sets that fit it, one of which the search has run.
+
+        Raises:
+            RunError: It fails on one.
+        """
+        return {
+            number: self._searched.get(number) or session.run(arrays)
+            for number, arrays in self.fitting(model)
+        }
 
     def fitting(self, model: ir.Model) -> list[tuple[int, Arrays]]:
         """The numbered sets that fit `model`; a new one where none fits."""

@@ -56,9 +56,13 @@ class InputKinds:
         self._rounding = 0.0
         self._records: list[PassRecord] = []
 
-    def begin(self, before: bytes | Path, inputs: Arrays, coarsest: float) -> None:
-        """Begin a stretch with a graph, one set of inputs that it takes, and its `rounding`."""
-        self._before, self._inputs, self._rounding = before, inputs, coarsest
+    def begin(self, model: ir.Model, before: bytes | Path, inputs: Arrays) -> None:
+        """Begin a stretch with a graph, also as it is stored, and a set of inputs that it takes."""
+        self._before, self._rounding = before, rounding(model)
+        # One sample tells as much as a batch, if the graph takes it.
+        sample = {name: array[:1] if np.ndim(array) else array for name, array in inputs.items()}
+        whole = batch_of(inputs) is None or not accepts(model, sample)
+        self._inputs = inputs if whole else sample
         self._records = []
 
     def add(self, record: PassRecord) -> None:

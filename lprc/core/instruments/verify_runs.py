@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from lprc.core.graph import editing
+from lprc.core.graph.operators import RANDOM
 from lprc.core.passing.contract import Contract, exact
 from lprc.core.passing.manager import PassRecord
 from lprc.core.running.numerics import Arrays, OutputDelta, compare
@@ -88,3 +90,12 @@ def not_compared(records: list[PassRecord], contract: Contract) -> str:
     if contract.batch is None:
         return f"not compared: the graphs before and after {names} take no common input"
     return f"not compared: {names} holds at batch {contract.batch}, which the graph does not take"
+
+
+def may_vary(model: ir.Model) -> bool:
+    """Whether a graph may put out something else each time: random operators, and unknown ones."""
+    return bool(model.functions) or any(
+        node.domain not in editing.ONNX_DOMAIN or node.op_type in RANDOM
+        for graph in editing.graphs(model)
+        for node in graph
+    )

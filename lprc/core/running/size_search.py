@@ -6,7 +6,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -74,11 +74,13 @@ class MadeInputs:
         sizes: All sizes that were given, and those that were found and are not the default: what
             `random_inputs` needs to make such inputs again.
         invented: Sizes that were not given, of other dimensions than a batch, by label.
+        outputs: What it puts out for them.
     """
 
     arrays: dict[str, NDArray[Any]]
     sizes: InputSizes = field(default_factory=dict)
     invented: dict[str, int] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def runnable_inputs(
@@ -188,6 +190,7 @@ class _Search:
             outputs = self._outputs(candidate.arrays, assignment)
             if outputs is None:
                 continue
+            candidate = replace(candidate, outputs=outputs)
             if not any(_is_empty(output) for output in outputs.values()):
                 return candidate
             empty = empty or candidate
