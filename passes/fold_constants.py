@@ -53,6 +53,7 @@ class FoldConstants(Pass):
         for graph in editing.graphs(model):
             folder.fold(graph)
             _settle_shapes(graph, context)
+            _give_range_scalars(graph, context)
         if len(context.rewrites) > before and (model.ir_version or 0) < 4:
             # Only since version 4 may an initialiser not be an input.
             model.ir_version = 4
@@ -200,6 +201,24 @@ _NO_TENSORS = (ir.SequenceType, ir.OptionalType, ir.SparseTensorType)
 
 def _is_tensor(value: ir.Value) -> bool:
     return not isinstance(value.type, _NO_TENSORS)
+
+
+def _give_range_scalars(graph: ir.Graph, context: PassContext) -> None:
+    """Make scalars of vectors of one number that Range reads.
+
+    The standard wants scalars; ONNX Runtime refuses the vectors as soon as they are constants.
+    """
+    for node in graph:
+        if not editing.is_op(node, "Range"):
+            continue
+        for index, value in enumerate(node.inputs):
+            array = editing.constant(value)
+            if value is None or array is None or array.shape != (1,):
+                continue
+            if context.rewrite(node, "reads a scalar"):
+                scalar = editing.add_initializer(graph, f"{value.name}_scalar", array.reshape(()))
+                node.replace_input_with(index, scalar)
+                editing.remove_dead_initializer(value)
 
 
 def _is_freed(value: ir.Value) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lprc.core.errors import DataError
 from lprc.core.files.array_files import read_array, read_arrays
 from lprc.core.files.array_listing import array_files
+from lprc.core.files.regular import open_regular
 from lprc.core.graph import editing
 
 Sample = dict[str, NDArray[Any]]
@@ -42,6 +43,7 @@ class ArraySamples(Sequence[Sample]):
         self._inputs = _inputs_of(model)
         self._where = where
         self._whole = whole
+        _refuse_special(place)
         self._files = [] if place.is_file() else array_files(place)
         self._stacked = self._split(place) if place.is_file() else []
         if not self._files and not self._stacked:
@@ -114,6 +116,16 @@ class ArraySamples(Sequence[Sample]):
         arrays = read_arrays(path)
         _check_names(arrays, self._inputs, str(path))
         return arrays
+
+
+def _refuse_special(place: Path) -> None:
+    """Refuse devices, sockets and the like, which are neither files nor folders."""
+    if not place.exists() or place.is_file() or place.is_dir():
+        return
+    try:
+        open_regular(place).close()
+    except OSError as error:
+        raise DataError(str(error.strerror), where=str(place)) from error
 
 
 def fitting_sample(sample: Mapping[str, NDArray[Any]], model: ir.Model, where: str) -> Sample:

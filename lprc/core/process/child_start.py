@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -10,7 +9,6 @@ import sys
 import threading
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, NoReturn
 
 from lprc.core.process import child_loop
@@ -88,11 +86,9 @@ def _become_child(requests: int, replies: int, parent: int) -> NoReturn:
         # Our locks and files must not stay open in the child.
         os.dup2(requests, 0)
         os.dup2(replies, 1)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # one system call, where the kernel has it
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        for descriptor in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
-            if descriptor > 2:
-                with contextlib.suppress(OSError):  # the one that listed them
-                    os.close(descriptor)
+        os.close(3)
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_DFL)
         child_loop.serve(parent)
