@@ -170,7 +170,8 @@ def test_what_is_remembered_is_verified_all_the_same(bundled, few, store, monkey
     monkeypatch.setattr(
         "lprc.core.running.numerics.OutputDelta.within", lambda self, most: most >= 0
     )
-    monkeypatch.setattr("lprc.core.instruments.verify.rounding", lambda model: -1.0)
+    for name in ("rounding", "dynamic_step"):
+        monkeypatch.setattr(f"lprc.core.instruments.verify.{name}", lambda model: -1.0)
     with pytest.raises(PromiseBrokenError, match="calibrate"):
         run(bundled, few, SHORT, store, verify="each")
 
