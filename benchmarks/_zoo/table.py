@@ -20,6 +20,7 @@ SMALLEST_LOSS_DB = 0.5
 
 INTRODUCTION = """# The zoo
 
+<!-- example: skip (builds networks with torchvision and runs for hours) -->
 ```console
 $ python benchmarks/zoo.py all
 ```

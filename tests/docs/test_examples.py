@@ -26,6 +26,7 @@ SLOW = {
 """Pages that take more than ten seconds of one core."""
 
 SKIPPED = {
+    "builds networks with torchvision and runs for hours": 1,
     "measures for an hour": 1,
     "needs a package index": 2,
     "needs the photographs": 1,

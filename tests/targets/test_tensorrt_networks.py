@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 import pytest
-from zoo import NETWORKS, Detector, exported
+from small_networks import NETWORKS, Detector, exported
 
 from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import onnx
-from zoo import Recurrent, exported
+from small_networks import Recurrent, exported
 
 from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request

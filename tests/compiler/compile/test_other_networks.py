@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 import pytest
-from zoo import NETWORKS, exported
+from small_networks import NETWORKS, exported
 
 from lprc.compiler.artifact.artifact import open_artifact
 from lprc.compiler.compile.model import compile_model

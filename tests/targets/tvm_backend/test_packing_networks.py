@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("tvm")
 pytest.importorskip("torch")
-import zoo
+import small_networks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_cnn import networks
@@ -19,7 +19,11 @@ from lprc.compiler.compile.request import compile_request
 from lprc.core.onnx_io.model_io import load
 from lprc.core.running import random_inputs as samples
 
-NETWORKS = [each for each in (*zoo.NETWORKS, zoo.Detector) if each is not zoo.Recurrent]
+NETWORKS = [
+    each
+    for each in (*small_networks.NETWORKS, small_networks.Detector)
+    if each is not small_networks.Recurrent
+]
 """TVM's importer knows no LSTM."""
 
 
@@ -43,7 +47,7 @@ def lowered(source, target, folder):
 @pytest.fixture(scope="module", params=NETWORKS, ids=lambda network: network.__name__)
 def exported(request, tmp_path_factory):
     path = tmp_path_factory.mktemp(request.param.__name__) / "source.onnx"
-    onnx.save(zoo.exported(request.param, "trace"), path)
+    onnx.save(small_networks.exported(request.param, "trace"), path)
     return path
 
 
