@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Collection
+from itertools import count
 from pathlib import Path
 
 import onnx_ir as ir
@@ -11,24 +13,23 @@ from lprc.core.onnx_io.model_io import PROTOBUF_LIMIT, save, to_bytes, weight_by
 
 
 class GraphStore:
-    """Stores graphs of which two are looked at at a time."""
+    """Stores graphs of which a few are looked at at a time."""
 
     def __init__(self) -> None:
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
-    def stored(self, model: ir.Model, keep: bytes | Path) -> bytes | Path:
+    def stored(self, model: ir.Model, keep: Collection[bytes | Path | None]) -> bytes | Path:
         """`model` as it is now: in memory, or in a scratch folder if it is larger than 2 GB.
 
         Args:
             model: The graph.
-            keep: One that was stored before and must stay.
+            keep: What was stored before and must stay.
         """
         if weight_bytes(model) <= PROTOBUF_LIMIT:
             return to_bytes(model)
         if self._scratch is None:
             self._scratch = tempfile.TemporaryDirectory(prefix="lprc-verify-")
-        path = Path(self._scratch.name) / "a.onnx"
-        if path == keep:
-            path = path.with_name("b.onnx")
+        paths = (Path(self._scratch.name) / f"{number}.onnx" for number in count())
+        path = next(path for path in paths if path not in keep)
         save(model, path)
         return path

@@ -22,6 +22,7 @@ from lprc.core.instruments.verify_runs import (
     loosest,
     may_vary,
     not_compared,
+    only,
     worst_deltas,
 )
 from lprc.core.passing.contract import Contract
@@ -166,14 +167,14 @@ class Verify(Instrument):
         if self._reference.outputs is None:
             self._take_as_reference(model, f"the graph after '{record.text}'")
             return
-        if record.contract.kind == "exact":
-            self._kinds.add(record)
-        else:
-            self._begin_kinds(model)
         if self.mode == "each" or record.contract.kind == "lossy":
             self._compare(model, [record])
         else:
             self._changed.append(record)
+        if record.contract.kind == "exact":
+            self._kinds.add(record)
+        else:
+            self._begin_kinds(model, self._current(model))
 
     def finish(self, model: ir.Model, records: list[PassRecord]) -> None:
         """In ``final`` mode, check the whole.
@@ -188,21 +189,26 @@ class Verify(Instrument):
         self._changed = []
         self._check_kinds(model)
 
-    def _begin_kinds(self, model: ir.Model) -> None:
+    def _current(self, model: ir.Model) -> bytes | Path:
+        """`model`, stored: the reference is it, unless passes changed it since."""
+        return self._store(model) if self._changed else self._reference.data
+
+    def _begin_kinds(self, model: ir.Model, data: bytes | Path) -> None:
         fitting = self._inputs.fitting(model)
         if fitting:
-            self._kinds.begin(model, self._store(model), fitting[0][1])
+            self._kinds.begin(model, data, fitting[0][1])
 
     def _check_kinds(self, model: ir.Model) -> None:
         """Judge exact passes on inputs of other kinds, too."""
-        broken = self._kinds.check(model, self._store(model))
+        if not self._kinds.records:
+            return
+        data = self._current(model)
+        broken = self._kinds.check(model, data)
         if broken is not None:
             deltas = "; ".join(map(str, broken.deltas[:3]))
             what = f"promised exact, but on {broken.kind} inputs {deltas}"
-            raise self._broken(
-                self._store(model), broken.records, what, broken.before, broken.inputs
-            )
-        self._begin_kinds(model)
+            raise self._broken(data, broken.records, what, broken.before, broken.inputs)
+        self._begin_kinds(model, data)
 
     def _take_as_reference(self, model: ir.Model, what: str) -> None:
         data = self._store(model)
@@ -232,7 +238,7 @@ class Verify(Instrument):
         self._source = outputs or {}
         if outputs is not None:
             self.remarks += self._constant_outputs(model, session, outputs)
-            self._begin_kinds(model)
+            self._begin_kinds(model, data)
 
     def _constant_outputs(
         self, model: ir.Model, session: IsolatedSession | None, outputs: Outputs
@@ -266,7 +272,8 @@ class Verify(Instrument):
                 self._judge(data, records, contract, judged, after, unit)
             else:
                 self.warnings.append(not_compared(records, contract))
-        self.deltas.setdefault(records[-1].position, worst_deltas(before, after))
+        if records[-1].position not in self.deltas:
+            self.deltas[records[-1].position] = worst_deltas(before, after)
         self._compare_with_source(records, after)
         coarsest = max(self._reference.rounding, rounding(model))
         self._reference = _Reference(data, after, coarsest, dynamic_step(model))
@@ -284,7 +291,7 @@ class Verify(Instrument):
             self.since_source[records[-1].position] = deltas
             comparable = {delta.name for delta in deltas if delta.mismatch is None}
             self.noisiest = noisiest(
-                (_only(outputs, comparable), after[number]) for number, outputs in common.items()
+                (only(outputs, comparable), after[number]) for number, outputs in common.items()
             )
 
     def worst(self, position: int, *, since_source: bool = False) -> float | None:
@@ -332,14 +339,14 @@ class Verify(Instrument):
             PromiseBrokenError: An output moved farther than that, and than rounding moves it.
         """
         tolerance = max(contract.tolerance, self._reference.rounding, self._reference.step)
-        self.deltas[records[-1].position] = worst_deltas(before, after)
+        worst = self.deltas[records[-1].position] = worst_deltas(before, after)
         for number in before:
             bad = self._moved(number, before[number], after[number], tolerance, unit)
             if bad:
                 what = f"promised {contract}, but {'; '.join(map(str, bad[:3]))}"
                 reference = self._reference.data
                 raise self._broken(data, records, what, reference, self._inputs[number])
-        far = [delta for delta in worst_deltas(before, after) if not delta.within(tolerance)]
+        far = [delta for delta in worst if not delta.within(tolerance)]
         if far:
             self.remarks.append(amplified(far, culprit(records)))
 
@@ -381,11 +388,7 @@ class Verify(Instrument):
         )
 
     def _store(self, model: ir.Model) -> bytes | Path:
-        return self._graphs.stored(model, self._reference.data)
-
-
-def _only(outputs: Arrays, names: set[str]) -> Arrays:
-    return {name: array for name, array in outputs.items() if name in names}
+        return self._graphs.stored(model, (self._reference.data, self._kinds.before))
 
 
 def _run(session: IsolatedSession, inputs: Iterable[tuple[int, Arrays]]) -> Outputs:

@@ -15,9 +15,9 @@ import numpy as np
 import onnx_ir as ir
 
 from lprc.core.graph.subgraphs import bodies
-from lprc.core.instruments.verify_runs import accepts, batch_of
+from lprc.core.instruments.verify_runs import accepts, batch_of, only
 from lprc.core.passing.manager import PassRecord
-from lprc.core.running.input_families import families
+from lprc.core.running.input_families import families, is_float
 from lprc.core.running.isolated_session import IsolatedSession
 from lprc.core.running.noise import moved_beyond
 from lprc.core.running.numerics import Arrays, OutputDelta, RunError, dynamic_step, rounding
@@ -47,27 +47,31 @@ class InputKinds:
 
     Args:
         seed: Of the inputs.
+
+    Attributes:
+        before: The graph in front of the stretch, as it is stored.
+        records: The passes that changed it since.
     """
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._before: bytes | Path | None = None
+        self.before: bytes | Path | None = None
         self._inputs: Arrays = {}
         self._rounding = 0.0
-        self._records: list[PassRecord] = []
+        self.records: list[PassRecord] = []
 
     def begin(self, model: ir.Model, before: bytes | Path, inputs: Arrays) -> None:
         """Begin a stretch with a graph, also as it is stored, and a set of inputs that it takes."""
-        self._before, self._rounding = before, rounding(model)
+        self.before, self._rounding = before, rounding(model)
         # One sample tells as much as a batch, if the graph takes it.
         sample = {name: array[:1] if np.ndim(array) else array for name, array in inputs.items()}
         whole = batch_of(inputs) is None or not accepts(model, sample)
         self._inputs = inputs if whole else sample
-        self._records = []
+        self.records = []
 
     def add(self, record: PassRecord) -> None:
         """A pass changed the graph."""
-        self._records.append(record)
+        self.records.append(record)
 
     def check(self, model: ir.Model, after: bytes | Path) -> BrokenOnKind | None:
         """End the stretch; what its passes broke together, or None.
@@ -75,8 +79,8 @@ class InputKinds:
         Kinds on which the first graph does not run, or puts out anything but finite numbers, judge
         nothing: what is exact there is not promised.
         """
-        records, before = self._records, self._before
-        self._records = []
+        records, before = self.records, self.before
+        self.records = []
         batch = {record.contract.batch for record in records} - {None}
         inputs_fit = accepts(model, self._inputs) and batch <= {batch_of(self._inputs)}
         if not records or before is None or not inputs_fit:
@@ -107,11 +111,7 @@ def _finite_outputs(session: IsolatedSession, inputs: Arrays) -> dict[str, Any] 
         outputs = session.run(inputs)
     except RunError:
         return None
-    floats = [
-        array
-        for array in outputs.values()
-        if isinstance(array, np.ndarray) and array.dtype.kind == "f"
-    ]
+    floats = filter(is_float, outputs.values())
     return outputs if all(np.isfinite(array).all() for array in floats) else None
 
 
@@ -130,22 +130,18 @@ def unjudged_outputs(
         seed: Of the other kinds.
     """
     varying = outputs_of_inputs(model.graph)
-    outputs = [_only(run, varying) for run in runs]
+    outputs = [only(run, varying) for run in runs]
     if not degenerate(outputs):
         return []
     for _, other in families(inputs, seed):
         try:
-            outputs.append(_only(session.run(other), varying))
+            outputs.append(only(session.run(other), varying))
         except RunError:
             continue
     return [
         f"output '{name}' was not judged: it is {number} everywhere, on all inputs"
         for name, number in degenerate(outputs).items()
     ]
-
-
-def _only(outputs: Arrays, names: set[str]) -> Arrays:
-    return {name: array for name, array in outputs.items() if name in names}
 
 
 def degenerate(runs: Sequence[Arrays]) -> dict[str, str]:
@@ -156,7 +152,7 @@ def degenerate(runs: Sequence[Arrays]) -> dict[str, str]:
     constant = {}
     for name in runs[0] if runs else ():
         values = [run[name] for run in runs]
-        if not all(isinstance(value, np.ndarray) and value.dtype.kind == "f" for value in values):
+        if not all(map(is_float, values)):
             continue
         flat = np.concatenate([value.reshape(-1) for value in values])
         if flat.size > 1 and (np.isnan(flat).all() or (flat == flat[0]).all()):

@@ -99,3 +99,8 @@ def may_vary(model: ir.Model) -> bool:
         for graph in editing.graphs(model)
         for node in graph
     )
+
+
+def only(outputs: Arrays, names: set[str]) -> Arrays:
+    """The outputs of these names."""
+    return {name: array for name, array in outputs.items() if name in names}

@@ -97,3 +97,12 @@ def test_a_source_that_crashes_onnx_runtime_is_told_of():
     assert verify.failure is not None
     assert "crashed (SIG" in str(verify.failure)
     assert "'guilty' (Max)" in str(verify.failure)
+
+
+def test_it_is_caught_in_graphs_that_are_stored_in_files(monkeypatch):
+    """The graph in front of several passes stays while those between them come and go."""
+    for module in ("onnx_io.model_io", "instruments.graph_store"):
+        monkeypatch.setattr(f"lprc.core.{module}.PROTOBUF_LIMIT", 5)
+    passes = Pipeline(tuple(replaced(CLIP % (-5, 5)) for _ in range(3)))
+    with pytest.raises(PromiseBrokenError, match="3 passes together: .*on large inputs y"):
+        PassManager(passes, [Verify("each")]).run(ir.from_onnx_text(CLIP % (-50, 50)))
