@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lprc.compiler.artifact.artifact import LOWERED, open_artifact
+from lprc.compiler.artifact.faithfulness import unexplained
 from lprc.compiler.artifact.manifest_file import FILE, read_manifest
 from lprc.core.errors import InvalidModelError, PromiseBrokenError
 from lprc.core.files.digest import sha256
 from lprc.core.onnx_io.model_io import load
-from lprc.core.quantization.recognise import quantized_form
-from lprc.core.running.as_true import farther_from_float
 from lprc.core.running.input_sizes import InputSizes
-from lprc.core.running.noise import beyond_rounding
 from lprc.core.running.numerics import Arrays, OutputDelta, Session, compare, dynamic_step, rounding
 from lprc.core.running.size_search import inputs_of_both
 from lprc.core.targets.target import target as find_target
@@ -148,13 +146,15 @@ def check_outputs(
     outputs = [runner.run(sample) for sample in samples]
     wanted = list(_outputs(reference, samples))
     deltas = list(_worst(wanted, outputs))
-    bad = [delta for delta in deltas if not delta.within(tolerance)]
     original = None if source is None else load(source)
-    if bad and original is not None and quantized_form(lowered) is not None:
-        bad = farther_from_float(bad, list(zip(wanted, outputs, strict=True)), samples, original)
-    if bad:
-        pairs = list(zip(samples, wanted, outputs, strict=True))
-        bad = beyond_rounding(pairs, tolerance, reference, rounding(lowered))
+    bad, _ = unexplained(
+        [delta for delta in deltas if not delta.within(tolerance)],
+        list(zip(samples, wanted, outputs, strict=True)),
+        tolerance,
+        lowered=lowered,
+        reference=reference,
+        source=original,
+    )
     if bad:
         raise PromiseBrokenError(
             f"its outputs are not the lowered graph's: {'; '.join(map(str, bad[:3]))}",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from lprc.compiler.artifact.faithfulness import unexplained
 from lprc.compiler.cache.emitted_files import emit_once
 from lprc.compiler.compile.emitters import emitter_place, load_emitter, obstacle
 from lprc.compiler.compile.optimize import Optimized
@@ -15,9 +16,7 @@ from lprc.compiler.compile.request import CompileRequest
 from lprc.compiler.compile.settings import Execution
 from lprc.compiler.compile.source_runs import unverified
 from lprc.core.errors import InvalidModelError, PromiseBrokenError
-from lprc.core.quantization.recognise import quantized_form
-from lprc.core.running.as_true import farther_from_float
-from lprc.core.running.noise import amplified, beyond_rounding
+from lprc.core.running.noise import amplified
 from lprc.core.running.numerics import Arrays, OutputDelta, Session, compare, dynamic_step, rounding
 from lprc.core.running.runner import OpenJob, Runner
 from lprc.core.running.size_search import (
@@ -139,13 +138,14 @@ def _compare(
         (sample, reference.run(sample), runner.run(sample)) for sample in inputs
     ]
     deltas = _over_all([compare(lowered, artefact) for _, lowered, artefact in runs])
-    bad = [delta for delta in deltas if not delta.within(job.tolerance)]
-    if bad and quantized_form(job.model) is not None:
-        pairs = [(lowered, artefact) for _, lowered, artefact in runs]
-        bad = farther_from_float(bad, pairs, inputs, source)
-    far = bad
-    if bad:
-        bad = beyond_rounding(runs, job.tolerance, reference, rounding(job.model))
+    bad, far = unexplained(
+        [delta for delta in deltas if not delta.within(job.tolerance)],
+        runs,
+        job.tolerance,
+        lowered=job.model,
+        reference=reference,
+        source=source,
+    )
     if bad:
         raise PromiseBrokenError(
             f"the artefact's outputs are not the lowered graph's: {'; '.join(map(str, bad[:3]))}",

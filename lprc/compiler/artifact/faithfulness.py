@@ -1,0 +1,39 @@
+"""What excuses an artefact whose outputs are not those of its lowered graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx_ir as ir
+
+from lprc.core.quantization.recognise import quantized_form
+from lprc.core.running.as_true import farther_from_float
+from lprc.core.running.noise import Runs, beyond_rounding
+from lprc.core.running.numerics import Arrays, OutputDelta, rounding
+
+
+def unexplained(
+    far: list[OutputDelta],
+    runs: Sequence[tuple[Arrays, Arrays, Arrays]],
+    tolerance: float,
+    *,
+    lowered: ir.Model,
+    reference: Runs,
+    source: ir.Model | None,
+) -> tuple[list[OutputDelta], list[OutputDelta]]:
+    """Those of `far` that nothing excuses; and those that only rounding may, the former among them.
+
+    Args:
+        far: Outputs that moved by more than `tolerance`.
+        runs: Inputs, the lowered graph's outputs and the artefact's.
+        tolerance: As of `OutputDelta.within`.
+        lowered: The graph.
+        reference: It, loaded.
+        source: The float model, which a quantised artefact may be as near to; None where it is not
+            at hand.
+    """
+    if far and source is not None and quantized_form(lowered) is not None:
+        pairs = [(wanted, outputs) for _, wanted, outputs in runs]
+        far = farther_from_float(far, pairs, [sample for sample, _, _ in runs], source)
+    bad = beyond_rounding(runs, tolerance, reference, rounding(lowered)) if far else []
+    return bad, far
