@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from lprc.core.process.frames import FrameError, read_frame, write_frame
+from lprc.core.process.machine_memory import machine_memory
 
 _WATCH = 0.5
 """Seconds between two looks whether the process that started us is still there."""
@@ -55,7 +56,7 @@ def _end_with(parent: int) -> None:
 
 def _limit_memory() -> None:
     """An allocation beyond the machine's memory fails here, before the kernel chooses a victim."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    total = machine_memory()
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     allowed = total if hard == resource.RLIM_INFINITY else min(total, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (allowed, hard))

@@ -11,7 +11,7 @@ from typing import Any
 
 from lprc.core.process.child_start import Child, start
 from lprc.core.process.frames import FrameError, read_frame, write_frame
-from lprc.core.process.worker import WorkerError
+from lprc.core.process.worker import WorkerError, signal_name
 
 TIME_LIMIT_VARIABLE = "LPRC_RUN_SECONDS"
 DEFAULT_TIME_LIMIT = 300.0
@@ -141,6 +141,5 @@ def _ended(code: int, allowed: float, *, expired: bool) -> ChildError:
         return ChildError(f"took more than {allowed:g} s", expired=True, hint=more)
     if code >= 0:
         return ChildError(f"ended its process with code {code}", expired=False)
-    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
     hint = "most often memory is at its end" if -code == signal.SIGKILL else None
-    return ChildError(f"crashed ({name})", expired=False, hint=hint)
+    return ChildError(f"crashed ({signal_name(code)})", expired=False, hint=hint)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lprc.core.errors import LprcError
+from lprc.core.process.machine_memory import machine_memory
 from lprc.core.process.python_process import module_command, module_environment
 
 Progress = Callable[[float, int], None]
@@ -135,13 +136,17 @@ def _crash(vendor: str, code: int, messages: bytes, where: str) -> WorkerError:
     last = next((line.strip() for line in reversed(lines) if line.strip()), "no message")
     if code >= 0:
         return WorkerError(f"{vendor} failed: {last[:300]}", where=where)
-    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    name = signal_name(code)
     hint = f"its last words: {last[:300]}"
     if -code == signal.SIGKILL:
         hint = f"most often memory is at its end; {_memory()}"
     return WorkerError(f"{vendor} was ended by {name}", where=where, hint=hint)
 
 
+def signal_name(code: int) -> str:
+    """The signal that ended a process with the negative exit code `code`."""
+    return signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+
+
 def _memory() -> str:
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return f"this machine has {total / 2**30:.0f} GiB"
+    return f"this machine has {machine_memory() / 2**30:.0f} GiB"
