@@ -104,5 +104,5 @@ def test_it_is_caught_in_graphs_that_are_stored_in_files(monkeypatch):
     for module in ("onnx_io.model_io", "instruments.graph_store"):
         monkeypatch.setattr(f"lprc.core.{module}.PROTOBUF_LIMIT", 5)
     passes = Pipeline(tuple(replaced(CLIP % (-5, 5)) for _ in range(3)))
-    with pytest.raises(PromiseBrokenError, match="3 passes together: .*on large inputs y"):
+    with pytest.raises(PromiseBrokenError, match=r"3 passes together: .*on large inputs y"):
         PassManager(passes, [Verify("each")]).run(ir.from_onnx_text(CLIP % (-50, 50)))
