@@ -11,7 +11,7 @@ from lprc.core.graph.operators import RESHAPES
 from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.passes._views import views
-from lprc.passes._views.sizes import Shape, Sizes, product
+from lprc.passes._views.sizes import Shape, Sizes, nodes_with_sizes, product
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,9 @@ class MatMulToGemm(Pass):
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Rewrite each pair that fits."""
-        if editing.opset_version(model) < 13:
-            return
-        for graph in editing.graphs(model):
-            sizes = Sizes()
-            for node in list(graph):
-                if editing.is_op(node, "Add") and node.graph is graph:
-                    _rewrite(node, sizes, context)
+        for node, sizes in nodes_with_sizes(model):
+            if editing.is_op(node, "Add"):
+                _rewrite(node, sizes, context)
 
 
 def _rewrite(add: ir.Node, sizes: Sizes, context: PassContext) -> None:

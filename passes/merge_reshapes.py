@@ -11,7 +11,7 @@ from lprc.core.graph.operators import RESHAPES
 from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.passes._views import views
-from lprc.passes._views.sizes import Shape, Sizes, product
+from lprc.passes._views.sizes import Shape, Sizes, nodes_with_sizes, product
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,9 @@ class MergeReshapes(Pass):
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Let each view look at what its chain begins with, in one sweep in topological order."""
-        if editing.opset_version(model) < 13:
-            return
-        for graph in editing.graphs(model):
-            sizes = Sizes()
-            for node in list(graph):
-                if node.graph is graph and views.is_view(node, sizes):
-                    _shorten(node, sizes, context)
+        for node, sizes in nodes_with_sizes(model):
+            if views.is_view(node, sizes):
+                _shorten(node, sizes, context)
 
 
 def _shorten(node: ir.Node, sizes: Sizes, context: PassContext) -> None:

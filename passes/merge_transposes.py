@@ -13,7 +13,7 @@ from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.passes._views import views
 from lprc.passes._views.blocks import before_transpose
-from lprc.passes._views.sizes import Sizes, permutation, product
+from lprc.passes._views.sizes import Sizes, nodes_with_sizes, permutation, product
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,11 @@ class MergeTransposes(Pass):
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Rewrite in one sweep in topological order."""
-        if editing.opset_version(model) < 13:
-            return
-        for graph in editing.graphs(model):
-            sizes = Sizes()
-            for node in list(graph):
-                if node.graph is not graph:
-                    continue
-                if editing.is_op(node, "Transpose"):
-                    _merge(node, context)
-                elif editing.is_op(node, *RESHAPES):
-                    _hoist(node, sizes, context)
+        for node, sizes in nodes_with_sizes(model):
+            if editing.is_op(node, "Transpose"):
+                _merge(node, context)
+            elif editing.is_op(node, *RESHAPES):
+                _hoist(node, sizes, context)
 
 
 def _merge(node: ir.Node, context: PassContext) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -120,3 +120,18 @@ def permutation(node: ir.Node) -> list[int] | None:
         return [int(axis) for axis in perm]
     rank = editing.rank(node.inputs[0])
     return None if rank is None else list(reversed(range(rank)))
+
+
+def nodes_with_sizes(model: ir.Model) -> Iterator[tuple[ir.Node, Sizes]]:
+    """The nodes of every graph, inputs first, with what is known of their graph's sizes.
+
+    Those that a rewrite removed meanwhile are left out; all are below operator set 13, where axes
+    and shapes are attributes.
+    """
+    if editing.opset_version(model) < 13:
+        return
+    for graph in editing.graphs(model):
+        sizes = Sizes()
+        for node in list(graph):
+            if node.graph is graph:
+                yield node, sizes
