@@ -11,12 +11,14 @@ import onnx_ir as ir
 
 from lprc.core.errors import DataError
 from lprc.core.graph import editing
-from lprc.core.graph.annotations import range_of, set_range
+from lprc.core.graph.annotations import Range, range_of, set_range
+from lprc.core.graph.operators import MOVES
 from lprc.core.options import option
 from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.core.passing.pass_order import State, reasons
 from lprc.core.quantization.affine import Scheme
+from lprc.core.quantization.byte_images import byte_image
 from lprc.core.quantization.placement import plan
 from lprc.core.quantization.placement_rules import Rules
 from lprc.core.running.observe import no_samples, not_finite, observe
@@ -38,6 +40,7 @@ class Calibrate(Pass):
     ``task`` starts from the best single method and lets each activation that a linear operator
     reads take another one where that lowers the error of the graph's outputs.
     Ranges stand in the graph, as ``metadata_props["lprc.range"]`` of the values, and in its text.
+    Pictures of bytes get the range that they have whatever the samples are.
     Enters no subgraphs: their values can't be looked at from outside.
     """
 
@@ -93,7 +96,29 @@ class Calibrate(Pass):
         statistics = _statistics(model, values, context, count)
         if not context.rewrite(None, f"{len(values)} ranges from {count} samples, {self.method}"):
             return
-        opset = editing.opset_version(model)
+        images = _set_byte_ranges(values, self.scheme)
+        seen = [value for value in values if value not in images]
+        self._record(seen, statistics, editing.opset_version(model), context)
+        if self.method != "task" and not self.rivals:
+            return
+        read = [value for value in _read_by_linear(model) if value not in images]
+        if self.method == "task":
+            ranges = task_ranges(
+                model, read, statistics, context.calibration, self.scheme, context.progress
+            )
+            for value in read:
+                set_range(value, ranges[value.name or ""])
+        else:
+            self._compare(model, read, statistics, context)
+
+    def _record(
+        self,
+        values: list[ir.Value],
+        statistics: dict[str, ActivationStatistics],
+        opset: int,
+        context: PassContext,
+    ) -> None:
+        """Set each value's range by what was seen of it."""
         for value in values:
             value_statistics = statistics[value.name or ""]
             if value_statistics.samples:
@@ -108,23 +133,18 @@ class Calibrate(Pass):
                 )
                 set_range(value, estimated)
             if value_statistics.reach == 0.0:
-                node = value.producer()
-                context.skip(node, "zero on every sample; it will quantise with scale 1")
-        if self.method == "task":
-            read = _read_by_linear(model)
-            ranges = task_ranges(
-                model, read, statistics, context.calibration, self.scheme, context.progress
-            )
-            for value in read:
-                set_range(value, ranges[value.name or ""])
-        elif self.rivals:
-            self._compare(model, statistics, context)
+                context.skip(
+                    value.producer(), "zero on every sample; it will quantise with scale 1"
+                )
 
     def _compare(
-        self, model: ir.Model, statistics: dict[str, ActivationStatistics], context: PassContext
+        self,
+        model: ir.Model,
+        values: list[ir.Value],
+        statistics: dict[str, ActivationStatistics],
+        context: PassContext,
     ) -> None:
         """Take other methods' ranges where they do better at the outputs by `rivals` decibels."""
-        values = _read_by_linear(model)
         own = {value.name or "": own_range for value in values if (own_range := range_of(value))}
         if not own:
             return
@@ -155,6 +175,22 @@ def activations(model: ir.Model) -> Sequence[ir.Value]:
         for value in moving
         if isinstance(value.type, ir.TensorType) and value.dtype == ir.DataType.FLOAT
     ]
+
+
+def _set_byte_ranges(values: Sequence[ir.Value], scheme: Scheme) -> set[ir.Value]:
+    """Give pictures of bytes the one range that loses nothing; those, and what only moves them."""
+    images: dict[ir.Value, Range] = {}
+    for value in values:
+        image = byte_image(value)
+        exact = None if image is None else image.range_for(scheme)
+        node = value.producer()
+        if exact is None and editing.is_op(node, *MOVES - {"Concat"}):
+            assert node is not None
+            exact = images.get(node.inputs[0]) if node.inputs[0] is not None else None
+        if exact is not None:
+            images[value] = exact
+            set_range(value, exact)
+    return set(images)
 
 
 def _read_by_linear(model: ir.Model) -> list[ir.Value]:

@@ -20,6 +20,7 @@ from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.core.passing.pass_order import State
 from lprc.core.quantization.affine import QuantParams, Scheme, activation_params
 from lprc.core.quantization.already import is_quantized
+from lprc.core.quantization.byte_images import byte_image
 from lprc.core.quantization.placement import Plan, plan, weight_index
 from lprc.core.quantization.placement_rules import CARRIERS, Residual, Rules
 from lprc.passes._rounding.weight_grid import (
@@ -154,6 +155,7 @@ class InsertQDQ(Pass):
             _redirect(
                 value, output, readers.get(value, []), share=value in quantization_plan.shared
             )
+        editing.remove_dead(value.producer() for value in list(parameters) if byte_image(value))
         return parameters
 
     def _weights(
@@ -215,7 +217,10 @@ def _type_name(params: QuantParams) -> str:
 
 
 def _pair(value: ir.Value, params: QuantParams, *, before: ir.Node) -> ir.Value:
-    """QuantizeLinear and DequantizeLinear behind `value`; the output of the latter."""
+    """QuantizeLinear and DequantizeLinear behind `value`; the output of the latter.
+
+    Where `value` is a picture of bytes on the same grid, DequantizeLinear reads those.
+    """
     graph = before.graph
     assert isinstance(graph, ir.Graph)
     producer = value.producer()
@@ -223,11 +228,15 @@ def _pair(value: ir.Value, params: QuantParams, *, before: ir.Node) -> ir.Value:
     hint = str(value.name)
     scale = editing.add_initializer(graph, f"{hint}_scale", params.scale)
     zero = editing.add_initializer(graph, f"{hint}_zero_point", params.zero_point)
-    quantized = editing.new_node(
-        "QuantizeLinear", [value, scale, zero], before=before, sources=sources,
-        name=f"{hint}_quantize", dtype=ir.DataType(ir.DataType.from_numpy(params.zero_point.dtype)),
-        shape=value.shape,
-    )  # fmt: skip
+    image = byte_image(value)
+    if image is not None and image.is_quantised_by(params):
+        quantized = image.data
+    else:
+        quantized = editing.new_node(
+            "QuantizeLinear", [value, scale, zero], before=before, sources=sources,
+            name=f"{hint}_quantize", shape=value.shape,
+            dtype=ir.DataType(ir.DataType.from_numpy(params.zero_point.dtype)),
+        )  # fmt: skip
     return editing.new_node(
         "DequantizeLinear", [quantized, scale, zero], before=before, sources=sources,
         name=f"{hint}_dequantize", dtype=ir.DataType.FLOAT, shape=value.shape,

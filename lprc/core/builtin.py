@@ -19,6 +19,7 @@ PASSES: dict[str, str] = {
     ),
     "eliminate-dead-code": "lprc.passes.eliminate_dead_code:EliminateDeadCode",
     "eliminate-identity": "lprc.passes.eliminate_identity:EliminateIdentity",
+    "embed-preprocessing": "lprc.passes.embed_preprocessing:EmbedPreprocessing",
     "equalize": "lprc.passes.equalize:Equalize",
     "factor-average-pool": "lprc.passes.factor_average_pool:FactorAveragePool",
     "fold-affine": "lprc.passes.fold_affine:FoldAffine",

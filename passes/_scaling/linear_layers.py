@@ -116,13 +116,21 @@ def of_input(value: ir.Value, channels: int, *, pads_matter: bool = True) -> Lin
     node = editing.sole_user(value)
     if node is None or not editing.is_op(node, "Conv") or node.inputs[0] is not value:
         return NOT_LINEAR
-    if pads_matter and _pads(node):
+    if pads_matter and pads(node):
         return "the Conv behind it pads"
     layer = _linear(node, node.outputs[0])
     if isinstance(layer, str):
         return layer
     inputs = layer.weight.shape[1] * layer.groups
     return layer if inputs == channels else "channels do not match"
+
+
+def pads(node: ir.Node) -> bool:
+    """Whether a Conv puts zeros around its input."""
+    auto_pad = editing.attribute(node, "auto_pad", "NOTSET")
+    if auto_pad == "NOTSET":
+        return any(editing.attribute(node, "pads", ()))
+    return bool(auto_pad != "VALID")
 
 
 def outputs_scaled(linear: Linear, affine: Affine) -> Linear | str:
@@ -205,13 +213,6 @@ def _linear(node: ir.Node, output: ir.Value) -> Linear | str:
         channels = wide.shape[1]
     flat = np.zeros(channels) if bias is None else bias.astype(np.float64)
     return _finite(Linear(node, output, wide, flat))
-
-
-def _pads(node: ir.Node) -> bool:
-    auto_pad = editing.attribute(node, "auto_pad", "NOTSET")
-    if auto_pad == "NOTSET":
-        return any(editing.attribute(node, "pads", ()))
-    return bool(auto_pad != "VALID")
 
 
 def _gemm(node: ir.Node, output: ir.Value, weight: Float, c: NDArray[Any] | None) -> Linear | str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import onnx_ir as ir
 
@@ -19,7 +19,7 @@ def unexplained(
     *,
     lowered: ir.Model,
     reference: Runs,
-    source: ir.Model | None,
+    source: Callable[[], Runs] | None,
 ) -> tuple[list[OutputDelta], list[OutputDelta]]:
     """Those of `far` that nothing excuses; and those that only rounding may, the former among them.
 
@@ -29,8 +29,8 @@ def unexplained(
         tolerance: As of `OutputDelta.within`.
         lowered: The graph.
         reference: It, loaded.
-        source: The float model, which a quantised artefact may be as near to; None where it is not
-            at hand.
+        source: Opens the float model, which a quantised artefact may be as near to; None where it
+            is not at hand.
     """
     if far and source is not None and quantized_form(lowered) is not None:
         pairs = [(wanted, outputs) for _, wanted, outputs in runs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -153,7 +154,7 @@ def check_outputs(
         tolerance,
         lowered=lowered,
         reference=reference,
-        source=original,
+        source=None if original is None else partial(Session, original),
     )
     if bad:
         raise PromiseBrokenError(

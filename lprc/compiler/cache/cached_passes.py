@@ -54,6 +54,10 @@ class StoredPasses:
         snapshot = freeze(model, limit=self._limit)
         self._now = snapshot.hash if snapshot is not None else None
 
+    def translate(self, calibration: Sequence[Arrays]) -> None:
+        """Go on with these samples: a pass changed what the model takes."""
+        self._calibration, self._samples = calibration, None
+
     def recall(self, item: Pass) -> Remembered | None:
         """What `item` did on the model as it would be now; None where that is not known."""
         self._looked_for = key = self._key(item)

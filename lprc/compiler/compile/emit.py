@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from lprc.compiler.compile.request import CompileRequest
 from lprc.compiler.compile.settings import Execution
 from lprc.compiler.compile.source_runs import unverified
 from lprc.core.errors import InvalidModelError, PromiseBrokenError
-from lprc.core.running.noise import amplified
+from lprc.core.passing.translation import TranslatedRuns
+from lprc.core.running.noise import Runs, amplified
 from lprc.core.running.numerics import Arrays, OutputDelta, Session, compare, dynamic_step, rounding
 from lprc.core.running.runner import OpenJob, Runner
 from lprc.core.running.size_search import (
@@ -47,6 +48,8 @@ def emit_artefact(
         PromiseBrokenError: The artefact's outputs are not the lowered graph's.
     """
     goal, execution = request.target, request.execution
+    translations = optimized.translations
+    given = [translations.inputs(sample) for sample in execution.inputs or ()]
     if request.emit == "onnx":
         return Emitted([]), []
     job = EmitJob(
@@ -56,7 +59,7 @@ def emit_artefact(
         target=goal.name,
         source=str(request.source),
         options=request.options,
-        inputs=execution.inputs or [_made_up(model, execution, optimized)],
+        inputs=given or [_made_up(model, execution, optimized)],
         tolerance=max(goal.tolerance, rounding(model), dynamic_step(model)),
         skips={skip.node: skip.reason for record in optimized.records for skip in record.skips},
         progress=request.observation.progress,
@@ -70,10 +73,16 @@ def emit_artefact(
         return replace(emitted, warnings=[*emitted.warnings, f"not run: {why}"]), []
     runner = _opened(job, emitted, goal.runtime)
     reference = Session(model)
-    samples = emitted.inputs or execution.inputs
+    samples = emitted.inputs or given
     if not samples:
         samples = [_runs_in_both(job, reference, runner, execution, optimized)]
-    deltas, warnings = _compare(job, reference, runner, samples, request.model)
+    deltas, warnings = _compare(
+        job,
+        reference,
+        runner,
+        samples,
+        lambda: TranslatedRuns(Session(request.model), translations),
+    )
     return replace(emitted, warnings=[*emitted.warnings, *warnings]), deltas
 
 
@@ -118,7 +127,7 @@ def _runs_in_both(
     try:
         return inputs_of_both(job.model, reference, runner, seed=seed, sizes=optimized.sizes)
     except UnrunnableError:
-        sizes = execution.sizes
+        sizes = {} if optimized.translations else execution.sizes
     try:
         return inputs_of_both(job.model, reference, runner, seed=seed, sizes=sizes)
     except UnrunnableError as error:
@@ -126,7 +135,11 @@ def _runs_in_both(
 
 
 def _compare(
-    job: EmitJob, reference: Session, runner: Runner, inputs: Sequence[Arrays], source: ir.Model
+    job: EmitJob,
+    reference: Session,
+    runner: Runner,
+    inputs: Sequence[Arrays],
+    source: Callable[[], Runs],
 ) -> tuple[list[OutputDelta], list[str]]:
     """How far the artefact's outputs are from the lowered graph's, and warnings about that.
 

@@ -23,6 +23,7 @@ from lprc.core.onnx_io.model_io import load, save
 from lprc.core.passing.instrument import Instrument
 from lprc.core.passing.manager import PassManager, PassRecord
 from lprc.core.passing.pipeline import Pipeline
+from lprc.core.passing.translation import Translations
 from lprc.core.quantization.recognise import quantized_form
 from lprc.core.running.input_sizes import HOW_TO_GIVE, InputSizes, size_texts
 from lprc.core.running.numerics import OutputDelta
@@ -40,6 +41,7 @@ class Optimized:
         warnings: What could not be verified, or measured.
         costs: What `Observation.costs` asks for: the source's row, then one for each pass.
         sizes: Of symbolic dimensions of the inputs: what was given, and what was found to run.
+        translations: How inputs and outputs of the source become those of what it was made.
     """
 
     pipeline: str
@@ -49,6 +51,7 @@ class Optimized:
     warnings: list[str] = field(default_factory=list)
     costs: list[PassCost] = field(default_factory=list)
     sizes: InputSizes = field(default_factory=dict)
+    translations: Translations = field(default_factory=lambda: Translations(()))
 
 
 def optimize(
@@ -84,6 +87,8 @@ def optimize(
     records = manager.run(model)
     if verify is not None and verify.failure is not None:
         raise unverified(verify.failure, execution)
+    parts = [record.translation for record in records if record.translation is not None]
+    sizes = {} if parts else execution.sizes
     return Optimized(
         pipeline=str(pipeline),
         verify=execution.verify,
@@ -95,7 +100,8 @@ def optimize(
             *costs.warnings,
         ],
         costs=costs.rows(records, verify),
-        sizes=verify.sizes if verify is not None else execution.sizes,
+        sizes=verify.sizes if verify is not None else sizes,
+        translations=Translations(parts),
     )
 
 

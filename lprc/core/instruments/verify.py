@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,11 +25,13 @@ from lprc.core.instruments.verify_runs import (
     only,
     worst_deltas,
 )
+from lprc.core.instruments.verify_translation import translate
 from lprc.core.passing.contract import Contract
 from lprc.core.passing.instrument import Instrument
 from lprc.core.passing.manager import PassRecord
 from lprc.core.passing.pass_base import Pass
 from lprc.core.passing.pipeline import Pipeline
+from lprc.core.passing.translation import Translation
 from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.isolated_session import IsolatedSession
 from lprc.core.running.noise import amplified, moved_beyond
@@ -69,6 +71,8 @@ class Verify(Instrument):
 
     A promise for one batch size is judged at that batch size only. A lossy pass is not judged, and
     what it made is the next reference. So is the first graph that runs where the source does not.
+    A pass that changes what the graph takes or puts out is judged alone, by its own translation of
+    inputs and outputs, and everything behind it by its new interface.
 
     Args:
         mode: ``each`` checks after every pass that changed something, ``final`` once, under the
@@ -141,7 +145,7 @@ class Verify(Instrument):
 
     def reads(self, item: Pass) -> bool:
         """In ``final`` mode it looks around lossy passes, and for a first graph that runs."""
-        if self.mode == "each" or self._reference.outputs is None:
+        if self.mode == "each" or self._reference.outputs is None or item.changes_interface:
             return True
         return item.contract.kind != "exact"
 
@@ -151,7 +155,7 @@ class Verify(Instrument):
         Raises:
             PromiseBrokenError: The outputs moved by more than the loosest contract allows.
         """
-        if item.contract.kind == "lossy":
+        if item.contract.kind == "lossy" or item.changes_interface:
             self.finish(model, [])
         elif item.contract.kind != "exact":
             self._check_kinds(model)
@@ -164,17 +168,30 @@ class Verify(Instrument):
         """
         if not record.changed:
             return
+        translation = record.translation
         if self._reference.outputs is None:
+            if translation is not None:
+                self._inputs.translate(translation, range(len(self._inputs)))
             self._take_as_reference(model, f"the graph after '{record.text}'")
             return
-        if self.mode == "each" or record.contract.kind == "lossy":
+        if translation is not None:
+            self._translate(translation, self._reference.outputs)
+        if self.mode == "each" or record.contract.kind == "lossy" or translation is not None:
             self._compare(model, [record])
         else:
             self._changed.append(record)
-        if record.contract.kind == "exact":
+        if record.contract.kind == "exact" and translation is None:
             self._kinds.add(record)
         else:
             self._begin_kinds(model, self._current(model))
+
+    def _translate(self, translation: Translation, outputs: Outputs) -> None:
+        """Hold what follows to the graph so far, by what its inputs and outputs have become."""
+        data = self._reference.data
+        expected, self._source = translate(
+            translation, self._inputs, outputs, self._source, lambda: IsolatedSession(data)
+        )
+        self._reference = replace(self._reference, outputs=expected)
 
     def finish(self, model: ir.Model, records: list[PassRecord]) -> None:
         """In ``final`` mode, check the whole.

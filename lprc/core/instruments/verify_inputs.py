@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import onnx_ir as ir
 
 from lprc.core.instruments.verify_runs import Outputs, accepts, batch_of
+from lprc.core.passing.translation import Translation
 from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.isolated_session import IsolatedSession
 from lprc.core.running.numerics import Arrays
@@ -37,6 +38,7 @@ class VerifyInputs:
         self._given = given
         self._seed = seed
         self._sets: list[Arrays] = []
+        self._left: set[int] = set()
         self._searched: Outputs = {}
 
     def __getitem__(self, number: int) -> Arrays:
@@ -85,7 +87,11 @@ class VerifyInputs:
 
     def fitting(self, model: ir.Model) -> list[tuple[int, Arrays]]:
         """The numbered sets that fit `model`; a new one where none fits."""
-        fitting = [pair for pair in enumerate(self._sets) if accepts(model, pair[1])]
+        fitting = [
+            (number, arrays)
+            for number, arrays in enumerate(self._sets)
+            if number not in self._left and accepts(model, arrays)
+        ]
         if fitting or not self._sets:
             return fitting
         arrays: Arrays = random_inputs(model, seed=self._seed, sizes=self.sizes)
@@ -98,6 +104,23 @@ class VerifyInputs:
             }
         self._sets.append(arrays)
         return [(len(self._sets) - 1, arrays)]
+
+    def translate(self, translation: Translation, numbers: Collection[int]) -> None:
+        """Go on with what another graph takes in place of the sets of these `numbers`.
+
+        The others did not fit the graph so far, and are left out from here on.
+        """
+        if self._given is not None:
+            taken = [arrays for number, arrays in enumerate(self._given) if number in numbers]
+            self._given = [translation.inputs(arrays) for arrays in taken] or None
+        for number, arrays in enumerate(self._sets):
+            if number in numbers:
+                self._sets[number] = translation.inputs(arrays)
+            else:
+                self._left.add(number)
+        first = self._sets[min(numbers)] if numbers else {}
+        self.sizes = {name: (None, *np.shape(array)[1:]) for name, array in first.items()}
+        self._searched = {}
 
     def _at_batch(self, model: ir.Model, batch: int) -> list[Arrays]:
         """Inputs of that batch size, if the graph takes such: rows of the given ones, or random."""

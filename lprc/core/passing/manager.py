@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
@@ -17,6 +17,7 @@ from lprc.core.passing.pass_base import Pass, PassContext, Rewrite, Skip, Undecl
 from lprc.core.passing.pass_order import State
 from lprc.core.passing.pipeline import Pipeline, pass_text
 from lprc.core.passing.result_memory import PassMemory, Remembered
+from lprc.core.passing.translation import TranslatedSamples, Translation
 from lprc.core.process.blas_threads import one_blas_thread
 from lprc.core.process.collector import collector_paused
 from lprc.core.running.numerics import Arrays
@@ -36,6 +37,8 @@ class PassRecord:
         skips: What it left alone, and why.
         seconds: How long it took, without its instruments.
         remembered: Whether it did not run, as an earlier run of it on the same model is known.
+        translation: How inputs and outputs from before it become those behind it; None where it
+            left the interface as it was.
     """
 
     position: int
@@ -47,6 +50,7 @@ class PassRecord:
     skips: tuple[Skip, ...]
     seconds: float
     remembered: bool = False
+    translation: Translation | None = None
 
     @property
     def changed(self) -> bool:
@@ -118,7 +122,11 @@ class PassManager:
                 if instrument.reads(item):
                     self._catch_up(model)
                 instrument.before_pass(model, item, position)
+            translation = self._translation(model, item)
             record = self._recall(item, position) or self._run_one(model, item, position)
+            if record.changed and translation is not None:
+                record = replace(record, translation=translation)
+                self._translate(translation)
             records.append(record)
             for instrument in self.instruments:
                 if record.changed and instrument.reads(item):
@@ -128,6 +136,19 @@ class PassManager:
         for instrument in self.instruments:
             instrument.finish(model, records)
         return records
+
+    def _translation(self, model: ir.Model, item: Pass) -> Translation | None:
+        """What the pass says of samples; asked of the model in front of it."""
+        if not item.changes_interface:
+            return None
+        self._catch_up(model)
+        with _blaming(item):
+            return item.translation(model)
+
+    def _translate(self, translation: Translation) -> None:
+        self._calibration = TranslatedSamples(self._calibration, translation)
+        if self._memory is not None:
+            self._memory.translate(self._calibration)
 
     def _step(self, position: int, done: int, total: int) -> None:
         for instrument in self.instruments:
@@ -157,7 +178,8 @@ class PassManager:
         with collector_paused():
             editing.share_names(model)
             started = time.perf_counter()
-            _run_pass(item, model, context)
+            with _blaming(item):
+                item.run(model, context)
         seconds = time.perf_counter() - started
         done = Remembered(tuple(context.rewrites), tuple(context.skips))
         if self._memory is not None:
@@ -181,9 +203,10 @@ def _record(
     )
 
 
-def _run_pass(item: Pass, model: ir.Model, context: PassContext) -> None:
+@contextmanager
+def _blaming(item: Pass) -> Iterator[None]:
     try:
-        item.run(model, context)
+        yield
     except LprcError as error:
         error.pass_name = error.pass_name or item.name
         raise

@@ -14,6 +14,7 @@ from lprc.core.errors import LprcError
 from lprc.core.graph.provenance import origins
 from lprc.core.passing.contract import Contract
 from lprc.core.passing.pass_order import State
+from lprc.core.passing.translation import Translation
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,8 @@ class Pass(abc.ABC):
         not_after: What it would destroy, each with the reason why it can't come later.
         packages: Installed packages that it computes with besides those of every pass; a manifest
             has their versions.
+        changes_interface: Whether it changes what the graph takes or puts out; `translation` says
+            then how samples follow, and what to hold it to.
     """
 
     name: ClassVar[str]
@@ -165,6 +168,7 @@ class Pass(abc.ABC):
     leaves: ClassVar[tuple[State, ...]] = ()
     not_after: ClassVar[Mapping[State, str]] = {}
     packages: ClassVar[tuple[str, ...]] = ()
+    changes_interface: ClassVar[bool] = False
 
     def states(self) -> tuple[State, ...]:
         """`leaves`, where that depends on options."""
@@ -173,6 +177,14 @@ class Pass(abc.ABC):
     def refusals(self) -> Mapping[State, str]:
         """`not_after`, where that depends on options."""
         return self.not_after
+
+    def translation(self, model: ir.Model) -> Translation | None:
+        """How inputs and outputs of `model`, which it is about to rewrite, become the new graph's.
+
+        It is asked only where `changes_interface` is set; what it says counts if the pass then
+        rewrites anything. None where the interface stays as it is.
+        """
+        return None
 
     @abc.abstractmethod
     def run(self, model: ir.Model, context: PassContext) -> None:

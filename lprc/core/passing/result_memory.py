@@ -29,6 +29,9 @@ class PassMemory(Protocol):
     def start(self, model: ir.Model, calibration: Sequence[Arrays]) -> None:
         """Begin a pipeline on `model`."""
 
+    def translate(self, calibration: Sequence[Arrays]) -> None:
+        """The samples from here on: a pass changed what the model takes."""
+
     def recall(self, item: Pass) -> Remembered | None:
         """What `item` did on the model as it would be now; None where that is not known."""
 

@@ -8,11 +8,10 @@ tenth apart: what tells a good artefact from a broken one is the float model.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-import onnx_ir as ir
-
-from lprc.core.running.numerics import Arrays, OutputDelta, RunError, Session
+from lprc.core.running.noise import Runs as RunsGraph
+from lprc.core.running.numerics import Arrays, OutputDelta, RunError
 from lprc.core.running.signal_to_noise import Outputs, SignalToNoise
 
 LEAST = 10.0
@@ -29,7 +28,7 @@ def farther_from_float(
     bad: Iterable[OutputDelta],
     runs: Runs,
     samples: Iterable[Arrays],
-    source: ir.Model,
+    source: Callable[[], RunsGraph],
 ) -> list[OutputDelta]:
     """Those of `bad` that are farther from the float model in the artefact than in the graph.
 
@@ -37,13 +36,13 @@ def farther_from_float(
         bad: Outputs that the two put out differently.
         runs: Their outputs, of both with the same names.
         samples: The inputs, as many as `runs`.
-        source: The float model. Where it takes other inputs, nothing can be said for an output.
+        source: Opens the float model. Where it takes other inputs, nothing can be said.
     """
     suspects = list(bad)
     if any(delta.mismatch is not None for delta in suspects):
         return suspects
     try:
-        session = Session(source)
+        session = source()
         expected = [session.run(sample) for sample in samples]
     except RunError:
         return suspects

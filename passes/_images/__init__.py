@@ -1,0 +1,1 @@
+"""What passes share that move the handling of images and answers into the graph."""
