@@ -96,12 +96,10 @@ class EmbedPreprocessing(Pass):
             context.skip(None, problem)
             return
         self._check(value)
-        embed(
-            model.graph,
-            value,
-            Embedding(self._pixels(), _TAKEN[self.dtype], 128.0 if self.center else 0.0),
-            context,
-        )
+        center = 128.0 if self.center else 0.0
+        note = f"takes {self.dtype} {self.layout} pictures"
+        wanted = Embedding(self._pixels(), _TAKEN[self.dtype], center, note)
+        embed(model.graph, value, wanted, context)
 
     def _input(self, model: ir.Model) -> ir.Value:
         return chosen_input(model, self.input, "embed-preprocessing{input}")

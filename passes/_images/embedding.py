@@ -28,11 +28,13 @@ class Embedding:
         dtype: The type of the pictures' elements.
         center: What is subtracted in front of the network even where all of the mean could become
             part of a Conv.
+        note: What becomes of the input, in words.
     """
 
     pixels: Pixels
     dtype: ir.DataType
     center: float
+    note: str
 
 
 @dataclass
@@ -58,8 +60,7 @@ def embed(graph: ir.Graph, value: ir.Value, wanted: Embedding, context: PassCont
     network_type, network_shape = value.dtype, value.shape
     assert network_type is not None
     assert network_shape is not None
-    shown = f"{wanted.dtype.name} {wanted.pixels.layout}"
-    if not context.rewrite(first, f"{value.name}: takes {shown} pictures"):
+    if not context.rewrite(first, f"{value.name}: {wanted.note}"):
         return
     rest = _absorbed(readers, wanted, context)
     value.type = ir.TensorType(wanted.dtype)
@@ -85,12 +86,13 @@ def _absorbed(readers: Readers, wanted: Embedding, context: PassContext) -> _Res
     turn = -1 if rest.reverse else 1
     mean, scale = (np.array(values[::turn]) for values in (rest.mean, rest.scale))
     offset = (wanted.center - mean) * scale
+    largest = 255.0 + max(np.abs(mean).max(), wanted.center)
     if offset.any() and _change(
-        readers, _Scaling(scale, offset), "takes mean and scale over", context
+        readers, _Scaling(scale, offset, largest), "takes mean and scale over", context
     ):
         return _Rest((wanted.center,), (1.0,), rest.reverse)
     if (scale != 1.0).any() and _change(
-        readers, _Scaling(scale, np.zeros(1)), "takes the scale over", context
+        readers, _Scaling(scale, np.zeros(1), largest), "takes the scale over", context
     ):
         rest.scale = (1.0,)
     return rest
@@ -107,9 +109,10 @@ def _ordered(values: tuple[float, ...], pixels: Pixels) -> tuple[float, ...]:
 class _Scaling:
     factor: NDArray[np.float64]
     offset: NDArray[np.float64]
+    largest: float
 
     def __call__(self, layer: linear_layers.Linear) -> linear_layers.Linear | str:
-        return scaled_inputs(layer, self.factor, self.offset)
+        return scaled_inputs(layer, self.factor, self.offset, self.largest)
 
 
 def _change(readers: Readers, change: Change, note: str, context: PassContext) -> bool:

@@ -90,7 +90,10 @@ def reversed_inputs(layer: linear_layers.Linear) -> linear_layers.Linear | str:
 
 
 def scaled_inputs(
-    layer: linear_layers.Linear, factor: NDArray[np.float64], offset: NDArray[np.float64]
+    layer: linear_layers.Linear,
+    factor: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    largest: float,
 ) -> linear_layers.Linear | str:
     """A Conv that does for x what it did for ``factor * x + offset``, or why there is none.
 
@@ -98,6 +101,7 @@ def scaled_inputs(
         layer: The Conv.
         factor: float64 [1] or [input channels].
         offset: Likewise.
+        largest: The largest magnitude of x.
     """
     if offset.any() and linear_layers.pads(layer.node):
         return "the Conv behind the input pads"
@@ -105,4 +109,4 @@ def scaled_inputs(
     affine = linear_layers.Affine(
         np.broadcast_to(factor, channels), np.broadcast_to(offset, channels)
     )
-    return linear_layers.inputs_scaled(layer, affine)
+    return linear_layers.inputs_scaled(layer, affine, largest)

@@ -152,8 +152,13 @@ def outputs_scaled(linear: Linear, affine: Affine) -> Linear | str:
     return _storable(linear, scaled, linear.bias * factor + affine.offset)
 
 
-def inputs_scaled(linear: Linear, affine: Affine) -> Linear | str:
+def inputs_scaled(linear: Linear, affine: Affine, largest: float | None = None) -> Linear | str:
     """A Conv with W and b such that it does for `x` what it did for ``factor * x + offset``.
+
+    Args:
+        linear: The Conv.
+        affine: Of its input channels.
+        largest: The largest magnitude of `x`; None for all that a contract allows.
 
     Returns:
         A reason where the type of the weights does not hold the new ones.
@@ -165,7 +170,7 @@ def inputs_scaled(linear: Linear, affine: Affine) -> Linear | str:
     scaled = by_group * _at_axes(factor, (0, 1, 2), by_group.ndim)
     kernel_sums = by_group.reshape(groups, shape[0] // groups, shape[1], -1).sum(axis=3)
     moved = (kernel_sums * offset).sum(axis=2).reshape(-1)
-    return _storable(linear, scaled.reshape(shape), linear.bias + moved)
+    return _storable(linear, scaled.reshape(shape), linear.bias + moved, largest)
 
 
 def row_sums(linear: Linear, weight: Float) -> Float:
@@ -179,10 +184,12 @@ def row_sums(linear: Linear, weight: Float) -> Float:
     return np.asarray(sums)
 
 
-def _storable(linear: Linear, weight: Float, bias: Float) -> Linear | str:
+def _storable(
+    linear: Linear, weight: Float, bias: Float, largest: float | None = None
+) -> Linear | str:
     dtype = linear.dtype
     losses = row_sums(linear, precision.lost(weight, dtype))
-    return precision.why_not_storable(losses, bias, dtype) or replace(
+    return precision.why_not_storable(losses, bias, dtype, largest) or replace(
         linear, weight=weight, bias=bias
     )
 

@@ -112,6 +112,35 @@ def test_what_convs_can_take_over_is_no_operator(body, color, mean, left):
     assert operators == ["Cast", *left, "Transpose", *behind]
 
 
+@pytest.mark.parametrize("smallest", [1e-41, 0.0])
+def test_channels_of_as_good_as_nothing_are_no_obstacle(smallest):
+    """LPRNet's first Conv has such: trained to nothing, and not quite zero."""
+    model = network()
+    proto = model_io.to_proto(model)
+    weight = next(each for each in proto.graph.initializer if each.name == "w")
+    array = numpy_helper.to_array(weight).copy()
+    array[1] = smallest
+    weight.CopyFrom(numpy_helper.from_array(array, "w"))
+    model = model_io.from_proto(proto)
+    apply_pass(model, EmbedPreprocessing(mean=(127.5,), scale=(2**-7,)))
+    assert [node.op_type for node in model.graph] == ["Cast", "Transpose", "Conv"]
+
+
+def test_float16_weights_that_would_lose_digits_keep_the_operators():
+    proto = onnx.parser.parse_model("""<ir_version: 9, opset_import: ["" : 20]>
+        g (float16[N,1,2,2] image) => (float16[N,1,2,2] y) { y = Conv(image, w) }""")
+    weight = np.full((1, 1, 1, 1), 0.0123, np.float16)
+    proto.graph.initializer.append(numpy_helper.from_array(weight, "w"))
+    model = model_io.from_proto(proto)
+    context = apply_pass(model, EmbedPreprocessing(mean=(1.0,), scale=(2**-12,)))
+    assert [node.op_type for node in model.graph] == [
+        "Cast", "Sub", "Mul", "Transpose", "Cast", "Conv",
+    ]  # fmt: skip
+    assert {skip.reason for skip in context.skips} == {
+        "the new weights would lose digits: they are too small for their type"
+    }
+
+
 def test_every_limit_of_rewrites_leaves_a_graph_that_is_right():
     item = EmbedPreprocessing(color="BGR", mean=(1.0, 2.0, 3.0), scale=(0.5,))
     whole = apply_pass(network(), item)
@@ -158,7 +187,11 @@ def test_wrong_colours_break_the_promise(mode, real, monkeypatch):
 
 def test_a_wrong_fold_breaks_the_promise(monkeypatch):
     wrong = partial(network_input.scaled_inputs, offset=np.zeros(1))
-    monkeypatch.setattr(embedding, "scaled_inputs", lambda layer, factor, _: wrong(layer, factor))
+    monkeypatch.setattr(
+        embedding,
+        "scaled_inputs",
+        lambda layer, factor, _, most: wrong(layer, factor, largest=most),
+    )
     with pytest.raises(PromiseBrokenError, match="embed-preprocessing"):
         manage(network(), PIPELINE, [], "each")
 

@@ -52,15 +52,23 @@ def is_absorbed(
     )
 
 
-def why_not_storable(row_losses: Float, bias: Float, dtype: np.dtype[Any]) -> str | None:
+def why_not_storable(
+    row_losses: Float, bias: Float, dtype: np.dtype[Any], largest: float | None = None
+) -> str | None:
     """Why a linear operator can't have new weights and that bias in `dtype`; None where it can.
 
     Args:
         row_losses: float64 [output channels], the sum of what is `lost` of each row of weights.
         bias: float64 [output channels], not yet stored.
         dtype: The type of the weights, the bias and the sums.
+        largest: The largest activation there can be; what then is lost below float32's smallest
+            normal number is as good as nothing. None for all that a contract allows.
     """
     of_bias = lost(bias, dtype)
+    if largest is not None:
+        nothing = float(np.finfo(np.float32).smallest_normal)
+        row_losses = np.where(row_losses * largest <= nothing, 0.0, row_losses)
+        of_bias = np.where(of_bias <= nothing, 0.0, of_bias)
     if np.isinf(row_losses).any() or np.isinf(of_bias).any():
         return OVERFLOWS
     if of_bias.any() or not is_absorbed(row_losses, bias, dtype).all():
