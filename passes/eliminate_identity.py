@@ -26,6 +26,7 @@ class EliminateIdentity(Pass):
 
     name = "eliminate-identity"
     contract = exact_if_finite
+    provable = True
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Remove each no-op, in one sweep in topological order."""

@@ -28,6 +28,7 @@ class FoldAffine(Pass):
 
     name = "fold-affine"
     contract = exact
+    provable = True
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Fold each one that can be; skip those beside a linear operator that can't."""

@@ -29,6 +29,7 @@ class FoldPad(Pass):
 
     name = "fold-pad"
     contract = exact_if_finite
+    provable = True
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Fold each Pad that can be; skip those in front of a Conv or pool that can't."""

@@ -29,6 +29,7 @@ class HoistSlices(Pass):
 
     name = "hoist-slices"
     contract = exact
+    provable = True
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Hoist each constant Slice as far as it goes; see the class."""

@@ -27,6 +27,7 @@ class MatMulToGemm(Pass):
 
     name = "matmul-to-gemm"
     contract = exact
+    provable = True
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Rewrite each pair that fits."""

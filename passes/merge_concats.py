@@ -22,6 +22,7 @@ class MergeConcats(Pass):
 
     name = "merge-concats"
     contract = exact_everywhere
+    provable = True
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Merge in one sweep, inputs first, so that chains end as one."""

@@ -28,6 +28,7 @@ class MergeReshapes(Pass):
 
     name = "merge-reshapes"
     contract = exact_everywhere
+    provable = True
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Let each view look at what its chain begins with, in one sweep in topological order."""

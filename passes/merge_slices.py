@@ -31,6 +31,7 @@ class MergeSlices(Pass):
 
     name = "merge-slices"
     contract = exact_everywhere
+    provable = True
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Merge in one sweep, inputs first, so that chains end as one."""

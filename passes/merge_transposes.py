@@ -29,6 +29,7 @@ class MergeTransposes(Pass):
 
     name = "merge-transposes"
     contract = exact_everywhere
+    provable = True
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Rewrite in one sweep in topological order."""

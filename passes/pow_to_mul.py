@@ -24,6 +24,7 @@ class PowToMul(Pass):
 
     name = "pow-to-mul"
     contract = exact_everywhere
+    provable = True
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Rewrite each square."""

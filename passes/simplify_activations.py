@@ -37,6 +37,7 @@ class SimplifyActivations(Pass):
 
     name = "simplify-activations"
     contract = exact_if_finite
+    provable = True
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Rewrite in one sweep, inputs first."""

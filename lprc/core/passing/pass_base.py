@@ -156,6 +156,8 @@ class Pass(abc.ABC):
         leaves: What it leaves in the graph: a later pass may destroy it, and the compiler tells by
             it whether the pipeline quantises, and what to leave out of one that must not.
         not_after: What it would destroy, each with the reason why it can't come later.
+        provable: Whether each of its rewrites is small and exact, so that ``lprc verify --prove``
+            proves it by itself.
         packages: Installed packages that it computes with besides those of every pass; a manifest
             has their versions.
         changes_interface: Whether it changes what the graph takes or puts out; `translation` says
@@ -167,6 +169,7 @@ class Pass(abc.ABC):
     reads_calibration: ClassVar[bool] = False
     leaves: ClassVar[tuple[State, ...]] = ()
     not_after: ClassVar[Mapping[State, str]] = {}
+    provable: ClassVar[bool] = False
     packages: ClassVar[tuple[str, ...]] = ()
     changes_interface: ClassVar[bool] = False
 

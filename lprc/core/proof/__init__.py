@@ -1,0 +1,1 @@
+"""Rewrites proved over the reals: windows as terms, and Z3 where arithmetic decides."""

@@ -1,0 +1,146 @@
+"""Whether the two sides of a window can differ."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+import onnx_ir as ir
+
+from lprc.core.graph import editing
+from lprc.core.proof.affine import AffineForms
+from lprc.core.proof.likeness import Likeness
+from lprc.core.proof.solver import Answer, Difference, Solver
+from lprc.core.proof.terms import NotProvedError
+from lprc.core.proof.verdict import Verdict
+from lprc.core.proof.window import Window
+
+MOST_PAIRS = 1 << 18
+"""Of elements that are not the same term on both sides."""
+
+ROUNDINGS = 2
+"""Of its type, by which a constant that a rewrite computed may be off."""
+
+_UNITS = {
+    ir.DataType.DOUBLE: Fraction(1, 2**53),
+    ir.DataType.FLOAT: Fraction(1, 2**24),
+    ir.DataType.FLOAT16: Fraction(1, 2**11),
+    ir.DataType.BFLOAT16: Fraction(1, 2**8),
+}
+"""Half of the distance from 1 to the next number of each type."""
+
+
+@dataclass
+class Judgement:
+    """What was found of a window.
+
+    Attributes:
+        verdict: Without a replay: refuted means that Z3 says so, or that shapes differ.
+        values: Numbers of variables on which the sides differ, if Z3 found some.
+    """
+
+    verdict: Verdict
+    values: dict[int, Fraction] = field(default_factory=dict)
+
+
+def judge(window: Window, before: ir.Value, after: ir.Value) -> Judgement:
+    """Compare a value of the graph before with one of the graph after, element by element.
+
+    Raises:
+        NotProvedError: A node can't be interpreted, or something is over a limit.
+    """
+    left, right = window.tensor(before), window.tensor(after)
+    if left.ids.shape != right.ids.shape:
+        was, is_now = list(left.ids.shape), list(right.ids.shape)
+        return Judgement(Verdict("refuted", f"'{before.name}' was {was} and is {is_now}"))
+    if None not in (left.dtype, right.dtype) and left.dtype != right.dtype:
+        return Judgement(Verdict("refuted", f"'{before.name}' was {left.dtype}, is {right.dtype}"))
+    differing = left.ids != right.ids
+    pairs = np.unique(np.stack([left.ids[differing], right.ids[differing]], axis=1), axis=0)
+    if len(pairs) > MOST_PAIRS:
+        raise NotProvedError(
+            f"a window of {len(pairs):,} elements is over the limit, {MOST_PAIRS:,}"
+        )
+    return _Pairs(window, left.ids.size).judge(pairs.tolist())
+
+
+class _Pairs:
+    """Pairs of terms, each shape of pair judged once."""
+
+    def __init__(self, window: Window, elements: int) -> None:
+        terms = window.terms
+        self._window, self._elements = window, elements
+        self._bound = _bound(window.new_constants)
+        self._likeness = Likeness(terms)
+        self._solver = Solver(terms)
+        self._general = AffineForms(terms, whole_rows=True)
+        self._spelt_out = AffineForms(terms, whole_rows=False)
+        self._known: dict[Hashable, bool] = {}
+        self._rounded = False
+
+    def judge(self, pairs: list[list[int]]) -> Judgement:
+        for first, second in pairs:
+            found = self._judge(first, second)
+            if found is not None:
+                return found
+        return Judgement(self._verdict("proved"))
+
+    def _verdict(self, state: str, reason: str = "") -> Verdict:
+        return Verdict(
+            "proved" if state == "proved" else "refuted" if state == "refuted" else "not proved",
+            reason,
+            len(self._window.nodes),
+            self._elements,
+            self._solver.questions,
+            self._rounded,
+        )
+
+    def _judge(self, first: int, second: int) -> Judgement | None:
+        """None where they can't differ."""
+        shape = ("general", self._likeness.of_pair(first, second))
+        if shape not in self._known:
+            self._known[shape] = self._holds(first, second, self._general)
+        if self._known[shape]:
+            return None
+        shape = ("in full", self._likeness.in_full(first, second))
+        if shape in self._known:  # it held, or this line is not reached
+            return None
+        difference = self._difference(first, second)
+        if difference.answer is Answer.SAME:
+            self._known[shape] = True
+            return None
+        if difference.answer is Answer.UNKNOWN:
+            return Judgement(self._verdict("not proved", "Z3 gives no answer within its limit"))
+        return Judgement(self._verdict("refuted", "Z3 finds a difference"), difference.values)
+
+    def _holds(self, first: int, second: int, forms: AffineForms) -> bool:
+        """Whether they are the same for all rows."""
+        if self._agree(first, second, forms):
+            return True
+        return self._solver.ask(first, second, whole_rows=True).answer is Answer.SAME
+
+    def _agree(self, first: int, second: int, forms: AffineForms) -> bool:
+        left, right = forms.of(first), forms.of(second)
+        if left.agrees(right, Fraction(0)):
+            return True
+        if self._bound and left.agrees(right, self._bound):
+            self._rounded = True
+            return True
+        return False
+
+    def _difference(self, first: int, second: int) -> Difference:
+        if self._agree(first, second, self._spelt_out):
+            return Difference(Answer.SAME, {})
+        return self._solver.ask(first, second, whole_rows=False)
+
+
+def _bound(new_constants: list[ir.Value]) -> Fraction:
+    """How far a factor may be off, relative to its magnitude; 0 where no constant is new."""
+    units = [
+        _UNITS[value.dtype]
+        for value in new_constants
+        if value.dtype in _UNITS and editing.constant(value) is not None
+    ]
+    return ROUNDINGS * max(units, default=Fraction(0))
