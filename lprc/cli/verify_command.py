@@ -11,11 +11,13 @@ import click
 from lprc.cli import console
 from lprc.cli.common import PathArgument, debug_option, json_option, plates_option, quiet_option
 from lprc.cli.input_options import input_options
+from lprc.cli.proof_table import print_proof
 
 if TYPE_CHECKING:
     from lprc.compiler.artifact.verification import Verification
     from lprc.compiler.compile.reproduce import Reproduction
     from lprc.compiler.compile.settings import Execution
+    from lprc.core.proof.rewrites import Proof
 
 
 @click.command("verify")
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 @input_options(fixed=False)
 @click.option(
     "--reproduce", "again", is_flag=True, help="Build it again from --source and compare bytes."
+)
+@click.option(
+    "--prove", "proving", is_flag=True, help="Prove the small rewrites between --source and it."
 )
 @click.option("--source", type=PathArgument, help="The model that it was made from.")
 @click.option(
@@ -42,6 +47,7 @@ def command(
     input_shapes: tuple[str, ...],
     dims: tuple[str, ...],
     again: bool,
+    proving: bool,
     source: Path | None,
     calib: Path | None,
     plates: str | None,
@@ -51,7 +57,7 @@ def command(
     """Check the files of ARTEFACT (a folder of `compile`, or its manifest.json) by their hashes.
 
     Exit codes: 3 for a file that is missing, altered or not listed, 5 for outputs or bytes that
-    are not what the manifest promises.
+    are not what the manifest promises, or a rewrite that is refuted.
     """
     from dataclasses import replace
 
@@ -61,6 +67,7 @@ def command(
         numerics=numerics,
         run_on={"--inputs": inputs, "--input-shape": input_shapes, "--dim": dims},
         again=again,
+        proving=proving,
         source=source,
         calib=calib,
     )
@@ -75,15 +82,22 @@ def command(
     reproduction = None
     if again and source is not None and not verification.broken:
         reproduction = _reproduce(folder, source, calib, plates, quiet=quiet or as_json)
+    proof = None
+    if proving and source is not None and not verification.broken:
+        sizes = (inputs, input_shapes, dims)
+        proof = _prove(folder, source, calib, plates, sizes, quiet=quiet or as_json)
     if as_json:
         document = {
             **verification.document(),
             "reproduction": reproduction.document() if reproduction else None,
+            "proof": proof.document() if proof else None,
         }
         console.print_json(document)
     elif not quiet:
         _print(verification, reproduction)
-    _judge(verification, reproduction)
+        if proof is not None:
+            print_proof(proof)
+    _judge(verification, reproduction, proof)
 
 
 def _run_on(
@@ -117,6 +131,7 @@ def _check_options(
     numerics: bool,
     run_on: Mapping[str, Path | tuple[str, ...] | None],
     again: bool,
+    proving: bool,
     source: Path | None,
     calib: Path | None,
 ) -> None:
@@ -127,14 +142,17 @@ def _check_options(
     """
     from lprc.core.errors import UsageError
 
-    if again and source is None:
-        raise UsageError("wants the model too", where="--reproduce", hint="--source MODEL")
+    for option, wanted in {"--reproduce": again, "--prove": proving}.items():
+        if wanted and source is None:
+            raise UsageError("wants the model too", where=option, hint="--source MODEL")
+    any_of_three, partners = again or numerics or proving, "--numerics, --reproduce or --prove"
     ignored = {
         **{
-            option: (bool(given) and not numerics, "--numerics") for option, given in run_on.items()
+            option: (bool(given) and not (numerics or proving), "--numerics or --prove")
+            for option, given in run_on.items()
         },
-        "--source": (source is not None and not (again or numerics), "--numerics or --reproduce"),
-        "--calib": (calib is not None and not (again or numerics), "--numerics or --reproduce"),
+        "--source": (source is not None and not any_of_three, partners),
+        "--calib": (calib is not None and not any_of_three, partners),
     }
     for option, (unused, partner) in ignored.items():
         if unused:
@@ -151,7 +169,36 @@ def _reproduce(
         return reproduce(folder, source, calib, plates=plates, progress=progress)
 
 
-def _judge(found: Verification, reproduction: Reproduction | None) -> None:
+def _prove(
+    folder: Path,
+    source: Path,
+    calib: Path | None,
+    plates: str | None,
+    sizes: tuple[Path | None, tuple[str, ...], tuple[str, ...]],
+    *,
+    quiet: bool,
+) -> Proof:
+    from lprc.cli.progress import reporter
+    from lprc.compiler.compile.input_shapes import parsed_dims, parsed_shapes
+    from lprc.compiler.compile.prove import prove_artefact
+
+    inputs, input_shapes, dims = sizes
+    with reporter("proving its rewrites", quiet=quiet) as progress:
+        return prove_artefact(
+            folder,
+            source,
+            calib,
+            inputs=inputs,
+            plates=plates,
+            input_shapes=parsed_shapes(input_shapes),
+            dims=parsed_dims(dims),
+            progress=progress,
+        )
+
+
+def _judge(
+    found: Verification, reproduction: Reproduction | None, proof: Proof | None = None
+) -> None:
     from lprc.compiler.artifact.verification import require_whole
 
     require_whole(found)
@@ -159,6 +206,10 @@ def _judge(found: Verification, reproduction: Reproduction | None) -> None:
         from lprc.compiler.compile.reproduce import require_same
 
         require_same(reproduction, found.path)
+    if proof is not None:
+        from lprc.compiler.compile.prove import require_not_refuted
+
+        require_not_refuted(proof, found.path)
 
 
 def _print(verification: Verification, reproduction: Reproduction | None) -> None:

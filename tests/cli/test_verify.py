@@ -159,8 +159,8 @@ def test_reproduce_with_other_versions(lprc, built, artefact, bundled):
     [
         (["--reproduce"], 2, "--source MODEL"),
         (["--inputs", "x.npz"], 2, "goes with --numerics"),
-        (["--source", "m.onnx"], 2, "goes with --numerics or --reproduce"),
-        (["--calib", "d"], 2, "goes with --numerics or --reproduce"),
+        (["--source", "m.onnx"], 2, "goes with --numerics, --reproduce or --prove"),
+        (["--calib", "d"], 2, "goes with --numerics, --reproduce or --prove"),
         (["--dim", "a=3"], 2, "goes with --numerics"),
         (["--numerics", "--dim", "a=3"], 2, "has no symbolic dimension 'a'"),
         (["--reproduce", "--source", "SMALL"], 3, "not the model"),

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from lprc.compiler.artifact.artifact import LOWERED
-from lprc.compiler.artifact.build_inputs import calibration_document, source_document
+from lprc.compiler.artifact.made_from import check_calibration, check_source
 from lprc.compiler.artifact.manifest_file import read_manifest
 from lprc.compiler.compile.model import compile_model
-from lprc.compiler.compile.request import CompileRequest, compile_request
+from lprc.compiler.compile.request import compile_request
 from lprc.compiler.compile.samples import Samples
 from lprc.compiler.compile.settings import Report
-from lprc.core.errors import DataError, InvalidModelError, PromiseBrokenError
+from lprc.core.errors import PromiseBrokenError
 from lprc.core.running.numerics import Arrays
 
 
@@ -103,8 +103,8 @@ def reproduce(
             quantized="keep",  # the pipeline is the one that was run: what to leave out is out
             progress=progress,
         )
-        _check_source(manifest, request, folder)
-        _check_calibration(manifest, request.execution.calibration, folder)
+        check_source(manifest, source, request.model, folder)
+        check_calibration(manifest, request.execution.calibration, folder)
         compiled = compile_model(request)
         new = read_manifest(again)
         same = {
@@ -133,35 +133,6 @@ def require_same(reproduction: Reproduction, folder: Path) -> None:
         where=str(folder),
         hint=f"install what it was built with: {changed}" if changed else "report this",
         path=folder / LOWERED,
-    )
-
-
-def _check_source(manifest: Mapping[str, Any], request: CompileRequest, folder: Path) -> None:
-    source = request.source
-    given, wanted = source_document(source, request.model), manifest["source"]
-    if any(given.get(key) != wanted.get(key) for key in ("sha256", "weights")):
-        raise InvalidModelError(
-            f"not the model that {folder} was made from",
-            where=str(source),
-            hint=f"'{wanted['name']}' has SHA-256 {wanted['sha256']}",
-            path=source,
-        )
-
-
-def _check_calibration(
-    manifest: Mapping[str, Any], calibration: Sequence[Arrays], folder: Path
-) -> None:
-    wanted, given = manifest["calibration"], calibration_document(calibration)
-    if wanted == given:
-        return
-    told = "without calibration data" if wanted is None else f"with {wanted['samples']} samples"
-    raise DataError(
-        f"{folder} was made {told}"
-        + (f" of SHA-256 {wanted['sha256'][:16]}…" if wanted else "")
-        + (f", and these have {given['sha256'][:16]}…" if wanted and given else ""),
-        where="--calib",
-        hint="leave it out" if wanted is None else "name the folder that it was compiled with",
-        option="calib",
     )
 
 

@@ -17,7 +17,8 @@ from lprc.core.passing.pipeline import Pipeline
 from lprc.core.proof.moving import Mover
 from lprc.core.proof.prove import prove
 from lprc.core.proof.snapshot import snapshot
-from lprc.core.proof.verdict import Verdict
+from lprc.core.proof.solver import require_z3
+from lprc.core.proof.verdict import State, Verdict
 from lprc.core.running.numerics import Arrays
 
 Sizes = Mapping[str, tuple[int, ...]]
@@ -51,6 +52,36 @@ class JudgedRewrite:
         }
 
 
+@dataclass(frozen=True)
+class Proof:
+    """The rewrites of one run of a pipeline.
+
+    Attributes:
+        judged: Those of the passes that can be proved, in order.
+        others: How many the other passes made, by pipeline text.
+        sizes: Shapes of the inputs that the proofs hold for.
+    """
+
+    judged: tuple[JudgedRewrite, ...]
+    others: Mapping[str, int]
+    sizes: Sizes
+
+    def count(self, state: State) -> int:
+        """How many rewrites came to that."""
+        return sum(each.verdict.state == state for each in self.judged)
+
+    def document(self) -> dict[str, Any]:
+        """As JSON data."""
+        return {
+            "sizes": {name: list(shape) for name, shape in self.sizes.items()},
+            "proved": self.count("proved"),
+            "not_proved": self.count("not proved"),
+            "refuted": self.count("refuted"),
+            "rewrites": [each.document() for each in self.judged],
+            "others": dict(self.others),
+        }
+
+
 def prove_pipeline(
     model: ir.Model,
     pipeline: Pipeline,
@@ -58,7 +89,7 @@ def prove_pipeline(
     *,
     calibration: Sequence[Arrays] = (),
     progress: Callable[[float, int], None] | None = None,
-) -> list[JudgedRewrite]:
+) -> Proof:
     """Run a pipeline over a copy of `model`, and prove the rewrites of its `provable` passes.
 
     Args:
@@ -72,13 +103,19 @@ def prove_pipeline(
         MissingDependencyError: Z3 is not installed.
         LprcError: A pass can't work on its graph.
     """
+    require_z3()
     proofs = Proofs(sizes, progress)
     allowed = {
         position: proofs.announced for position, item in enumerate(pipeline.passes) if item.provable
     }
     manager = PassManager(pipeline, [proofs], calibration=calibration, rewrites_allowed=allowed)
-    manager.run(model.clone())
-    return proofs.judged
+    records = manager.run(model.clone())
+    others = {
+        record.text: len(record.rewrites)
+        for record, item in zip(records, pipeline.passes, strict=True)
+        if record.changed and not item.provable
+    }
+    return Proof(tuple(proofs.judged), others, sizes)
 
 
 class Proofs(Instrument):

@@ -143,12 +143,20 @@ def test_weights_and_biases_are_where_the_schemas_have_them():
 
 
 ONE_RULE_EACH = "what each of the operators does: the functions are the table"
+RANGES = "ranges, which a pass and a proof of it do not take from one another"
 POSITIONS = "which inputs of each operator have a role"
 
 ALLOWED = {
     ("lprc/core/graph/operator_table.py", "TABLE"): "the table",
     ("lprc/core/graph/operators.py", "BIAS_INPUTS"): POSITIONS,
     ("lprc/core/onnx_io/node_rules.py", "_RULES"): ONE_RULE_EACH,
+    ("lprc/core/proof/elementwise.py", "RANGES"): RANGES,
+    ("lprc/core/proof/elementwise.py", "RULES"): ONE_RULE_EACH,
+    ("lprc/core/proof/elementwise.py", "_FLOATS_ONLY"): "what integers do in another way",
+    ("lprc/core/proof/linear.py", "RULES"): ONE_RULE_EACH,
+    ("lprc/core/proof/linear.py", "_REDUCED"): ONE_RULE_EACH,
+    ("lprc/core/proof/semantics.py", "_OPTIONAL"): "what reads or makes an optional",
+    ("lprc/core/proof/semantics.py", "_SHAPES"): "what puts out constants where shapes are known",
     ("lprc/core/quantization/placement_rules.py", "CARRIERS"): "a difference, with its reason",
     ("lprc/core/running/random_inputs.py", "_INDEXED"): POSITIONS,
     ("lprc/compiler/training/operators/elementwise.py", "TABLE"): ONE_RULE_EACH,
@@ -182,8 +190,8 @@ ALLOWED = {
         "lprc/passes/fold_pad.py",
         "_PADDING",
     ): "those whose padding is a constant that a Pad can write",
-    ("lprc/passes/simplify_activations.py", "_NEVER_NEGATIVE"): "ranges, which one pass knows",
-    ("lprc/passes/simplify_activations.py", "_range"): "ranges, which one pass knows",
+    ("lprc/passes/simplify_activations.py", "_NEVER_NEGATIVE"): RANGES,
+    ("lprc/passes/simplify_activations.py", "_range"): RANGES,
 }
 """Places with the names of three operators or more that are not taken from the table, and why."""
 
