@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def print_proof(proof: Proof) -> None:
     """A row for each rewrite, how many are proved at which sizes, and what was not looked at."""
     rows = [
-        (each.pass_text, each.rewrite.node, each.rewrite.note, str(each.verdict))
-        for each in proof.judged
+        (judged.pass_text, judged.rewrite.node, judged.rewrite.note, str(judged.verdict))
+        for judged in proof.judged
     ]
     if rows:
         console.stdout().print(console.table(["pass", "node", "rewrite", "verdict"], rows))

@@ -197,19 +197,19 @@ def _prove(
 
 
 def _judge(
-    found: Verification, reproduction: Reproduction | None, proof: Proof | None = None
+    verification: Verification, reproduction: Reproduction | None, proof: Proof | None = None
 ) -> None:
     from lprc.compiler.artifact.verification import require_whole
 
-    require_whole(found)
+    require_whole(verification)
     if reproduction is not None:
         from lprc.compiler.compile.reproduce import require_same
 
-        require_same(reproduction, found.path)
+        require_same(reproduction, verification.path)
     if proof is not None:
         from lprc.compiler.compile.prove import require_not_refuted
 
-        require_not_refuted(proof, found.path)
+        require_not_refuted(proof, verification.path)
 
 
 def _print(verification: Verification, reproduction: Reproduction | None) -> None:

@@ -82,7 +82,7 @@ def require_not_refuted(proof: Proof, folder: Path) -> None:
     Raises:
         PromiseBrokenError: Naming the first.
     """
-    refuted = [each for each in proof.judged if each.verdict.state == "refuted"]
+    refuted = [judged for judged in proof.judged if judged.verdict.state == "refuted"]
     if not refuted:
         return
     first = refuted[0]

@@ -72,7 +72,9 @@ def _inputs(window: Window, values: dict[int, Fraction]) -> Iterator[dict[str, N
     if values:
         yield {
             f"v{number}": _cast(
-                np.array([float(values.get(each, 0)) for each in tensor.ids.reshape(-1).tolist()]),
+                np.array(
+                    [float(values.get(variable, 0)) for variable in tensor.ids.reshape(-1).tolist()]
+                ),
                 tensor.ids.shape,
                 tensor.dtype,
             )
@@ -158,7 +160,7 @@ class _Side:
         member = self._numbering.members[number]
         node = member.producer()
         assert node is not None
-        inputs = [None if each is None else self.copy(each) for each in node.inputs]
+        inputs = [None if used is None else self.copy(used) for used in node.inputs]
         copy = ir.node(
             node.op_type,
             inputs,

@@ -161,10 +161,10 @@ class Proofs(Instrument):
         if not item.provable:
             return
         self._flush()
-        made = Counter(record.rewrites)
+        announced = Counter(record.rewrites)
         for rewrite, verdict in self._verdicts:
-            if made[rewrite]:
-                made[rewrite] -= 1
+            if announced[rewrite]:
+                announced[rewrite] -= 1
                 judged = JudgedRewrite(record.position, record.text, rewrite, verdict)
                 self.judged.append(judged)
 

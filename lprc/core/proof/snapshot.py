@@ -32,8 +32,8 @@ def snapshot(model: ir.Model, sizes: Mapping[str, tuple[int, ...]]) -> ir.Model:
         better = inferred.get(value.name or "")
         if value.type is None and better is not None:
             value.type = better.type
-        known = better is not None and editing.static_shape(better) is not None
-        value.shape = better.shape if known and better is not None else shape
+        is_whole = better is not None and editing.static_shape(better) is not None
+        value.shape = better.shape if is_whole and better is not None else shape
     return copy
 
 

@@ -129,7 +129,7 @@ class _Translation:
         pending = [number]
         while pending:
             top = pending[-1]
-            missing = [each for each in self._needs(top) if each not in self._made]
+            missing = [needed for needed in self._needs(top) if needed not in self._made]
             if top in self._made or missing:
                 if top in self._made:
                     pending.pop()
@@ -166,10 +166,10 @@ class _Translation:
             return z3.Real(f"c{number}")
         if operator == "dot":
             return self._dot(number, *operands)
-        made = [] if is_opaque(operator) else [self._made[each] for each in operands]
+        arguments = [] if is_opaque(operator) else [self._made[operand] for operand in operands]
         if isinstance(operator, str):
-            return _ARITHMETIC[operator](made)
-        return self._result(number, operator, made)
+            return _ARITHMETIC[operator](arguments)
+        return self._result(number, operator, arguments)
 
     def _dot(self, number: int, left: int, right: int) -> Any:
         import z3
@@ -192,8 +192,8 @@ class _Translation:
             result = z3.Function(repr(operator), *sorts)(*operands)
         else:
             result = z3.Real(f"r{number}")
-        known = RANGES.get(operator[0]) if operator[1] in ONNX_DOMAIN else None
-        low, high = known or (None, None)
+        span = RANGES.get(operator[0]) if operator[1] in ONNX_DOMAIN else None
+        low, high = span or (None, None)
         if low is not None:
             self.facts.append(result >= z3.Q(low.numerator, low.denominator))
         if high is not None:

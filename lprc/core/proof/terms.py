@@ -187,11 +187,11 @@ class Terms:
             NotProvedError: One is none.
         """
         values = [self.value(number) for number in ids.reshape(-1).tolist()]
-        known = [value for value in values if value is not None]
-        if len(known) != len(values):
+        fractions = [value for value in values if value is not None]
+        if len(fractions) != len(values):
             raise NotProvedError(f"{what} is not constant")
-        whole = all(value.denominator == 1 for value in known)
-        numbers = [int(value) if whole else float(value) for value in known]
+        whole = all(value.denominator == 1 for value in fractions)
+        numbers = [int(value) if whole else float(value) for value in fractions]
         return np.array(numbers, np.int64 if whole else np.float64).reshape(ids.shape)
 
 
@@ -203,22 +203,22 @@ def _exact(value: Any) -> Fraction | str:
 
 def _fold(operator: Hashable, values: list[Fraction | None]) -> Fraction | None:
     """What arithmetic makes of constants; None where it is none of them, or no number."""
-    known = [value for value in values if value is not None]
-    if len(known) != len(values) or not known:
+    fractions = [value for value in values if value is not None]
+    if len(fractions) != len(values) or not fractions:
         return None
-    first = known[0]
+    first = fractions[0]
     if operator == "add":
-        return first + known[1]
+        return first + fractions[1]
     if operator == "sub":
-        return first - known[1]
+        return first - fractions[1]
     if operator == "mul":
-        return first * known[1]
+        return first * fractions[1]
     if operator == "div":
-        return first / known[1] if known[1] else None
+        return first / fractions[1] if fractions[1] else None
     if operator == "neg":
         return -first
     if operator in ("max", "min"):
-        return max(known) if operator == "max" else min(known)
+        return max(fractions) if operator == "max" else min(fractions)
     if operator == "if_negative":
-        return known[1] if first < 0 else known[2]
+        return fractions[1] if first < 0 else fractions[2]
     return None
