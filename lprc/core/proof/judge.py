@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from lprc.core.graph import editing
 from lprc.core.proof.affine import AffineForms
@@ -17,7 +18,7 @@ from lprc.core.proof.terms import NotProvedError
 from lprc.core.proof.verdict import Verdict
 from lprc.core.proof.window import Window
 
-MOST_PAIRS = 1 << 18
+MOST_PAIRS = 1 << 20
 """Of elements that are not the same term on both sides."""
 
 ROUNDINGS = 2
@@ -63,7 +64,7 @@ def judge(window: Window, before: ir.Value, after: ir.Value) -> Judgement:
         raise NotProvedError(
             f"a window of {len(pairs):,} elements is over the limit, {MOST_PAIRS:,}"
         )
-    return _Pairs(window, left.ids.size).judge(pairs.tolist())
+    return _Pairs(window, left.ids.size).judge(pairs)
 
 
 class _Pairs:
@@ -80,11 +81,14 @@ class _Pairs:
         self._known: dict[Hashable, bool] = {}
         self._rounded = False
 
-    def judge(self, pairs: list[list[int]]) -> Judgement:
-        for first, second in pairs:
-            found = self._judge(first, second)
-            if found is not None:
-                return found
+    def judge(self, pairs: NDArray[np.int64]) -> Judgement:
+        for group in self._likeness.groups(pairs):
+            if self._holds_generally(*group[0].tolist()):
+                continue
+            for first, second in group.tolist():
+                judgement = self._judge(first, second)
+                if judgement is not None:
+                    return judgement
         return Judgement(self._verdict("proved"))
 
     def _verdict(self, state: str, reason: str = "") -> Verdict:
@@ -99,10 +103,7 @@ class _Pairs:
 
     def _judge(self, first: int, second: int) -> Judgement | None:
         """None where they can't differ."""
-        shape = ("general", self._likeness.of_pair(first, second))
-        if shape not in self._known:
-            self._known[shape] = self._holds(first, second, self._general)
-        if self._known[shape]:
+        if self._holds_generally(first, second):
             return None
         shape = ("in full", self._likeness.in_full(first, second))
         if shape in self._known:  # it held, or this line is not reached
@@ -115,11 +116,15 @@ class _Pairs:
             return Judgement(self._verdict("not proved", "Z3 gives no answer within its limit"))
         return Judgement(self._verdict("refuted", "Z3 finds a difference"), difference.values)
 
-    def _holds(self, first: int, second: int, forms: AffineForms) -> bool:
+    def _holds_generally(self, first: int, second: int) -> bool:
         """Whether they are the same for all rows."""
-        if self._agree(first, second, forms):
-            return True
-        return self._solver.ask(first, second, whole_rows=True).answer is Answer.SAME
+        shape = ("general", self._likeness.of_pair(first, second))
+        if shape not in self._known:
+            self._known[shape] = (
+                self._agree(first, second, self._general)
+                or self._solver.ask(first, second, whole_rows=True).answer is Answer.SAME
+            )
+        return self._known[shape]
 
     def _agree(self, first: int, second: int, forms: AffineForms) -> bool:
         left, right = forms.of(first), forms.of(second)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from lprc.core.proof.semantics import OPAQUE_MARK
-from lprc.core.proof.terms import ZERO, Terms
+import numpy as np
+from numpy.typing import NDArray
+
+from lprc.core.proof.terms import LEAVES, NO_LEAF, OPAQUE_MARK, ZERO, Terms
 
 
 def is_opaque(operator: Hashable) -> bool:
@@ -24,6 +26,19 @@ class Likeness:
         self._terms = terms
         self._rows_alike: dict[tuple[int, ...], int] = {}
         self._shapes: dict[Hashable, int] = {}
+
+    def groups(self, pairs: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Pairs [n, 2] by shape, those whose terms have one leaf each; all others by themselves."""
+        leaves = np.array(self._terms.leaf, np.int64)[pairs]
+        shapes = np.array(self._terms.shape, np.int64)[pairs]
+        simple = (leaves != LEAVES).all(axis=1)
+        same = np.where((leaves == NO_LEAF).any(axis=1), 2, leaves[:, 0] == leaves[:, 1])
+        keys = np.column_stack([shapes, same])[simple]
+        _, which = np.unique(keys, axis=0, return_inverse=True)
+        order = np.argsort(which.reshape(-1), kind="stable")
+        cuts = np.flatnonzero(np.diff(which.reshape(-1)[order])) + 1
+        alike = np.split(pairs[simple][order], cuts) if len(order) else []
+        return [*alike, *(pair[None, :] for pair in pairs[~simple])]
 
     def of_pair(self, first: int, second: int) -> Hashable:
         """The shape of a pair, a row being a row whatever is in it."""

@@ -24,7 +24,7 @@ from lprc.core.proof import linear
 from lprc.core.proof.elementwise import function_name, map_elements
 from lprc.core.proof.moving import Mover
 from lprc.core.proof.tensors import Inputs, Tensor
-from lprc.core.proof.terms import Ids, NotProvedError, Terms
+from lprc.core.proof.terms import OPAQUE_MARK, Ids, NotProvedError, Terms
 
 
 class Meaning(Enum):
@@ -60,9 +60,6 @@ def meaning(op_type: str) -> Meaning:
 
 MEANINGS = {op_type: meaning(op_type) for op_type in SINCE}
 """Of every operator of the table."""
-
-OPAQUE_MARK = "of whole tensors"
-"""Behind the name of an opaque function, so that its results count as variables with a range."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,11 @@ CONSTANT, VARIABLE, ROW = "constant", "variable", "row"
 ZERO = 0
 """The number of the constant 0: what pads pad with."""
 
+OPAQUE_MARK = "of whole tensors"
+"""At the end of an operator that is a function of whole tensors: its results are like variables."""
+
+NO_LEAF, LEAVES = -1, -2
+
 _NOT_FINITE = frozenset((CONSTANT, text) for text in ("inf", "-inf", "nan"))
 
 COMMUTATIVE = frozenset({"add", "mul", "max", "min"})
@@ -33,6 +38,14 @@ class Terms:
     sub, mul, div, neg; max and min of any number of operands; ``if_negative`` (condition, then,
     else); ``dot`` of two rows. All others are uninterpreted functions. Constants have a `Fraction`
     (or a text, for infinities, NaN and strings), variables what they stand for, rows an array.
+
+    Attributes:
+        operators: By the number of the term.
+        operands: The same.
+        leaf: The one variable, row or result of an opaque function in a term, rows being looked
+            at as a whole; `NO_LEAF`, or `LEAVES` where there are several.
+        shape: Equal for terms that are the same but for which leaf they have; meaningless where
+            there are several.
     """
 
     def __init__(self) -> None:
@@ -42,6 +55,9 @@ class Terms:
         self._rows: dict[tuple[int, bytes], int] = {}
         self._row_elements: dict[int, Ids] = {}
         self._constant_rows: dict[int, bool] = {}
+        self.leaf: list[int] = []
+        self.shape: list[int] = []
+        self._shapes: dict[Hashable, int] = {}
         assert self.constant(Fraction(0)) == ZERO
 
     def __len__(self) -> int:
@@ -56,9 +72,32 @@ class Terms:
         return number
 
     def _new(self, operator: Hashable, operands: tuple[int, ...] = ()) -> int:
+        number = len(self.operators)
         self.operators.append(operator)
         self.operands.append(operands)
-        return len(self.operators) - 1
+        kind = self._leaf_kind(operator)
+        if kind is not None:
+            self._add_shape(kind, number)
+        elif not operands:
+            self._add_shape(operator, NO_LEAF)
+        else:
+            leaves = {self.leaf[operand] for operand in operands} - {NO_LEAF}
+            leaf = NO_LEAF if not leaves else leaves.pop() if len(leaves) == 1 else LEAVES
+            shapes = () if leaf == LEAVES else tuple(self.shape[operand] for operand in operands)
+            self._add_shape((operator, shapes), leaf)
+        return number
+
+    def _leaf_kind(self, operator: Hashable) -> Hashable:
+        """What kind of leaf a term is; None where it is none."""
+        if not isinstance(operator, tuple):
+            return None
+        if operator[0] == VARIABLE:
+            return VARIABLE
+        return ("result", operator[0]) if operator[-1] == OPAQUE_MARK else None
+
+    def _add_shape(self, shape: Hashable, leaf: int) -> None:
+        self.leaf.append(leaf)
+        self.shape.append(self._shapes.setdefault(shape, len(self._shapes)))
 
     def constant(self, value: Fraction | str) -> int:
         """The number of a constant."""
@@ -134,6 +173,9 @@ class Terms:
             if number is None:
                 number = self._rows[key] = self._new((ROW, len(self)))
                 self._row_elements[number] = row
+                if not self.is_constant_row(number):
+                    self.leaf[number] = number
+                    self.shape[number] = self._shapes.setdefault((ROW, width), len(self._shapes))
             numbers[place] = number
         return numbers
 
