@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import onnx_ir as ir
-from onnx_ir.passes import PreconditionError
 from onnx_ir.passes.common import InlinePass
 
 from lprc.core.graph import editing
+from lprc.core.graph.function_calls import why_not_inlined
 from lprc.core.graph.provenance import KEY, set_origins
 from lprc.core.passing.contract import exact_everywhere
 from lprc.core.passing.pass_base import Pass, PassContext
@@ -29,7 +29,7 @@ class InlineFunctions(Pass):
         """Inline all functions at once."""
         if not model.functions:
             return
-        reason = _why_not(model)
+        reason = why_not_inlined(model)
         if reason is not None:
             context.skip(None, reason)
             return
@@ -44,35 +44,6 @@ class InlineFunctions(Pass):
         InlinePass()(model)
         model.functions.clear()
         _settle(model, before, taken)
-
-
-def _why_not(model: ir.Model) -> str | None:
-    """Looked at first, because InlinePass raises half-way."""
-    try:
-        InlinePass().requires(model)
-    except PreconditionError:
-        return "functions call each other in a circle"
-    for function in model.functions.values():
-        for domain, version in function.opset_imports.items():
-            if model.graph.opset_imports.get(domain, version) != version:
-                return f"function '{function.name}' is written for another opset than the model"
-    calls = (node for node in _all_nodes(model) if node.op_identifier() in model.functions)
-    for call in calls:
-        if any(attribute.type in _GRAPHS for attribute in call.attributes.values()):
-            return f"function '{call.op_type}' takes a graph as an attribute"
-        if len(call.inputs) > len(model.functions[call.op_identifier()].inputs):
-            return f"function '{call.op_type}' is called with too many inputs"
-    return None
-
-
-_GRAPHS = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
-
-
-def _all_nodes(model: ir.Model) -> list[ir.Node]:
-    nodes = list(model.graph.all_nodes())
-    for function in model.functions.values():
-        nodes.extend(function.all_nodes())
-    return nodes
 
 
 def _names(model: ir.Model) -> set[str]:

@@ -97,19 +97,20 @@ def _merged(
 
 def _in_a_row(first: Cut, second: Cut, size: int | None) -> Cut | None:
     """``x[first][second]`` along one axis as one."""
+    if min(first[2], second[2]) < 1:
+        return None
     if size is not None:
         first = _from_the_front(first, size)
         second = _from_the_front(second, len(range(*first)))
     (start, end, step), (start_2, end_2, step_2) = first, second
-    if min(start, end, start_2, end_2) < 0 or min(step, step_2) < 1:
+    if min(start, end, start_2, end_2) < 0:
         return None
     return start + start_2 * step, min(end, start + min(end_2, _FAR // step) * step), step * step_2
 
 
 def _from_the_front(cut: Cut, size: int) -> Cut:
-    """The cut with its ends inside of the axis, where it goes forwards."""
-    start, end, step = cut
-    return slice(start, end, step).indices(size) if step > 0 else cut
+    """A cut that goes forwards with its ends inside of the axis."""
+    return slice(*cut).indices(size)
 
 
 def _put(node: ir.Node, source: ir.Value, cuts: dict[int, Cut], inner: ir.Node) -> None:

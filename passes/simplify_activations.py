@@ -9,6 +9,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core.graph import editing
+from lprc.core.graph.clip_bounds import Bounds, clip_bounds
 from lprc.core.graph.operators import MOVES
 from lprc.core.passing.contract import exact_if_finite
 from lprc.core.passing.pass_base import Pass, PassContext
@@ -19,8 +20,6 @@ _CARRIERS = MOVES - {"Concat"} | {"MaxPool", "GlobalMaxPool"}
 _FLOATS = frozenset(
     [ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE]
 )
-
-Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -115,18 +114,7 @@ def _merge(value: ir.Value, bounds: Bounds) -> tuple[ir.Value, Bounds]:
 
 
 def _bounds(node: ir.Node) -> Bounds | None:
-    if node.op_type == "Relu":
-        return 0.0, np.inf
-    if "min" in node.attributes or "max" in node.attributes:
-        numbers = [editing.attribute(node, "min", -np.inf), editing.attribute(node, "max", np.inf)]
-    else:
-        given = [editing.input_at(node, index) for index in (1, 2)]
-        ends = zip(given, (-np.inf, np.inf), strict=True)
-        numbers = [end if value is None else editing.scalar(value) for value, end in ends]
-    if any(number is None or np.isnan(number) for number in numbers):
-        return None
-    low, high = numbers
-    return low, high
+    return (0.0, np.inf) if node.op_type == "Relu" else clip_bounds(node)
 
 
 def _covers(bounds: Bounds, span: Bounds) -> bool:

@@ -56,7 +56,7 @@ def from_texts(owner: type[Owner], options: Mapping[str, tuple[str, ...]], where
     Raises:
         UsageError: An unknown option, a missing one, or a text that is not of the option's type.
     """
-    hints = typing.get_type_hints(owner)
+    hints = typing.get_type_hints(owner) if options else {}
     fields = {_kebab(field.name): field for field in _fields(owner)}
     values: dict[str, Any] = {}
     for key, texts in options.items():

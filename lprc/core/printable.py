@@ -7,14 +7,18 @@ import re
 _ORDER = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """What turns the direction of text, and so hides what stands in it."""
 
-_RISKY = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_ORDER}]")
+_HIDDEN = "\u00ad\u200b\u2060-\u2064\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
+"""What takes no room, so that two names look the same; joiners stay, which scripts need."""
+
+_RISKY = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_ORDER}{_HIDDEN}]")
 _RISKY_IN_LINES = re.compile(_RISKY.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
 
 
 def printable(text: str, *, lines: bool = False) -> str:
     """`text` with control characters written as Python would escape them, ``\\x1b`` for instance.
 
-    Also lone surrogates, which can't be encoded, and characters that turn text around.
+    Also lone surrogates, which can't be encoded, and characters that turn text around or can't be
+    seen.
 
     Args:
         text: Anything.
@@ -28,4 +32,9 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 def json_escaped(document: str) -> str:
     """JSON text with the same characters as ``\\u`` escapes, so that it says the same."""
-    return _RISKY_IN_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
+    return _RISKY_IN_LINES.sub(_json_escape, document)
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[start : start + 2].hex()}" for start in range(0, len(units), 2))

@@ -10,6 +10,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core.graph import editing
+from lprc.core.graph.clip_bounds import clip_bounds
 from lprc.core.graph.operators import AFFINE, GLOBAL_POOLS
 from lprc.core.graph.reduction import reduced_axes
 from lprc.core.passing.contract import exact_up_to_2_24
@@ -62,6 +63,8 @@ def constant_rows(node: ir.Node) -> NDArray[np.bool_] | None:
     if not np.isfinite(sums).all():
         return None
     offset = np.zeros(len(weight)) if bias is None else bias.astype(np.float64)
+    if offset.shape != sums.shape:
+        return None  # no Conv: a pass computed that bias only now
     return np.asarray(
         (sums == 0) | is_absorbed(sums, offset, weight.dtype, exact_up_to_2_24.largest)
     )
@@ -163,13 +166,11 @@ def _function(node: ir.Node) -> Callable[[Floats], Floats] | None:
         slope = float(editing.attribute(node, "alpha", 0.01))
         return lambda level: np.where(level < 0, level * slope, level)
     if editing.is_op(node, "Clip"):
-        given = [editing.input_at(node, index) for index in (1, 2)]
-        bounds = [editing.scalar(value) for value in given]
-        if any(v is not None and b is None for v, b in zip(given, bounds, strict=True)):
-            return None
-        low, high = bounds
-        return lambda level: np.minimum(
-            np.maximum(level, -np.inf if low is None else low), np.inf if high is None else high
+        bounds = clip_bounds(node)
+        return (
+            None
+            if bounds is None
+            else lambda level: np.minimum(np.maximum(level, bounds[0]), bounds[1])
         )
     return _FUNCTIONS.get(node.op_type) if editing.is_op(node, *_FUNCTIONS) else None
 

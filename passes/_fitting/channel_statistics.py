@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import range_of
+from lprc.core.graph.clip_bounds import clip_bounds
 from lprc.core.graph.operators import AVERAGES
 from lprc.passes._fitting.unfold import Unfolded, unfolded
 
@@ -115,14 +116,8 @@ _KEPT = AVERAGES - {"ReduceMean"} | {"Identity", "Dropout"}
 
 
 def _clip(node: ir.Node, before: ChannelStatistics) -> ChannelStatistics | None:
-    bounds = []
-    for index, name, default in ((1, "min", -math.inf), (2, "max", math.inf)):
-        value = editing.input_at(node, index)
-        bound = editing.attribute(node, name, default) if value is None else editing.scalar(value)
-        if bound is None:
-            return None
-        bounds.append(float(bound))
-    return before.clipped(bounds[0], bounds[1])
+    bounds = clip_bounds(node)
+    return None if bounds is None else before.clipped(*bounds)
 
 
 def _sum(left: ChannelStatistics, right: ChannelStatistics) -> ChannelStatistics | None:

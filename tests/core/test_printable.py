@@ -20,6 +20,7 @@ from lprc.core.printable import json_escaped, printable
         ("\x7f\x9b\u2028", r"\x7f\x9b\u2028"),
         ("a\u202eb\u2066", r"a\u202eb\u2066"),
         ("\udcff", r"\udcff"),
+        ("\ufeffa\u200bb\U000e0041", r"\ufeffa\u200bb\U000e0041"),
     ],
 )
 def test_what_is_shown(text, shown):
@@ -35,7 +36,7 @@ def test_no_control_character_is_left():
 
 
 def test_json_says_the_same():
-    document = {"a\x9b": ["\x1b\x7f\u202e\ud800 ü\n"]}
+    document = {"a\x9b": ["\x1b\x7f\u202e\ud800 ü\n\U000e0041"]}
     text = json_escaped(json.dumps(document, ensure_ascii=False, indent=1))
     assert printable(text, lines=True) == text
     assert json.loads(text) == document

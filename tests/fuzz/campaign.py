@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ OTHER_INPUTS = ("freeze-initializers", "set-batch")
 """Passes that change what a graph takes in."""
 
 
+@functools.cache
 def exact_passes() -> list[str]:
     """The text of every pass that promises `exact` at every batch and needs no samples."""
     names = []

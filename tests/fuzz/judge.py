@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import onnx
@@ -48,6 +49,14 @@ class Verdict:
         return self.kind in ("raised", "undeclared", "invalid", "different")
 
 
+class Ran(Protocol):
+    """A graph, its bytes, and its inputs by family."""
+
+    model: ir.Model
+    data: bytes
+    inputs: Inputs
+
+
 class Source:
     """A graph, and what it puts out for each input set; runs it once for all passes.
 
@@ -68,7 +77,7 @@ class Source:
                 first, second = session.run(arrays), again.run(arrays)
             except RunError:
                 continue
-            if _difference(first, second, 0.0) is None:  # ONNX Runtime read what it never wrote
+            if difference(first, second, 0.0) is None:  # ONNX Runtime read what it never wrote
                 self.outputs[family] = first
         if not self.outputs:
             raise RunError("refused on all inputs")
@@ -104,20 +113,21 @@ def _compare(source: Source, model: ir.Model, contract: Contract) -> Verdict:
         arrays = {name: source.inputs[family][name] for name in names}
         try:
             after = session.run(arrays)
-            what = _difference(
+            what = difference(
                 before, after, rounding(source.model), nothing=contract.domain == "in range"
             )
         except RunError as error:
             what = f"does not run: {str(error)[:200]}"
         if what is None:
             continue
-        if _is_promised(source, family, contract):
+        if is_promised(source, family, contract):
             return Verdict("different", what, family)
         outside = Verdict("outside", what, family)
     return outside or Verdict("same")
 
 
-def _is_promised(source: Source, family: str, contract: Contract) -> bool:
+def is_promised(source: Ran, family: str, contract: Contract) -> bool:
+    """Whether `contract` says anything about a graph on its inputs of `family`."""
     proto = onnx.ModelProto.FromString(source.data)
     inputs = source.inputs[family]
     domain = contract.domain
@@ -134,7 +144,7 @@ def _is_promised(source: Source, family: str, contract: Contract) -> bool:
     return domain == "finite" or is_well_conditioned(proto, inputs)
 
 
-def _difference(before, after, unit: float, *, nothing: bool = False) -> str | None:
+def difference(before, after, unit: float, *, nothing: bool = False) -> str | None:
     """How the outputs differ by more than rounding; None where they do not.
 
     Args:

@@ -14,7 +14,7 @@ def test_no_pass_breaks_its_promise(part):
     count = Count()
     findings = run(SEEDS[part::PARTS], exact_passes(), count)
     wrong = [(each.case.seed, each.pass_text, each.verdict) for each in findings]
-    assert not wrong, f"python -m tests.fuzz --first SEED --graphs 1 replays one\n{wrong}"
+    assert not wrong, f"python -m tests.fuzz --campaign graphs --seed N --count 1\n{wrong}"
     # Most graphs run, and most passes find something to do.
     assert count.graphs["judged"] > 0.6 * len(SEEDS[part::PARTS])
     assert sum(counts["same"] > 0 for counts in count.verdicts.values()) > 12

@@ -128,11 +128,15 @@ _PARAMETERS: dict[str, tuple[int, ...]] = {
 
 
 def _inlined(model: ir.Model) -> ir.Model:
-    """`model`, or a copy of it with its functions in place of their calls."""
+    """`model`, or a copy of it with its functions in place of their calls, where that can be."""
     if not model.functions:
         return model
     from onnx_ir.passes.common import InlinePass
 
+    from lprc.core.graph.function_calls import why_not_inlined
+
+    if why_not_inlined(model) is not None:
+        return model
     copy = model.clone()
     InlinePass()(copy)
     return copy

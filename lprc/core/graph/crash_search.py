@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import onnx
 
-from lprc.core.process.warm_child import ChildError, RefusedError
+from lprc.core.process.warm_child import ChildError, RefusedError, time_limit
 
 SECONDS = 5.0
 """A beginning of a graph that takes longer is taken for one that takes too long."""
@@ -34,7 +34,7 @@ def guilty_node(
 
     def ends(count: int) -> bool:
         try:
-            work(_beginning(model, nodes[:count]), SECONDS)
+            work(_beginning(model, nodes[:count]), min(SECONDS, time_limit()))
         except RefusedError:
             return False
         except ChildError as error:

@@ -56,7 +56,7 @@ def make_names_unique(body: ir.Graph, name_counts: dict[str, int]) -> None:
         body: Its nodes and values; not the graphs inside of it.
         name_counts: How often the model has each name, as `count_names` says.
     """
-    for value in body.initializers.values():
+    for value in list(body.initializers.values()):
         if name_counts.get(value.name or "", 0) > 1:
             value.name = editing.fresh_name(body, value.name or "")
     for node in body:

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError, EncodeError
 from lprc.core.errors import InvalidModelError, OutputError
 from lprc.core.files.atomic import atomic_file, atomic_pair
 from lprc.core.files.regular import read_regular
+from lprc.core.graph.contradictions import remember_contradiction
 from lprc.core.onnx_io import gzip_files as compressed
 from lprc.core.onnx_io.bodies import bodies
 from lprc.core.onnx_io.dimensions import make_symbolic, meaningless_dimensions
@@ -38,9 +39,10 @@ def load(path: Path) -> ir.Model:
     """
     path, where = Path(path), str(path)
     with _blaming(path):
-        proto = _read_checked(path, where)
+        proto, complaint = _read_checked(path, where)
         densify(proto, where)
         model = _deserialize(proto, where)
+        remember_contradiction(model, complaint)
         _attach_external(model, path.parent, where)
     return model
 
@@ -56,12 +58,11 @@ def check_file(path: Path) -> None:
         _read_checked(path, str(path))
 
 
-def _read_checked(path: Path, where: str) -> onnx.ModelProto:
+def _read_checked(path: Path, where: str) -> tuple[onnx.ModelProto, str | None]:
     proto = _read(path)
     make_symbolic(meaningless_dimensions(proto))
     _check_locations(proto, path.parent, where)
-    check_model(proto, where)
-    return proto
+    return proto, check_model(proto, where)
 
 
 @collector_paused()
@@ -76,9 +77,11 @@ def from_proto(proto: onnx.ModelProto, *, where: str = "model") -> ir.Model:
         copy.CopyFrom(proto)
         proto = copy
         make_symbolic(meaningless_dimensions(proto))
-    check_model(proto, where)
+    complaint = check_model(proto, where)
     densify(proto, where)
-    return _deserialize(proto, where)
+    model = _deserialize(proto, where)
+    remember_contradiction(model, complaint)
+    return model
 
 
 @collector_paused()

@@ -250,9 +250,34 @@ def _attention(site: Site) -> str | None:
     return None
 
 
+def _convolution(site: Site) -> str | None:
+    """The bias has a number for each channel that the weights make."""
+    wrong = _window(site)
+    weight, bias = site.shape(1), site.shape(2)
+    if wrong is not None or weight is None or bias is None or len(weight) < 3:
+        return wrong
+    made = weight[0]
+    if site.node.op_type == "ConvTranspose":
+        made = None if weight[1] is None else weight[1] * site.attributes.get("group", 1)
+    if len(bias) != 1 or (None not in (made, bias[0]) and made != bias[0]):
+        return f"its bias has the shape {list(bias)}, and its weights make {made} channels"
+    return None
+
+
+def _branches(site: Site) -> str | None:
+    outputs = len(site.node.output)
+    for attribute in site.node.attribute:
+        if attribute.type == onnx.AttributeProto.GRAPH and len(attribute.g.output) != outputs:
+            made = len(attribute.g.output)
+            return f"{attribute.name} has {made} outputs, and it has {outputs}"
+    return None
+
+
 _RULES: dict[str, Rule] = {
     **dict.fromkeys(("Einsum", "Max", "Mean", "Min", "SequenceConstruct", "Sum"), _no_gaps),
     **dict.fromkeys(CONVOLUTIONS | POOLS, _window),
+    **dict.fromkeys(("Conv", "ConvTranspose"), _convolution),
+    "If": _branches,
     **dict.fromkeys(
         ("ArgMax", "ArgMin", "Gather", "GatherElements", "ScatterElements", "TopK"), _axis
     ),

@@ -27,12 +27,15 @@ _SMALL = 1024
 """Tensors of at most this many bytes go along to shape inference: they may be shapes."""
 
 
-def check_model(proto: onnx.ModelProto, where: str) -> None:
+def check_model(proto: onnx.ModelProto, where: str) -> str | None:
     """Refuse a model that is not valid ONNX, naming the node.
 
     Structure is checked strictly, and so are element types. Shapes are not: torch's legacy
     exporter writes LPRNet's MaxPool with a kernel of three on a tensor of four dimensions, which
     shape inference refuses and ``legalize`` repairs.
+
+    Returns:
+        What shape inference holds against the model all the same, in one line; None for nothing.
 
     Raises:
         InvalidModelError: What is wrong, in one line.
@@ -50,7 +53,7 @@ def check_model(proto: onnx.ModelProto, where: str) -> None:
     _check_structure(proto, where)
     check_nodes(proto, where)
     check_declared_shapes(proto, where)
-    _check_types(proto, where)
+    return _check_types(proto, where)
 
 
 def _check_depth(proto: onnx.ModelProto, where: str) -> None:
@@ -168,7 +171,7 @@ def _check_structure(proto: onnx.ModelProto, where: str) -> None:
         onnx.checker.check_model(light)
 
 
-def _check_types(proto: onnx.ModelProto, where: str) -> None:
+def _check_types(proto: onnx.ModelProto, where: str) -> str | None:
     light = _dense(without_initializers(proto, lambda tensor: len(tensor.raw_data) > _SMALL))
     with _refused(where):
         try:
@@ -178,6 +181,8 @@ def _check_types(proto: onnx.ModelProto, where: str) -> None:
             # What is left is wrong about shapes only, which passes may repair, if it is about one
             # node; whatever inference can't get past at all, no pass can.
             vendor_inference.infer_shapes(light, check_type=True, strict_mode=False)
+            return _NOISE.sub("", str(error).splitlines()[0])[:300]
+    return None
 
 
 def _refuse_telling(lines: list[str], where: str, error: Exception) -> None:

@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from lprc.core.errors import LprcError
 from lprc.core.graph import editing, provenance
+from lprc.core.graph.contradictions import contradictions_blamed
 from lprc.core.passing.contract import Contract
 from lprc.core.passing.instrument import Instrument
 from lprc.core.passing.pass_base import Pass, PassContext, Rewrite, Skip, Undeclared
@@ -142,7 +143,7 @@ class PassManager:
         if not item.changes_interface:
             return None
         self._catch_up(model)
-        with _blaming(item):
+        with _blaming(item, model):
             return item.translation(model)
 
     def _translate(self, translation: Translation) -> None:
@@ -178,7 +179,7 @@ class PassManager:
         with collector_paused():
             editing.share_names(model)
             started = time.perf_counter()
-            with _blaming(item):
+            with _blaming(item, model):
                 item.run(model, context)
         seconds = time.perf_counter() - started
         done = Remembered(tuple(context.rewrites), tuple(context.skips))
@@ -204,9 +205,10 @@ def _record(
 
 
 @contextmanager
-def _blaming(item: Pass) -> Iterator[None]:
+def _blaming(item: Pass, model: ir.Model) -> Iterator[None]:
     try:
-        yield
+        with contradictions_blamed(model, f"pass '{item.name}'"):
+            yield
     except LprcError as error:
         error.pass_name = error.pass_name or item.name
         raise

@@ -73,7 +73,9 @@ def _encoded_array(array: NDArray[Any], buffers: list[Any]) -> dict[str, Any]:
             for text in array.reshape(-1).tolist()
         ]
         return {_KEY: "strings", "shape": shape, "texts": texts}
-    buffers.append(array.tobytes() if array.dtype.kind == "V" else np.ascontiguousarray(array).data)
+    # numpy makes no buffer of the types of ml_dtypes.
+    is_numpy_type = array.dtype.isbuiltin == 1
+    buffers.append(np.ascontiguousarray(array).data if is_numpy_type else array.tobytes())
     return {_KEY: "array", "dtype": array.dtype.name, "shape": shape, "size": array.nbytes}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import select
 import signal
 import threading
 from typing import Any
@@ -15,6 +16,8 @@ from lprc.core.process.worker import WorkerError, signal_name
 
 TIME_LIMIT_VARIABLE = "LPRC_RUN_SECONDS"
 DEFAULT_TIME_LIMIT = 300.0
+_LONGEST_POLL = 2**31 - 1
+"""Milliseconds: an int of C."""
 
 
 def time_limit() -> float:
@@ -89,26 +92,18 @@ class WarmChild:
         with self._lock:
             self.start()
             assert self._child is not None
-            child, expired = self._child, threading.Event()
-
-            def stop() -> None:
-                expired.set()
-                child.kill()
-
-            timer = threading.Timer(allowed, stop)
-            timer.daemon = True
-            timer.start()
+            child, expired = self._child, False
             try:
                 write_frame(child.requests, [function, list(arguments)])
+                expired = not _has_reply(child, allowed)
+                if expired:
+                    child.kill()
                 reply = read_frame(child.replies)
             except (FrameError, OSError) as error:
-                timer.cancel()
                 child.kill()
                 code = child.exit_code(wait=True)
                 self._forget()
-                raise _ended(code or 0, allowed, expired=expired.is_set()) from error
-            finally:
-                timer.cancel()
+                raise _ended(code or 0, allowed, expired=expired) from error
             if "refused" in reply:
                 raise RefusedError(reply["kind"], reply["refused"])
             return reply["result"]
@@ -133,6 +128,16 @@ VENDOR = WarmChild()
 """The one that this process shares; it is ended with it."""
 
 atexit.register(VENDOR.close)
+
+
+def _has_reply(child: Child, seconds: float) -> bool:
+    """Wait for the first byte of a reply, or the end of the process; whether there is one.
+
+    Not by a timer, which is a thread for each call: the child writes once vendor code is done.
+    """
+    waiting = select.poll()
+    waiting.register(child.replies, select.POLLIN)
+    return bool(waiting.poll(min(seconds * 1000, _LONGEST_POLL)))
 
 
 def _ended(code: int, allowed: float, *, expired: bool) -> ChildError:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lprc.core.graph.crash_search import guilty_node
 from lprc.core.onnx_io.model_io import to_bytes
-from lprc.core.process.warm_child import VENDOR, ChildError, RefusedError
+from lprc.core.process.warm_child import VENDOR, ChildError, RefusedError, time_limit
 from lprc.core.running.numerics import Arrays, RunError
 
 _CHILD = "lprc.core.running.ort_child"
@@ -74,7 +74,8 @@ class IsolatedSession:
 
     def _called(self, function: str, seconds: float | None, *arguments: Any) -> Any:
         try:
-            return VENDOR.call(f"{_CHILD}:{function}", *arguments, limit=seconds)
+            limit = None if seconds is None else min(seconds, time_limit())
+            return VENDOR.call(f"{_CHILD}:{function}", *arguments, limit=limit)
         except RefusedError as error:
             raise RunError(error.text) from error
         except ChildError as error:

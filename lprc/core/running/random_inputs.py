@@ -209,4 +209,4 @@ def _rows(node: ir.Node, index: int) -> int | None:
     axis: int = editing.attribute(node, "axis", 0)
     whole = node.op_type in ("GatherND", "ScatterND")
     rows: tuple[int, ...] = sizes if whole else sizes[axis : axis + 1 or None]
-    return min(rows)
+    return min(rows, default=None)

@@ -334,6 +334,13 @@ def test_functions_count_at_their_calls():
 # Layers
 
 
+def test_functions_that_can_not_be_inlined_are_no_error():
+    text = """<ir_version: 9, opset_import: ["" : 17, "my" : 0]>
+    g (float[2,3] x) => (float[2,3] y) { y = my.f(x) }
+    <domain: "my", opset_import: ["" : 17, "my" : 1]> f (a) => (b) { b = Relu(a) }"""
+    assert model_statistics(ir.from_onnx_text(text)).nodes == 1
+
+
 def test_sparse_layers():
     sparse = np.tile(np.array([1, 0, 0, 1], np.float32), (8, 2))[:, :, None, None]
     text = "g (float[1,8,4,4] x) => (float[1,8,4,4] y) { [c] y = Conv(x, w, b) }"

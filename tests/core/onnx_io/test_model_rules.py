@@ -47,6 +47,24 @@ BROKEN = {
     "perm": (node("y = Transpose <perm=[0,0,1,2]> (x)"), "is no permutation"),
     "perm rank": (node("y = Transpose <perm=[1,0]> (x)"), "perm is for 2 axes"),
     "axis": (node("y = Concat <axis=4> (x, x)"), "axis 4 is outside"),
+    "bias": (
+        node("y = Conv (x, w, b)", weights="float[1,2,1,1] w={1,2}, float[2] b={1,2}"),
+        "its bias has the shape [2], and its weights make 1 channels",
+    ),
+    "transposed bias": (
+        node(
+            "y = ConvTranspose <group=2> (x, w, b)", weights="float[2,1,1,1] w={1,2}, float b={1}"
+        ),
+        "its bias has the shape [], and its weights make 2 channels",
+    ),
+    "branches": (
+        node(
+            "y, z = If (c) <then_branch = t () => (float[a] p) { p = Relu(x) },"
+            " else_branch = e () => (float[a] q) { q = Neg(x) }>",
+            weights="bool c={1}",
+        ),
+        "then_branch has 1 outputs, and it has 2",
+    ),
     "gap": (node('y = Sum (x, "", x)'), "its input 1 is left out"),
     "scale": (node("y = RandomNormal <shape=[1,2], scale=-1.0> ()"), "its scale is -1"),
     "range": (node("y = RandomUniform <shape=[1,2], low=2.0> ()"), "from 2 to 1"),

@@ -63,6 +63,13 @@ def test_arrays_of_other_kinds(array):
         assert received.dtype == array.dtype
 
 
+@pytest.mark.parametrize("name", ["bfloat16", "float8_e5m2", "float8_e4m3fn", "int4", "uint4"])
+def test_types_of_which_numpy_makes_no_buffer(name):
+    array = np.array([[0, 1], [2, 3]]).astype(getattr(ml_dtypes, name))
+    received = sent(array)
+    assert (received.dtype, received.tolist()) == (array.dtype, array.tolist())
+
+
 @pytest.mark.parametrize(
     "data",
     [b"", b"\x01", struct.pack("<Q", 1 << 40), struct.pack("<Q", 2) + b"{", struct.pack("<Q", 1) + b"{"],

@@ -46,6 +46,12 @@ def test_inputs_come_from_the_seed():
     assert not np.array_equal(first, other)
 
 
+def test_indices_into_a_table_without_that_axis_are_small():
+    """ONNX refuses such a graph, which is asked for inputs all the same, to say so."""
+    model = model_of("g (int64[2] i) => (float[2] y) <float t = {1}> { y = Gather<axis=1>(t, i) }")
+    assert set(random_inputs(model, seed=0)["i"].tolist()) <= {0, 1, 2, 3}
+
+
 def test_the_batch_binds_symbolic_first_dimensions():
     body = "g (float[N,3] a, float[3,N] b, float[4,3] c) => (float[N,3] y) { y = Neg(a) }"
     inputs = random_inputs(model_of(body), batch=5)
