@@ -197,7 +197,7 @@ def _within(target: Float, second: Float, kept: NDArray[np.bool_]) -> Float:
     targets = []
     for wanted, moment, mask in zip(target, second, kept, strict=True):
         ridge = 1e-6 * max(float(np.trace(moment)) / size, 1e-30)
-        problem = Regression(wanted, moment + ridge * np.eye(size))
+        problem = Regression.towards(wanted, moment + ridge * np.eye(size))
         targets.append(solve(problem, mask))
     return np.stack(targets)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -15,18 +16,18 @@ from lprc.core.passing.contract import lossy
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.core.passing.pass_order import State, reasons
 from lprc.core.passing.reference import Reference, reference
-from lprc.core.running.numerics import Arrays
-from lprc.core.running.observe import no_samples, spread
+from lprc.core.running.observe import no_samples
+from lprc.passes._fitting.activations import Activations
 from lprc.passes._fitting.bias import add_to_bias, bias_of
 from lprc.passes._fitting.regression import Normal
-from lprc.passes._fitting.shadow import observed
 from lprc.passes._fitting.unfold import Unfolded, unfolded
 from lprc.passes._pruning.edits import set_input
 
 Float = NDArray[np.float64]
+Array = NDArray[Any]
 
 _PROBES = 4
-"""Samples that show whether a layer has any error to speak of."""
+"""Samples, the first ones, that show whether a layer has any error to speak of."""
 
 _NOTHING = 1e-9
 """The relative squared error below which a layer is right as it is: float32's rounding is 1e-13."""
@@ -80,37 +81,32 @@ class Reconstruct(Pass):
             return
         if not len(context.calibration):
             raise no_samples(self.name)
+        exact = Activations(before.model, context.calibration)
+        seen = Activations(model, context.calibration)
         layers = _layers(model, before, context)
         for done, (layer, wanted) in enumerate(layers):
             context.progress(done, len(layers))
-            self._fit(model, before, layer, wanted, context)
+            targets = exact.behind(wanted)
+            kept = before.kept.get(str(layer.node.outputs[0].name))
+            if kept is not None:
+                axis = -1 if layer.node.op_type == "MatMul" else 1
+                targets = (np.take(target, kept, axis=axis) for target in targets)
+            self._fit(layer, zip(seen.before(layer.node), targets, strict=True), context)
 
     def _fit(
-        self,
-        model: ir.Model,
-        before: Reference,
-        layer: Unfolded,
-        wanted: ir.Value,
-        context: PassContext,
+        self, layer: Unfolded, samples: Iterable[tuple[Array, Array]], context: PassContext
     ) -> None:
-        name = str(layer.node.outputs[0].name)
-        kept = before.kept.get(name)
-        axis = -1 if layer.node.op_type == "MatMul" else 1
-
-        def sums(samples: Sequence[Arrays]) -> Normal:
-            normal_sums = Normal(layer)
-            for (seen,), (target,) in zip(
-                observed(model, [layer.input], samples),
-                observed(before.model, [wanted], samples),
-                strict=True,
-            ):
-                normal_sums.add(seen, target if kept is None else np.take(target, kept, axis=axis))
-            return normal_sums
-
+        """Fit one layer to the outputs that are wanted of it for what it sees, sample by sample."""
+        normal = Normal(layer)
         old = _augmented(layer)
-        if relative_error(sums(list(spread(context.calibration, _PROBES))), old) < _NOTHING:
+        right = False
+        for number, sample in enumerate(samples):
+            if number == _PROBES:
+                right = relative_error(normal, old) < _NOTHING
+            if not right:
+                normal.add(*sample)
+        if right:
             return
-        normal = sums(context.calibration)
         new = solve(normal, old, self.ridge)
         first, last = relative_error(normal, old), relative_error(normal, new)
         if not last < first * (1 - 1e-6):
@@ -126,24 +122,21 @@ def solve(normal: Normal, old: Float, ridge: float) -> Float:
     The bias, which stands last, is not held.
     """
     second, cross = normal.second, normal.cross
-    result: Float = old.copy()
-    for group in range(len(second)):
-        size = second.shape[1] - 1
-        variance = np.trace(normal.covariance[group]) / max(1, size)
-        hold = np.append(np.full(size, ridge * variance), 0.0)
-        # Inputs that are always zero have nothing to be fitted to.
-        hold[:-1] += 1e-12 * (variance or 1.0) + 1e-30
-        matrix = second[group] + np.diag(hold)
-        moved = cross[group] - second[group] @ old[group].T
-        result[group] = old[group] + np.linalg.solve(matrix, moved).T
-    return result
+    size = second.shape[1] - 1
+    variance = np.einsum("gkk->g", normal.covariance) / max(1, size)
+    # Inputs that are always zero have nothing to be fitted to.
+    hold = ridge * variance + 1e-12 * np.where(variance > 0, variance, 1.0) + 1e-30
+    matrix = second.copy()
+    np.einsum("gkk->gk", matrix)[:, :size] += hold[:, None]
+    moved = cross - second @ old.swapaxes(1, 2)
+    return np.asarray(old + np.linalg.solve(matrix, moved).swapaxes(1, 2))
 
 
 def relative_error(normal: Normal, weights: Float) -> float:
     """``E|y - W x|^2`` over ``E|y|^2``."""
     second, cross = normal.second, normal.cross
-    explained = np.einsum("grk,gkl,grl->", weights, second, weights)
-    error = normal.energy.sum() - 2 * np.einsum("grk,gkr->", weights, cross) + explained
+    explained = float(((weights @ second) * weights).sum())
+    error = normal.energy.sum() - 2 * float((weights * cross.swapaxes(1, 2)).sum()) + explained
     return float(max(error, 0.0) / max(float(normal.energy.sum()), 1e-30))
 
 
@@ -169,15 +162,15 @@ def _store(layer: Unfolded, weights: Float, old: Float) -> None:
 
 def _layers(
     model: ir.Model, before: Reference, context: PassContext
-) -> list[tuple[Unfolded, ir.Value]]:
-    """The layers behind the first that lost channels, and what they put out before."""
-    values = {str(value.name): value for node in before.model.graph for value in node.outputs}
+) -> list[tuple[Unfolded, ir.Node]]:
+    """The layers behind the first that lost channels, and what they were before."""
+    nodes = {str(node.outputs[0].name): node for node in before.model.graph if node.outputs}
     layers = []
     for node in model.graph:
         layer = unfolded(node)
         if layer is None:
             continue
-        wanted = values.get(str(node.outputs[0].name))
+        wanted = nodes.get(str(node.outputs[0].name))
         reason = layer if isinstance(layer, str) else _why_not(node, layer, wanted)
         if reason is not None:
             context.skip(node, reason)
@@ -186,7 +179,7 @@ def _layers(
     return layers
 
 
-def _why_not(node: ir.Node, layer: Unfolded, wanted: ir.Value | None) -> str | None:
+def _why_not(node: ir.Node, layer: Unfolded, wanted: ir.Node | None) -> str | None:
     if wanted is None:
         return "it was not there before channels were removed"
     if len(layer.weight.uses()) > 1:

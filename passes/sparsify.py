@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -17,19 +16,19 @@ from lprc.core.options import option
 from lprc.core.passing.contract import lossy
 from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.core.passing.pass_order import State, reasons
-from lprc.core.running.numerics import Arrays
 from lprc.core.running.observe import no_samples
-from lprc.passes._fitting import sparse_regression
+from lprc.passes._fitting.activations import Activations
 from lprc.passes._fitting.bias import add_to_bias, bias_of
-from lprc.passes._fitting.shadow import Shadow, observed
+from lprc.passes._fitting.shadow import Shadow
+from lprc.passes._fitting.sparse_regression import Regression, chunks, pass_on, solve
 from lprc.passes._fitting.unfold import Unfolded
 from lprc.passes._sparsity import masks
 from lprc.passes._sparsity.distillation import Distillation, distil
 from lprc.passes._sparsity.gradients import NoGradientError
 from lprc.passes._sparsity.layers import LARGEST, Limits, groups_of, sparse_layers
 from lprc.passes._sparsity.permutation import permute
-from lprc.passes._sparsity.positions import Positions
-from lprc.passes._sparsity.refit import Fit, with_ones
+from lprc.passes._sparsity.positions import Positions, sampled
+from lprc.passes._sparsity.refit import Fit, Seen
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -81,7 +80,7 @@ class Sparsify(Pass):
     relu: bool = option(True, "count errors less where a Relu blocks them")
     sweeps: int = option(10, "of exchanges within groups at most, for sparsegpt")
     rounds: int = option(3, "times that a layer in front of a Relu is fitted")
-    damping: float = option(0.001, "how much weights are held to what they were")
+    damping: float = option(0.003, "how much weights are held to what they were")
     distill: int = option(0, "steps of Adam on all layers together, towards the dense outputs")
     rate: float = option(1e-3, "Adam's step size at the start")
     min_elements: int = option(0, "leave smaller weights alone")
@@ -137,14 +136,17 @@ class Sparsify(Pass):
             layers = sparse_layers(model, limits, PassContext())
         dense = Shadow(model, (), None)
         sparse = Shadow(model, (), None)
+        exact = Activations(dense.model, context.calibration, check=False)
+        seen = Activations(sparse.model, context.calibration, check=False)
         for done, layer in enumerate(layers):
             context.progress(done, len(layers))
             if not context.rewrite(layer.node, self._note(layer)):
                 return
+            weight, change = self._masked(layer), None
             if self._needs_data:
-                weight, change = self._solved(layer, dense, sparse, context.calibration)
-            else:
-                weight, change = self._masked(layer), None
+                found = exact.behind(dense.twin(layer.node))
+                positions = sampled(layer, seen.before(sparse.twin(layer.node)), found)
+                weight, change = self._solved(layer, positions)
             for target in (sparse.twin(layer.node), layer.node):
                 _set_constant(target, 1, weight)
                 if change is not None and change.any():
@@ -194,49 +196,53 @@ class Sparsify(Pass):
             return masks.largest_of_all(score, self.ratio)
         return masks.largest(score, groups_of(layer, self._pattern.group), self._pattern)
 
-    def _solved(
-        self, layer: Unfolded, dense: Shadow, sparse: Shadow, samples: Sequence[Arrays]
-    ) -> tuple[NDArray[np.float32], Float]:
+    def _solved(self, layer: Unfolded, positions: Positions) -> tuple[NDArray[np.float32], Float]:
         """The sparse weight, and by how much the bias changes."""
-        positions = Positions(layer)
-        pairs = zip(
-            observed(sparse.model, sparse.inputs([layer]), samples),
-            observed(dense.model, dense.inputs([layer]), samples),
-            strict=True,
-        )
-        for (seen,), (exact,) in pairs:
-            positions.add(seen, exact)
         seen, wanted = positions.seen, positions.wanted
         rows = layer.rows(layer.array).astype(np.float64)
         bias = bias_of(layer.node, rows.shape[0] * rows.shape[1])
         assert bias is not None
         alpha = float(editing.attribute(layer.node, "alpha", 1.0))
         biases = bias.reshape(rows.shape[:2])
-        relu = self.relu and self.repair == "weights" and _only_relu(layer.node)
         weights, changes = np.zeros_like(rows), np.zeros_like(biases)
         for group, row in enumerate(rows):
-            target = (wanted[group] * alpha + biases[group]).astype(np.float32)
             if self.repair != "none":
                 # The bias makes up for an input that never changes: its weight is free to go.
                 row = np.where(np.ptp(seen[group], axis=0) > 0, row, 0.0)
-            fit = Fit(with_ones(seen[group] * alpha), target, row, relu, self.damping)
-            weights[group], new = self._fit(layer, fit)
+            fitted = self._fitted(layer, Seen(seen[group] * np.float32(alpha)), wanted[group], row)
+            weights[group], new = fitted
             changes[group] = new - biases[group] if self.repair != "none" else 0.0
         return layer.fold(weights.astype(np.float32)), changes.reshape(-1)
 
-    def _fit(self, layer: Unfolded, fit: Fit) -> tuple[Float, Float]:
+    def _fitted(
+        self, layer: Unfolded, seen: Seen, wanted: NDArray[np.float32], rows: Float
+    ) -> tuple[Float, Float]:
+        """The sparse rows of one group and their biases."""
+        exact = masks.is_exact(*rows.shape)
+        relu = exact and self.relu and self.repair == "weights" and _only_relu(layer.node)
+        # Rows have a problem each, and few at a time stay in a cache; but which zeros are cheapest
+        # of all, and what one factorisation serves, is for all of them.
+        few = chunks(rows.shape) if relu and self._pattern else [slice(None)]
+        parts = [
+            self._fit(
+                layer,
+                Fit(seen, wanted[part], rows[part], relu=relu, damping=self.damping),
+                exact=exact,
+            )
+            for part in few
+        ]
+        return np.concatenate([part[0] for part in parts]), np.concatenate([p[1] for p in parts])
+
+    def _fit(self, layer: Unfolded, fit: Fit, *, exact: bool) -> tuple[Float, Float]:
         """The sparse rows and their biases."""
-        rows, size = fit.weight.shape
-        exact = masks.is_exact(rows, size)
-        fit = fit if exact else replace(fit, relu=False)
         solvable = fit.problem()
         kept, weight = None, fit.weight
         if self.criterion == "sparsegpt":
             if exact:
                 kept = self._exact(layer, solvable.regression)
         else:
-            norm = np.sqrt(np.square(fit.seen[:, :-1], dtype=np.float64).mean(axis=0))
-            factor = norm if self.criterion == "wanda" else np.ones(size)
+            norm = np.sqrt(np.diag(fit.seen.moment)[:-1] / fit.seen.moment[-1, -1])
+            factor = norm if self.criterion == "wanda" else np.ones(layer.size)
             kept = self._by_score(layer, np.abs(fit.weight) * factor)
         if self.repair != "weights" and kept is not None:
             weight = np.where(kept, weight, 0.0)
@@ -244,31 +250,29 @@ class Sparsify(Pass):
         if not exact or kept is None:
             weight = self._passed_on(layer, solvable.regression, kept)
             return weight, solvable.bias(weight)
-        weight = sparse_regression.solve(solvable.regression, kept)
+        weight = solve(solvable.regression, kept)
         bias = solvable.bias(weight)
         for _ in range(self.rounds - 1 if fit.relu else 0):
             solvable = fit.problem(fit.outputs(weight, bias))
-            weight = sparse_regression.solve(solvable.regression, kept)
+            weight = solve(solvable.regression, kept)
             bias = solvable.bias(weight)
         return weight, bias
 
-    def _exact(self, layer: Unfolded, problem: sparse_regression.Regression) -> Mask:
+    def _exact(self, layer: Unfolded, problem: Regression) -> Mask:
         if self._pattern is None:
             return masks.exact_of_all(problem, self.ratio)
         groups = groups_of(layer, self._pattern.group)
         return masks.exact(problem, groups, self._pattern, sweeps=self.sweeps)
 
-    def _passed_on(
-        self, layer: Unfolded, problem: sparse_regression.Regression, kept: Mask | None
-    ) -> Float:
+    def _passed_on(self, layer: Unfolded, problem: Regression, kept: Mask | None) -> Float:
         if self._pattern is None:
             columns = np.arange(layer.size, dtype=np.int64)[:, None]
             if kept is None:
                 score = problem.target**2 / np.diag(np.linalg.inv(problem.moment))
                 kept = masks.largest_of_all(score, self.ratio)
-            return sparse_regression.pass_on(problem, columns, 1, kept)
+            return pass_on(problem, columns, 1, kept)
         groups = groups_of(layer, self._pattern.group)
-        return sparse_regression.pass_on(problem, groups, self._pattern.kept, kept)
+        return pass_on(problem, groups, self._pattern.kept, kept)
 
 
 def _only_relu(node: ir.Node) -> bool:

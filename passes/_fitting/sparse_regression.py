@@ -10,23 +10,29 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lprc.passes._fitting.tableau import Tableau, explained, taken_out
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Index = NDArray[np.int64]
 
-CHUNK = 1 << 20
-"""The most elements of tableaux that are worked on at once: 8 MiB, which a cache can hold."""
+CHUNK = 1 << 21
+"""The most elements of tables that are worked on at once: 16 MiB."""
 
 CHOICES = 500
-"""The most ways to choose within a group that `exchange` tries; beyond, it does nothing."""
+"""The most ways to choose within a group that are tried again; beyond, none is."""
 
 EXACT_STEPS = 2e10
 """Steps that exact methods should take in one layer, about twenty seconds: the cube of a row's
 length, for each row."""
+
+SMALL = 64
+"""The size of matrices that are inverted by LAPACK."""
 
 WORTH = 1e-3
 """The fraction of a row's error that an exchange must gain; it also keeps rounding from cycling."""
@@ -37,17 +43,41 @@ class Regression:
     """What the kept weights of rows should make up for.
 
     Attributes:
-        target: t, float64 [rows, size].
+        product: ``H t``, float64 [rows, size].
         moment: H, float64 [size, size] or [rows, size, size], positive definite.
     """
 
-    target: Float
+    product: Float
     moment: Float
+
+    @classmethod
+    def towards(cls, target: Float, moment: Float) -> Regression:
+        """The problem whose best weights are `target`."""
+        return cls((target[:, None] @ moment)[:, 0], moment)
+
+    @cached_property
+    def target(self) -> Float:
+        """t, the best weights: float64 [rows, size]."""
+        if self.moment.ndim == 2:
+            return np.asarray(np.linalg.solve(self.moment, self.product.T).T)
+        return np.asarray(np.linalg.solve(self.moment, self.product[:, :, None])[:, :, 0])
 
     def chunk(self, rows: slice) -> Regression:
         """Some of the rows."""
         moment = self.moment if self.moment.ndim == 2 else self.moment[rows]
-        return Regression(self.target[rows], moment)
+        return Regression(self.product[rows], moment)
+
+    def tableau(self, rows: slice, groups: Index | None = None) -> Tableau:
+        """The tables of some rows with everything inside."""
+        inverse = self.inverse if self.moment.ndim == 2 else inverted(self.moment[rows])
+        product = self.product[rows]
+        inverse = np.broadcast_to(inverse, (*product.shape, product.shape[1]))
+        return Tableau(inverse, (inverse @ product[:, :, None])[:, :, 0], groups)
+
+    @cached_property
+    def inverse(self) -> Float:
+        """``H^-1``, of the moment's shape."""
+        return inverted(self.moment)
 
     def error(self, weight: Float) -> Float:
         """``(w - t) H (w - t)^T`` of each row: float64 [rows]."""
@@ -55,47 +85,143 @@ class Regression:
         return np.asarray((delta @ self.moment @ delta.transpose(0, 2, 1))[:, 0, 0])
 
 
-def solve(problem: Regression, kept: Mask) -> Float:
-    """The best weights on the support `kept` [rows, size]: zeros elsewhere, float64."""
-    result = np.zeros(problem.target.shape)
-    for part in _chunks(problem):
-        result[part] = _Tableau.on_support(problem.chunk(part), kept[part]).weight
+def inverted(moment: Float) -> Float:
+    """The inverse of positive definite matrices [..., size, size].
+
+    By halves, which is nearly all products of matrices; `numpy.linalg.inv` takes twice as
+    long, because it knows of no symmetry.
+    """
+    size = moment.shape[-1]
+    if size <= SMALL:
+        return np.asarray(np.linalg.inv(moment))
+    half = size // 2
+    first = inverted(np.ascontiguousarray(moment[..., :half, :half]))
+    beside = np.ascontiguousarray(moment[..., :half, half:])
+    turned = first @ beside
+    second = inverted(moment[..., half:, half:] - beside.swapaxes(-1, -2) @ turned)
+    result = np.empty(moment.shape)
+    corner = turned @ second
+    result[..., half:, half:] = second
+    result[..., :half, half:] = -corner
+    result[..., half:, :half] = -corner.swapaxes(-1, -2)
+    result[..., :half, :half] = first + corner @ turned.swapaxes(-1, -2)
     return result
 
 
-def remove(problem: Regression, groups: Index, keep: int) -> Mask:
+def solve(problem: Regression, kept: Mask) -> Float:
+    """The best weights on the support `kept` [rows, size]: zeros elsewhere, float64."""
+    result = np.zeros(kept.shape)
+    for part in chunks(problem.product.shape):
+        chunk = problem.chunk(part)
+        # Each row's own columns in front, as many for all: columns beyond them become unknowns of
+        # their own, with the value zero.
+        most = int(kept[part].sum(axis=1).max())
+        columns = np.argsort(~kept[part], axis=1, kind="stable")[:, :most]
+        inside = np.take_along_axis(kept[part], columns, axis=1)
+        if chunk.moment.ndim == 2:
+            moment = chunk.moment[columns[:, :, None], columns[:, None]]
+        else:
+            rows = np.arange(len(columns))[:, None, None]
+            moment = chunk.moment[rows, columns[:, :, None], columns[:, None]]
+        if not inside.all():
+            moment *= inside[:, :, None] & inside[:, None]
+            moment += np.eye(most) * ~inside[:, None]
+        product = np.where(inside, np.take_along_axis(chunk.product, columns, axis=1), 0.0)
+        solved = np.linalg.solve(moment, product[:, :, None])[:, :, 0]
+        np.put_along_axis(result[part], columns, solved, axis=1)
+    return result
+
+
+def remove(problem: Regression, groups: Index, keep: int, *, sweeps: int = 0) -> Mask:
     """Remove one weight of each row after the other until no group has more than `keep`.
 
     Always the weight whose loss the others make up for best: exact Optimal Brain Compression
     (Frantar, Singh and Alistarh, "Optimal Brain Compression", NeurIPS 2022) with its N:M
-    constraint.
+    constraint. Behind that each row chooses again within the group that gains most by it, the best
+    of all ways, until none gains; the error of no row grows.
 
     Args:
         problem: The problem to solve.
         groups: The members of each group: int64 [groups, members]; disjoint.
         keep: How many of each group may stay.
+        sweeps: How often, on average, a row may choose again in each of its groups.
 
     Returns:
         What is kept: bool [rows, size].
     """
-    kept: Mask = np.ones(problem.target.shape, bool)
-    group_of = np.full(problem.target.shape[1], -1)
-    group_of[groups] = np.arange(len(groups))[:, None]
-    for part in _chunks(problem):
-        tableau = _Tableau.full(problem.chunk(part))
-        rows = np.arange(len(tableau.inside))
-        left = np.full((len(rows), len(groups)), groups.shape[1])
-        free = np.broadcast_to(group_of >= 0, tableau.inside.shape).copy()
-        for _ in range(len(groups) * (groups.shape[1] - keep)):
-            worst = np.argmin(np.where(free, tableau.loss(), np.inf), axis=1)
-            tableau.toggle(rows, worst)
-            free[rows, worst] = False
-            full = group_of[worst]
-            left[rows, full] -= 1
-            done = left[rows, full] == keep
-            free[rows[done, None], groups[full[done]]] = False
+    kept: Mask = np.ones(problem.product.shape, bool)
+    again = sweeps if math.comb(groups.shape[1], keep) <= CHOICES else 0
+    for part in chunks(problem.product.shape):
+        tableau = problem.tableau(part, groups)
+        _remove(tableau, groups, keep)
         kept[part] = tableau.inside
+        if again:
+            kept[part] = _exchanged(tableau, groups, keep, again * len(groups))
     return kept
+
+
+def _remove(tableau: Tableau, groups: Index, keep: int) -> None:
+    """Take weights out until each group is full."""
+    rows = np.arange(len(tableau.inside))
+    group_of = np.full(tableau.inside.shape[1], -1)
+    group_of[groups] = np.arange(len(groups))[:, None]
+    left = np.full((len(rows), len(groups)), groups.shape[1])
+    free = np.broadcast_to(group_of >= 0, tableau.inside.shape).copy()
+    for _ in range(len(groups) * (groups.shape[1] - keep)):
+        worst = np.argmin(np.where(free, tableau.loss(), np.inf), axis=1)
+        tableau.toggle(worst)
+        free[rows, worst] = False
+        full = group_of[worst]
+        left[rows, full] -= 1
+        done = left[rows, full] == keep
+        free[rows[done, None], groups[full[done]]] = False
+
+
+def _exchanged(tableau: Tableau, groups: Index, keep: int, most: int) -> Mask:
+    """What is kept when no row gains by another choice in any of its groups."""
+    result: Mask = tableau.inside.copy()
+    ways = np.array(list(itertools.combinations(range(groups.shape[1]), keep)))
+    patterns = np.zeros((len(ways), groups.shape[1]), bool)
+    np.put_along_axis(patterns, ways, True, axis=1)
+    rows = np.arange(len(result))
+    for _ in range(most):
+        gain, way = _gains(tableau, groups, ways, patterns)
+        best = np.argmax(gain, axis=1)
+        index = np.arange(len(best))
+        better = gain[index, best] > WORTH * np.abs(tableau.error)
+        if not better.all():
+            result[rows] = tableau.inside
+            rows = rows[better]
+            if not len(rows):
+                return result
+            tableau.keep(better)
+            best, way, index = best[better], way[better], np.arange(len(rows))
+        _choose(tableau, groups[best], patterns[way[index, best]])
+    result[rows] = tableau.inside
+    return result
+
+
+def _gains(tableau: Tableau, groups: Index, ways: Index, patterns: Mask) -> tuple[Float, Index]:
+    """By how much each group's best way lowers the error, and which it is: [rows, groups]."""
+    inside = tableau.inside[:, groups]
+    blocks, edges = taken_out(*tableau.blocks, inside)
+    chosen = blocks[:, :, ways[:, :, None], ways[:, None]]
+    gains = explained(chosen, edges[:, :, ways])
+    current = (inside[:, :, None] == patterns).all(axis=3)
+    best = np.argmax(gains, axis=2)
+    gain = np.take_along_axis(gains, best[:, :, None], axis=2)[:, :, 0]
+    return gain - gains[current].reshape(gain.shape), best
+
+
+def _choose(tableau: Tableau, members: Index, wanted: Mask) -> None:
+    """Bring one group of each row, of columns `members` [rows, members], to what is wanted."""
+    now = np.take_along_axis(tableau.inside, members, axis=1)
+    # Out before in: the reverse could sweep for more variables than the data tell apart.
+    for moving in (now & ~wanted, wanted & ~now):
+        first = np.argsort(~moving, axis=1, kind="stable")
+        for step in range(int(moving.sum(axis=1).max())):
+            which = np.take_along_axis(members, first[:, step : step + 1], axis=1)[:, 0]
+            tableau.toggle(which, np.take_along_axis(moving, first[:, step : step + 1], 1)[:, 0])
 
 
 def removal_order(problem: Regression, count: int) -> tuple[Index, Float]:
@@ -104,44 +230,17 @@ def removal_order(problem: Regression, count: int) -> tuple[Index, Float]:
     Returns:
         int64 and float64 [rows, count].
     """
-    shape = (len(problem.target), count)
+    shape = (len(problem.product), count)
     order, cost = np.zeros(shape, np.int64), np.zeros(shape)
-    for part in _chunks(problem):
-        tableau = _Tableau.full(problem.chunk(part))
+    for part in chunks(problem.product.shape):
+        tableau = problem.tableau(part)
         rows = np.arange(len(tableau.inside))
         for step in range(count):
             loss = np.where(tableau.inside, tableau.loss(), np.inf)
             worst = np.argmin(loss, axis=1)
             order[part, step], cost[part, step] = worst, loss[rows, worst]
-            tableau.toggle(rows, worst)
+            tableau.toggle(worst)
     return order, cost
-
-
-def exchange(
-    problem: Regression, kept: Mask, groups: Index, keep: int, *, sweeps: int = 10
-) -> Mask:
-    """Choose again in one group after the other, the best of all ways, until nothing changes.
-
-    The error of no row grows.
-
-    Args:
-        problem: The problem to solve.
-        kept: Where to start: bool [rows, size], `keep` in each group.
-        groups: int64 [groups, members]; disjoint.
-        keep: How many of each group stay.
-        sweeps: Passes over all groups at most.
-    """
-    if math.comb(groups.shape[1], keep) > CHOICES:
-        return np.array(kept)
-    result: Mask = kept.copy()
-    for part in _chunks(problem):
-        tableau = _Tableau.on_support(problem.chunk(part), kept[part])
-        for _ in range(sweeps):
-            changed = [tableau.choose(members, keep) for members in groups]
-            if not any(changed):
-                break
-        result[part] = tableau.inside
-    return result
 
 
 def pass_on(
@@ -186,134 +285,9 @@ def pass_on(
     return result
 
 
-class _Tableau:
-    """The normal equations of rows, swept for the weights inside their supports.
-
-    The SWEEP operator (Goodnight, "A Tutorial on the SWEEP Operator", The American Statistician,
-    1979) takes one variable of a regression in or out in O(size^2). With S inside, the last column
-    has the weights of S, and elsewhere the residual's products; the block of S has ``-H_SS^-1``,
-    the rest the Schur complement.
-    """
-
-    def __init__(self, table: Float, inside: Mask) -> None:
-        self.table = table
-        self.inside = inside
-
-    @classmethod
-    def full(cls, problem: Regression) -> _Tableau:
-        rows, size = problem.target.shape
-        table = np.zeros((rows, size + 1, size + 1))
-        table[:, :size, :size] = -np.linalg.inv(problem.moment)
-        table[:, :size, size] = table[:, size, :size] = problem.target
-        return cls(table, np.ones((rows, size), bool))
-
-    @classmethod
-    def on_support(cls, problem: Regression, kept: Mask) -> _Tableau:
-        rows, size = problem.target.shape
-        moment = np.broadcast_to(problem.moment, (rows, size, size))
-        table = np.empty((rows, size + 1, size + 1))
-        product = (problem.target[:, None] @ moment)[:, 0]
-        for row in range(rows):
-            table[row] = _swept(moment[row], product[row], problem.target[row], kept[row])
-        return cls(table, kept.copy())
-
-    @property
-    def weight(self) -> Float:
-        return np.asarray(np.where(self.inside, self.table[:, :-1, -1], 0.0))
-
-    def loss(self) -> Float:
-        """By how much the error grows without each weight that is inside."""
-        diagonal = np.einsum("rkk->rk", self.table)[:, :-1]
-        return np.asarray(self.table[:, :-1, -1] ** 2 / np.abs(diagonal))
-
-    def toggle(self, rows: Index, which: Index) -> None:
-        """Take one variable of each of `rows` in or out."""
-        pivot = self.table[rows, which, which]
-        column = self.table[rows, :, which]
-        scaled = column / pivot[:, None]
-        update = column[:, :, None] * scaled[:, None, :]
-        if len(rows) == len(self.table):
-            self.table -= update
-        else:
-            self.table[rows] -= update
-        sign = np.where(self.inside[rows, which], -1.0, 1.0)
-        edge = scaled * sign[:, None]
-        self.table[rows, :, which] = edge
-        self.table[rows, which, :] = edge
-        self.table[rows, which, which] = -1 / pivot
-        self.inside[rows, which] ^= True
-
-    def choose(self, members: Index, keep: int) -> bool:
-        """The best `keep` of `members` for each row, all else as it is; whether any changed."""
-        block = _taken_out(
-            self.table[:, np.append(members, -1)[:, None], np.append(members, -1)],
-            self.inside[:, members],
-        )
-        ways = list(itertools.combinations(range(len(members)), keep))
-        gains = np.stack([_gain(block, way) for way in ways], axis=1)
-        patterns = np.zeros((len(ways), len(members)), bool)
-        for index, way in enumerate(ways):
-            patterns[index, list(way)] = True
-        now = self.inside[:, members]
-        current = np.argmax((patterns == now[:, None]).all(axis=2), axis=1)
-        best = np.argmax(gains, axis=1)
-        rows = np.arange(len(now))
-        gained = gains[rows, best] - gains[rows, current]
-        better = gained > WORTH * np.abs(self.table[:, -1, -1])
-        differs = (patterns[best] != now) & better[:, None]
-        # Out before in: the reverse could sweep for more variables than the data tell apart.
-        for going in (True, False):
-            for position, member in enumerate(members):
-                where = np.flatnonzero(differs[:, position] & (now[:, position] == going))
-                if where.size:
-                    self.toggle(where, np.full(where.size, member))
-        return bool(better.any())
-
-
-def _swept(moment: Float, product: Float, target: Float, kept: Mask) -> Float:
-    size = len(target)
-    table = np.empty((size + 1, size + 1))
-    inside = np.flatnonzero(kept)
-    outside = np.append(np.flatnonzero(~kept), size)
-    augmented = np.empty((size + 1, size + 1))
-    augmented[:size, :size] = moment
-    augmented[:size, size] = augmented[size, :size] = product
-    augmented[size, size] = product @ target
-    inverse = np.linalg.inv(moment[np.ix_(inside, inside)])
-    beside = inverse @ augmented[np.ix_(inside, outside)]
-    table[np.ix_(inside, inside)] = -inverse
-    table[np.ix_(inside, outside)] = beside
-    table[np.ix_(outside, inside)] = beside.T
-    table[np.ix_(outside, outside)] = (
-        augmented[np.ix_(outside, outside)] - augmented[np.ix_(outside, inside)] @ beside
-    )
-    return table
-
-
-def _taken_out(block: Float, inside: Mask) -> Float:
-    """Small tableaux [rows, members + 1, members + 1] with all members swept out."""
-    block = block.copy()
-    for position in range(inside.shape[1]):
-        rows = np.flatnonzero(inside[:, position])
-        pivot = block[rows, position, position]
-        column = block[rows, :, position]
-        scaled = column / pivot[:, None]
-        block[rows] -= column[:, :, None] * scaled[:, None, :]
-        block[rows, :, position] = block[rows, position, :] = -scaled
-        block[rows, position, position] = -1 / pivot
-    return block
-
-
-def _gain(block: Float, way: tuple[int, ...]) -> Float:
-    """By how much the error falls with the members `way` inside: float64 [rows]."""
-    chosen = np.array(way, np.int64)
-    product = block[:, chosen, -1]
-    found = np.linalg.solve(block[:, chosen[:, None], chosen], product[:, :, None])[:, :, 0]
-    return np.asarray(np.einsum("rk,rk->r", product, found))
-
-
-def _chunks(problem: Regression) -> Iterator[slice]:
-    rows, size = problem.target.shape
+def chunks(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Slices of rows, of `shape` [rows, size], whose tables are worked on at once."""
+    rows, size = shape
     step = max(1, CHUNK // (size + 1) ** 2)
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))

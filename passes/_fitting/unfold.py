@@ -79,12 +79,47 @@ class Unfolded:
         if self.node.op_type in ("Conv", "ConvTranspose"):
             yield from _windows(self, activation)
             return
-        turned = self.node.op_type == "Gemm" and editing.attribute(self.node, "transA", 0)
-        rows = activation.T if turned else activation
-        flat = rows.reshape(1, -1, self.size)
+        flat = self._flat(activation)
         step = max(1, CHUNK // self.size)
         for start in range(0, flat.shape[1], step):
             yield flat[:, start : start + step]
+
+    def columns_at(
+        self, activation: NDArray[np.float32], positions: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Those of `columns` at some positions, without computing the others.
+
+        Args:
+            activation: The node's input.
+            positions: int64 [n], in any order.
+
+        Returns:
+            float32 [groups, n, size].
+        """
+        if self.node.op_type not in ("Conv", "ConvTranspose"):
+            return self._flat(activation)[:, positions]
+        view = _view(self, activation)
+        rank = self.array.ndim - 2
+        sample, *place = np.unravel_index(positions, (len(view), *view.shape[2 : 2 + rank]))
+        index: Any = (sample, slice(None), *place)
+        taken = view[index].reshape(len(positions), self.groups, self.size)
+        return np.ascontiguousarray(taken.swapaxes(0, 1))
+
+    def outputs(self, output: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The node's output with its positions in the order of `columns`.
+
+        Returns:
+            float32 [groups, positions, rows]; a view where one is possible.
+        """
+        groups, rows = self.order.shape[:2]
+        if self.node.op_type not in ("Conv", "ConvTranspose"):
+            return output.reshape(1, -1, rows)
+        split = output.reshape(len(output), groups, rows, -1)
+        return np.asarray(split.transpose(1, 0, 3, 2).reshape(groups, -1, rows))
+
+    def _flat(self, activation: NDArray[np.float32]) -> NDArray[np.float32]:
+        turned = self.node.op_type == "Gemm" and editing.attribute(self.node, "transA", 0)
+        return (activation.T if turned else activation).reshape(1, -1, self.size)
 
 
 def unfolded(node: ir.Node) -> Unfolded | str | None:
@@ -140,6 +175,20 @@ def _automatic(node: ir.Node) -> bool:
 
 def _windows(layer: Unfolded, activation: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
     """im2col, some rows of the output at a time."""
+    view, rank = _view(layer, activation), layer.array.ndim - 2
+    batch, channels, *outputs = view.shape[: 2 + rank]
+    per_row = max(1, batch * channels * int(np.prod([*outputs[1:], *layer.array.shape[2:]])))
+    step = max(1, CHUNK // per_row)
+    for start in range(0, outputs[0], step):
+        part = view[:, :, start : start + step]
+        # [N, g, C/g, *outputs, *kernel] to [g, N, *outputs, C/g, *kernel].
+        split = part.reshape(batch, layer.groups, channels // layer.groups, *part.shape[2:])
+        moved = np.moveaxis(split, (1, 2), (0, 2 + rank))
+        yield np.ascontiguousarray(moved).reshape(layer.groups, -1, layer.size)
+
+
+def _view(layer: Unfolded, activation: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What each output position meets, [N, channels, *outputs, *kernel], without a copy."""
     node, kernel = layer.node, layer.array.shape[2:]
     rank = len(kernel)
     dilations = tuple(editing.attribute(node, "dilations") or [1] * rank)
@@ -156,16 +205,7 @@ def _windows(layer: Unfolded, activation: NDArray[np.float32]) -> Iterator[NDArr
     # ConvTranspose meets its kernel's last element first.
     direction = -1 if node.op_type == "ConvTranspose" else 1
     taps = tuple(slice(None, None, direction * dilation) for dilation in dilations)
-    view = view[whole + steps + taps]
-    batch, channels, *outputs = view.shape[: 2 + rank]
-    per_row = max(1, batch * channels * int(np.prod([*outputs[1:], *kernel])))
-    step = max(1, CHUNK // per_row)
-    for start in range(0, outputs[0], step):
-        part = view[:, :, start : start + step]
-        # [N, g, C/g, *outputs, *kernel] to [g, N, *outputs, C/g, *kernel].
-        split = part.reshape(batch, layer.groups, channels // layer.groups, *part.shape[2:])
-        moved = np.moveaxis(split, (1, 2), (0, 2 + rank))
-        yield np.ascontiguousarray(moved).reshape(layer.groups, -1, layer.size)
+    return view[whole + steps + taps]
 
 
 def _pads(

@@ -11,7 +11,6 @@ from lprc.core.graph.weight_sparsity import Pattern
 from lprc.passes._fitting.sparse_regression import (
     EXACT_STEPS,
     Regression,
-    exchange,
     removal_order,
     remove,
 )
@@ -45,13 +44,12 @@ def largest_of_all(score: Float, ratio: float) -> Mask:
 
 def exact(problem: Regression, groups: NDArray[np.int64], pattern: Pattern, *, sweeps: int) -> Mask:
     """By Optimal Brain Compression, refined by exchanges within groups."""
-    kept = remove(problem, groups, pattern.kept)
-    return exchange(problem, kept, groups, pattern.kept, sweeps=sweeps)
+    return remove(problem, groups, pattern.kept, sweeps=sweeps)
 
 
 def exact_of_all(problem: Regression, ratio: float) -> Mask:
     """By Optimal Brain Compression: each row's removals in order, then the cheapest of all rows."""
-    rows, size = problem.target.shape
+    rows, size = problem.product.shape
     order, cost = removal_order(problem, size)
     # A row's removals come in order, so each must count for no less than the one before it.
     cheapest = np.argsort(np.maximum.accumulate(cost, axis=1), axis=None, kind="stable")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from lprc.core.running.observe import not_finite
 from lprc.passes._fitting.unfold import Unfolded
 
 Float32 = NDArray[np.float32]
@@ -14,7 +15,7 @@ Float32 = NDArray[np.float32]
 BUDGET = 1 << 24
 """The most elements of columns that are kept: 64 MiB."""
 
-MOST = 1 << 16
+MOST = 1 << 14
 """The most positions that are kept: more tell no more about a few hundred weights."""
 
 _GOLDEN = 0.6180339887498949
@@ -33,8 +34,7 @@ class Positions:
 
     def __init__(self, layer: Unfolded, *, budget: int | None = None) -> None:
         self._layer = layer
-        self._weight = np.asarray(layer.rows(layer.array), np.float32).transpose(0, 2, 1)
-        per_position = layer.groups * (layer.size + self._weight.shape[2])
+        per_position = layer.groups * (layer.size + layer.order.shape[1])
         self._most = max(2, min(MOST, (BUDGET if budget is None else budget) // per_position))
         self._seen: list[Float32] = []
         self._wanted: list[Float32] = []
@@ -43,20 +43,25 @@ class Positions:
         self._count = 0
         self._kept = 0
 
-    def add(self, seen: Float32, exact: Float32) -> None:
-        """Add one sample's input of the layer: what it sees, and what it should see."""
-        pairs = zip(self._layer.columns(seen), self._layer.columns(exact), strict=True)
-        for columns, wanted in pairs:
-            count = columns.shape[1]
-            ranks = np.mod(np.arange(self._count, self._count + count) * _GOLDEN, 1.0)
-            taken = ranks < self._share
-            self._count += count
-            self._kept += int(taken.sum())
-            self._ranks.append(ranks[taken])
-            self._seen.append(columns[:, taken])
-            self._wanted.append(wanted[:, taken] @ self._weight)
-            while self._kept > self._most:
-                self._halve()
+    def add(self, seen: Float32, wanted: Float32) -> bool:
+        """Add one sample's input of the layer, and the output that it should have for it.
+
+        Returns:
+            Whether all that was taken of them is finite.
+        """
+        outputs = self._layer.outputs(wanted)
+        count = outputs.shape[1]
+        ranks = np.mod(np.arange(self._count, self._count + count) * _GOLDEN, 1.0)
+        taken = np.flatnonzero(ranks < self._share)
+        self._count += count
+        self._kept += len(taken)
+        self._ranks.append(ranks[taken])
+        columns, outputs = self._layer.columns_at(seen, taken), outputs[:, taken]
+        self._seen.append(columns)
+        self._wanted.append(np.ascontiguousarray(outputs))
+        while self._kept > self._most:
+            self._halve()
+        return bool(np.isfinite(columns).all() and np.isfinite(outputs).all())
 
     def _halve(self) -> None:
         self._share /= 2
@@ -73,15 +78,18 @@ class Positions:
 
     @property
     def wanted(self) -> Float32:
-        """The outputs of the unchanged layer, without bias: float32 [groups, positions, rows]."""
-        return np.concatenate(self._wanted, axis=1)
+        """The outputs that are wanted, with the bias: float32 [groups, rows, positions]."""
+        return np.ascontiguousarray(np.concatenate(self._wanted, axis=1).swapaxes(1, 2))
 
 
-def positions(
-    layer: Unfolded, samples: Iterable[tuple[Float32, Float32]], *, budget: int | None = None
-) -> Positions:
-    """The positions of all samples: what the layer sees, and what it should see."""
-    found = Positions(layer, budget=budget)
-    for seen, exact in samples:
-        found.add(seen, exact)
-    return found
+def sampled(layer: Unfolded, seen: Iterable[Float32], wanted: Iterable[Float32]) -> Positions:
+    """The positions of all samples: of what the layer sees, and of what it should put out.
+
+    Raises:
+        DataError: Something there is NaN or infinite.
+    """
+    positions = Positions(layer)
+    for number, pair in enumerate(zip(seen, wanted, strict=True), 1):
+        if not positions.add(*pair):
+            raise not_finite(str(layer.input.name), number)
+    return positions

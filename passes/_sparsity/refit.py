@@ -9,96 +9,108 @@ its own, in which positions that the Relu blocks count little.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lprc.passes._fitting.moments import product
 from lprc.passes._fitting.sparse_regression import Regression
 
 Float = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 BLOCKED = 0.05
 """How much a position counts that the Relu blocks: not nothing, so that it stays blocked on other
 images too."""
 
+_BLOCKED = np.float32(BLOCKED)
 
-@dataclass(frozen=True)
+
+class Seen:
+    """What the rows of a layer are multiplied with.
+
+    Attributes:
+        columns: float32 [positions, size + 1]; the last column has ones.
+        moment: Their second moment, float64 [size + 1, size + 1].
+
+    Args:
+        columns: float32 [positions, size].
+    """
+
+    def __init__(self, columns: Float32) -> None:
+        ones = np.ones((len(columns), 1), np.float32)
+        self.columns = np.concatenate([columns, ones], axis=1)
+        self.moment = second_moment(self.columns)
+
+
 class Fit:
     """Rows of a layer, and what they should put out.
 
-    Attributes:
-        seen: The inputs of the rows, and a last column of ones: float32 [positions, size + 1].
-        wanted: The outputs of the unchanged layer, bias included: float32 [positions, rows].
+    Args:
+        seen: What the rows are multiplied with.
+        wanted: The outputs of the unchanged layer, bias included: float32 [rows, positions].
         weight: The unchanged rows: float64 [rows, size].
         relu: Whether only a Relu sees the output.
         damping: How much rows are held to `weight`, as a fraction of the mean of the diagonal.
     """
 
-    seen: NDArray[np.float32]
-    wanted: NDArray[np.float32]
-    weight: Float
-    relu: bool
-    damping: float
+    def __init__(
+        self, seen: Seen, wanted: Float32, weight: Float, *, relu: bool, damping: float
+    ) -> None:
+        self.seen = seen
+        self.weight = weight
+        self.relu = relu
+        self._damping = damping
+        self._wanted = wanted
+        self._passed = wanted > 0 if relu else None
+        self._active = None if self._passed is None else self._moments(self._passed)
 
-    def outputs(self, weight: Float, bias: Float) -> NDArray[np.float32]:
-        """The outputs of other rows: float32 [positions, rows]."""
+    def outputs(self, weight: Float, bias: Float) -> Float32:
+        """The outputs of other rows: float32 [rows, positions]."""
         both = np.concatenate([weight, bias[:, None]], axis=1).astype(np.float32)
-        return np.asarray(product(np.ascontiguousarray(self.seen.T)[None], both.T[None])[0])
+        return np.asarray(both @ self.seen.columns.T)
 
-    def problem(self, outputs: NDArray[np.float32] | None = None) -> Solvable:
+    def problem(self, outputs: Float32 | None = None) -> Solvable:
         """The least squares problem around what the rows put out now; at first, what is wanted."""
-        rows, size = self.weight.shape
-        target, counts = self.wanted, None
-        if self.relu:
-            counts = self.wanted > 0
-            if outputs is not None:
-                # What should be blocked and is not must get down to zero, and no further.
-                target = np.where(counts | (outputs <= 0), self.wanted, 0.0).astype(np.float32)
-                counts = counts | (outputs > 0)
-        shared = self._second(self.seen)
-        weighted = target if counts is None else target * np.where(counts, 1.0, BLOCKED)
-        cross = product(self.seen[None], weighted.astype(np.float32)[None])[0].astype(np.float64)
-        if counts is None:
-            return self._centred(shared[None], cross)
-        second = np.empty((rows, size + 1, size + 1))
-        for row in range(rows):
-            active = self._second(self.seen[counts[:, row]])
-            second[row] = BLOCKED * shared + (1 - BLOCKED) * active
-        return self._centred(second, cross)
+        if self._passed is None or self._active is None:
+            return self._centred(self.seen.moment[None], self._cross(self._wanted))
+        target = np.where(self._passed, self._wanted, self._wanted * _BLOCKED)
+        active = self._active
+        if outputs is not None:
+            # What should be blocked and is not must get down to zero, and no further.
+            more = (outputs > 0) & ~self._passed
+            target[more] = 0.0
+            active = active + self._moments(more)
+        second = active * (1 - BLOCKED)
+        second += BLOCKED * self.seen.moment
+        return self._centred(second, self._cross(target))
 
-    def _second(self, seen: NDArray[np.float32]) -> Float:
-        if not len(seen):
-            return np.zeros((seen.shape[1], seen.shape[1]))
-        return np.asarray(product(seen[None], seen[None])[0], np.float64)
+    def _cross(self, target: Float32) -> Float:
+        return np.asarray(target @ self.seen.columns, np.float64)
+
+    def _moments(self, counts: Mask) -> Float:
+        """The second moment of the positions that count for each row: [rows, size, size]."""
+        columns = self.seen.columns
+        moments = np.empty((len(counts), columns.shape[1], columns.shape[1]))
+        for row, counted in enumerate(counts):
+            moments[row] = second_moment(columns[np.flatnonzero(counted)])
+        return moments
 
     def _centred(self, second: Float, cross: Float) -> Solvable:
         """Take the bias out: it is whatever the means leave."""
         size = second.shape[1] - 1
         total = second[:, -1, -1]
         mean = second[:, :size, -1] / total[:, None]
-        wanted = cross[-1] / total
+        wanted = cross[:, -1] / total
         moment = second[:, :size, :size] / total[:, None, None]
-        moment = moment - mean[:, :, None] * mean[:, None, :]
-        product_of = (cross[:size] / total).T - mean * wanted[:, None]
+        moment -= mean[:, :, None] * mean[:, None]
+        product_of = cross[:, :size] / total[:, None] - mean * wanted[:, None]
         trace = np.einsum("rkk->r", moment) / size
-        ridge = np.where(trace > 0, trace * self.damping, 1.0)
-        moment = moment + ridge[:, None, None] * np.eye(size)
+        ridge = np.where(trace > 0, trace * self._damping, 1.0)
+        np.einsum("rkk->rk", moment)[:] += ridge[:, None]
         product_of = product_of + ridge[:, None] * self.weight
-        if len(moment) == 1:
-            target = np.linalg.solve(moment[0], product_of.T).T
-            return Solvable(Regression(target, moment[0]), mean, wanted)
-        target = np.linalg.solve(moment, product_of[:, :, None])[:, :, 0]
-        return Solvable(Regression(target, moment), mean, wanted)
-
-    def error(self, outputs: NDArray[np.float32]) -> float:
-        """The squared error behind the Relu, as a fraction of what is wanted there."""
-        wanted, found = self.wanted, outputs
-        if self.relu:
-            wanted, found = np.maximum(wanted, 0), np.maximum(found, 0)
-        energy = float(np.square(wanted, dtype=np.float64).sum())
-        return float(np.square(wanted - found, dtype=np.float64).sum()) / max(energy, 1e-30)
+        moment = moment[0] if len(moment) == 1 else moment
+        return Solvable(Regression(product_of, moment), mean, wanted)
 
 
 @dataclass(frozen=True)
@@ -120,7 +132,7 @@ class Solvable:
         return np.asarray(self.wanted - (weight * self.mean).sum(axis=1))
 
 
-def with_ones(seen: NDArray[Any]) -> NDArray[np.float32]:
-    """`seen` [positions, size] with a last column of ones, float32."""
-    ones = np.ones((len(seen), 1), np.float32)
-    return np.concatenate([seen, ones], axis=1, dtype=np.float32)
+def second_moment(seen: Float32) -> Float:
+    """``X^T X`` of X [positions, size], summed in float32: float64 [size, size]."""
+    # NumPy sees that both are one, and computes half of it.
+    return np.asarray(seen.T @ seen, np.float64)

@@ -313,20 +313,21 @@ def test_the_limit_of_rewrites():
 
 
 def test_positions_are_few_and_even():
-    layer = unfolded(next(iter(layer_model("conv").graph)))
+    source = layer_model("conv")
+    layer = unfolded(next(iter(source.graph)))
     found = positions.Positions(layer, budget=2000)
-    samples = correlated_samples(layer_model("conv"), 40)
+    samples = correlated_samples(source, 40)
     for sample in samples:
-        found.add(sample["x"], sample["x"])
+        found.add(sample["x"], run(source, sample)["y"])
     assert 10 <= found.seen.shape[1] <= 2000 // (36 + 6)
     everything = positions.Positions(layer)
     for sample in samples:
-        everything.add(sample["x"], sample["x"])
+        everything.add(sample["x"], run(source, sample)["y"])
     assert everything.seen.shape[1] == 40 * 2 * 4 * 5
     columns = {row.tobytes() for row in everything.seen[0]}
     assert {row.tobytes() for row in found.seen[0]} < columns
     np.testing.assert_allclose(
-        found.wanted[0], found.seen[0] @ layer.rows(layer.array)[0].T, rtol=1e-4, atol=1e-4
+        found.wanted[0], layer.rows(layer.array)[0] @ found.seen[0].T, rtol=1e-4, atol=1e-4
     )
 
 

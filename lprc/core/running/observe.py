@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -24,16 +24,15 @@ class Observer:
     Memory holds two samples' values at a time, however many samples there are.
 
     Args:
-        model: The graph; it is not changed.
-        values: Values of its main graph: inputs, or outputs of nodes.
+        proto: The graph; its outputs are replaced.
+        names: Values of its main graph: inputs, or outputs of nodes.
 
     Raises:
         RunError: ONNX Runtime refuses the graph.
     """
 
-    def __init__(self, model: ir.Model, values: Sequence[ir.Value]) -> None:
-        self._names = [value.name or "" for value in values]
-        proto = to_proto(model)
+    def __init__(self, proto: onnx.ModelProto, names: Sequence[str]) -> None:
+        self._names = names
         expose(proto, self._names)
         # ORT's fusions are on: they keep the values that are asked for, and are faster.
         # Without outputs (only graph inputs are asked for) there is nothing to run.
@@ -68,7 +67,7 @@ def observe(
     """The chosen values for each sample in turn; see `Observer`.
 
     Args:
-        model: The graph.
+        model: The graph; it is not changed.
         values: The values to look at.
         samples: The inputs.
         check: Whether to look for what is not finite; the caller does where it reads all anyway.
@@ -76,11 +75,26 @@ def observe(
     Raises:
         DataError: A value is NaN or infinite, or there is no sample.
     """
-    observer = Observer(model, values)
+    names = [value.name or "" for value in values]
+    return observe_names(to_proto(model), names, samples, checked=names if check else ())
+
+
+def observe_names(
+    proto: onnx.ModelProto,
+    names: Sequence[str],
+    samples: Iterable[Arrays],
+    *,
+    checked: Container[str],
+) -> Iterator[dict[str, NDArray[Any]]]:
+    """The values called `names` for each sample in turn, those `checked` finite; see `observe`.
+
+    The outputs of `proto` are replaced.
+    """
+    observer = Observer(proto, names)
     count = 0
     for count, activations in enumerate(_ahead(observer.run, samples), 1):
         for name, array in activations.items():
-            if check and array.dtype.kind == "f" and not _is_finite(array):
+            if name in checked and array.dtype.kind == "f" and not _is_finite(array):
                 raise not_finite(name, count)
         yield activations
     if count == 0:
