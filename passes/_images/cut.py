@@ -12,6 +12,7 @@ import onnx_ir as ir
 from lprc.core.errors import UsageError
 from lprc.core.graph import editing, shapes, subgraphs
 from lprc.core.graph.provenance import describe, origins
+from lprc.core.onnx_io.model_io import to_proto
 from lprc.core.passing.translation import Sample, Translation
 from lprc.core.running.numerics import Arrays
 from lprc.core.running.observe import Observer
@@ -213,14 +214,8 @@ class CutTranslation(Translation):
 
     @cached_property
     def _at_begins(self) -> Observer:
-        return Observer(self._model, self._values(self._begins))
+        return Observer(to_proto(self._model), self._begins)
 
     @cached_property
     def _at_ends(self) -> Observer:
-        return Observer(self._model, self._values(self._ends))
-
-    def _values(self, names: Sequence[str]) -> list[ir.Value]:
-        graph = self._model.graph
-        values = [*graph.inputs, *(value for node in graph for value in node.outputs)]
-        by_name = {value.name: value for value in values}
-        return [by_name[name] for name in names]
+        return Observer(to_proto(self._model), self._ends)
