@@ -91,7 +91,7 @@ class Network:
     @property
     def arguments(self) -> tuple[str, ...]:
         """Of ``lprc compile``."""
-        plates = ("--plates", str(self.plates)) if self.plates else ()
+        plates = ("--task", str(self.plates)) if self.plates else ()
         return str(self.model), "--calib", str(self.images), *plates
 
 

@@ -36,13 +36,13 @@ from _gpu_contestants import (
 from _gpu_networks import GpuNetwork, networks
 
 from lprc.compiler.compile.calibration import ImageSamples
-from lprc.compiler.measure.accuracy import evaluate
+from lprc.compiler.measure.evaluation import evaluate
 from lprc.core.errors import LprcError
 from lprc.core.onnx_io.model_io import load
 from lprc.core.running.runner import OpenJob
 from lprc.core.targets.runtimes import runtime
 from lprc.core.targets.target import target
-from lprc.models.plate_config import PlateConfig
+from lprc.core.tasks.task_file import task_choice
 from lprc.targets.tensorrt_scripts import cuda_device, run_engine
 from lprc.targets.tensorrt_scripts.engine import Engine
 
@@ -97,9 +97,10 @@ def checked(row: dict[str, Any], image: np.ndarray[Any, Any]) -> dict[str, Any]:
 def accuracy(row: dict[str, Any], data: Path) -> dict[str, Any]:
     """Plates read exactly, by the engine and by ONNX Runtime on the lowered graph."""
     out = Path(row["folder"])
-    config = PlateConfig.named("lprnet")
     for key, artefact in (("gpu", str(out)), ("lowered", f"{out / 'lowered.onnx'}@ort")):
-        row[f"accuracy_{key}"] = evaluate(artefact, data / "val", config=config, batch=8).accuracy
+        row[f"accuracy_{key}"] = evaluate(
+            artefact, data / "val", task=task_choice("lprnet"), batch=8
+        ).accuracy
     return row
 
 

@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lprc.core.costs.statistics import model_statistics
+from lprc.core.files.image_listing import list_images
 from lprc.core.onnx_io import model_io
 from lprc.core.passing.manager import PassManager
 from lprc.core.passing.pipeline import Pipeline
@@ -40,7 +41,6 @@ from lprc.core.running.numerics import Session
 from lprc.models.checkpoint import load_checkpoint
 from lprc.models.ctc import greedy_decode
 from lprc.models.images import load_batch
-from lprc.models.labels import list_images
 from lprc.models.plate_config import PlateConfig
 
 PREPARE = """lift-constants,infer-shapes,fold-constants,infer-shapes,fold-constants,infer-shapes,
@@ -161,7 +161,7 @@ def lprnet(data: Path) -> Case:
     config = PlateConfig.named("lprnet")
     network = load_checkpoint(data / "Final_LPRNet_model.pth", pool="slice")
     images = torch.tensor(load_batch(list_images(data / "calib"), config))
-    decide = functools.partial(greedy_decode, config=config)
+    decide = functools.partial(greedy_decode, alphabet=config)
     return Case("lprnet", network.eval(), images[::5], images[1::5], "container.0", decide)
 
 

@@ -40,8 +40,8 @@ from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.optimize import optimize_file
 from lprc.compiler.compile.request import compile_request
 from lprc.compiler.compile.settings import VerifyMode
-from lprc.compiler.measure.accuracy import evaluate
 from lprc.compiler.measure.bench import bench
+from lprc.compiler.measure.evaluation import evaluate
 from lprc.core.onnx_io.model_io import load
 from lprc.core.targets.target import target
 

@@ -34,15 +34,16 @@ from lprc.compiler.compile.optimize import optimize as _optimize
 from lprc.compiler.compile.request import compile_request
 from lprc.compiler.compile.samples import Samples, execution_of
 from lprc.compiler.compile.settings import Observation, VerifyMode
-from lprc.compiler.measure import accuracy as _accuracy
 from lprc.compiler.measure import bench as _bench
+from lprc.compiler.measure import evaluation as _evaluation
 from lprc.core.graph_diff.compare import diff_models
 from lprc.core.graph_diff.result import GraphDifference
 from lprc.core.onnx_io import model_io
 from lprc.core.passing.pipeline import Pipeline
 from lprc.core.quantization.already import Choice
+from lprc.core.renamed import renamed_argument
 from lprc.core.targets.emitter import Emit
-from lprc.models.plate_config import PlateConfig
+from lprc.core.tasks.task_file import task_choice
 
 
 class OptimizeResult(NamedTuple):
@@ -52,6 +53,7 @@ class OptimizeResult(NamedTuple):
     report: Optimized
 
 
+@renamed_argument("plates", "task")
 def compile(  # noqa: A001 - the word for it
     model: Model,
     target: str,
@@ -70,7 +72,7 @@ def compile(  # noqa: A001 - the word for it
     max_accuracy_drop: float | None = None,
     min_accuracy: float | None = None,
     guard: bool = False,
-    plates: str | None = None,
+    task: str | None = None,
     quantized: Choice = "refuse",
     seed: int = 0,
     progress: Progress | None = None,
@@ -95,11 +97,11 @@ def compile(  # noqa: A001 - the word for it
             ``{"image": (1, 3, 640, 640)}``; None in one leaves a size open.
         dims: Sizes of symbolic dimensions to verify with, by symbol; the graph stays as it is.
         verify: When graphs are run and compared: never, once at the end, after each pass.
-        data: Labelled plates; the artefact's accuracy is in ``manifest["metrics"]``.
+        data: Labelled samples; the artefact's score is in ``manifest["metrics"]``.
         max_accuracy_drop: Leave layers in float until accuracy drops by no more than this.
-        min_accuracy: Refuse an artefact with a lower plate accuracy on `data`, from 0 to 1.
+        min_accuracy: Refuse an artefact with a lower score on `data`, from 0 to 1.
         guard: Refuse an artefact that is slower or less accurate than the float32 one.
-        plates: Alphabet and preprocessing: a built-in name or a TOML file.
+        task: What the model is for: a built-in task's name, a kind of tasks, or a TOML file.
         quantized: What to do with a model that is quantised already.
         seed: Of the random inputs.
         progress: Called as work goes on.
@@ -126,7 +128,7 @@ def compile(  # noqa: A001 - the word for it
             max_accuracy_drop=max_accuracy_drop,
             min_accuracy=min_accuracy,
             guard=guard,
-            plates=plates,
+            task=task,
             quantized=quantized,
             seed=seed,
             progress=progress,
@@ -137,6 +139,7 @@ def compile(  # noqa: A001 - the word for it
     return artifact
 
 
+@renamed_argument("plates", "task")
 def optimize(
     model: Model,
     passes: str | Pipeline,
@@ -146,7 +149,7 @@ def optimize(
     input_shapes: InputShapes | None = None,
     dims: Mapping[str, int] | None = None,
     verify: VerifyMode = "final",
-    plates: str | None = None,
+    task: str | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> OptimizeResult:
@@ -167,7 +170,7 @@ def optimize(
             inputs=inputs,
             input_shapes=input_shapes,
             dims=dims,
-            plates=plates,
+            task=task_choice(task),
             verify=verify,
             seed=seed,
         )
@@ -207,27 +210,29 @@ def _graph(model: Model) -> ir.Model:
     return model_object(model)
 
 
+@renamed_argument("plates", "task")
 def evaluate(
     artefact: str | os.PathLike[str] | Artifact,
     data: str | os.PathLike[str],
     *,
-    plates: str | None = None,
+    task: str | None = None,
     batch: int = 1,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> _accuracy.Evaluation:
-    """Plate accuracy of an artefact or model file, as ``lprc eval`` measures it.
+) -> _evaluation.Evaluation:
+    """How well an artefact or model file does its task, as ``lprc eval`` measures it.
 
     Raises:
-        DataError: Data or alphabet do not fit each other or the model.
+        DataError: Data or task do not fit each other or the model.
         InvalidModelError: No artefact, or one that its runtime can't load.
     """
-    return _accuracy.evaluate(
+    return _evaluation.evaluate(
         _name(artefact),
         Path(data),
-        config=PlateConfig.named(plates) if plates else None,
+        task=task_choice(task),
         batch=batch,
         threads=threads,
+        explain=True,
         progress=progress,
     )
 

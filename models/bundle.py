@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from PIL import Image
 
-from lprc.models.labels import LABELS_FILE
+from lprc.core.files.image_listing import LABELS_FILE
 from lprc.models.plate_config import PlateConfig
 from lprc.models.synthetic import generate
 

@@ -1,19 +1,14 @@
-"""Folders of plate images, with labels or without."""
+"""Folders of labelled plate images."""
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
-from io import TextIOWrapper
-from itertools import pairwise
 from pathlib import Path
 
 from lprc.core.errors import DataError
-from lprc.core.files.regular import open_regular
-from lprc.models.plate_config import PlateConfig
-
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
-LABELS_FILE = "labels.csv"
+from lprc.core.files.image_listing import LABELS_FILE, list_images
+from lprc.models.ctc import Alphabet
+from lprc.models.tasks.label_tables import read_labels_table
 
 
 @dataclass(frozen=True)
@@ -24,27 +19,7 @@ class LabelledImage:
     label: str
 
 
-def list_images(folder: Path) -> list[Path]:
-    """The image files of `folder`, sorted by name.
-
-    Raises:
-        DataError: No such folder, one that can't be read, or no image in it.
-    """
-    if not folder.is_dir():
-        raise DataError("no such folder", where=str(folder))
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise DataError(f"can't be read: {error.strerror}", where=str(folder)) from error
-    # A link to nothing stays: reading it is an error, and leaving it out would be silent.
-    images = [path for path in entries if path.suffix.lower() in SUFFIXES and not path.is_dir()]
-    if not images:
-        suffixes = ", ".join(sorted(SUFFIXES))
-        raise DataError("no images in it", where=str(folder), hint=f"known kinds: {suffixes}")
-    return images
-
-
-def read_labelled(folder: Path, config: PlateConfig) -> list[LabelledImage]:
+def read_labelled(folder: Path, alphabet: Alphabet) -> list[LabelledImage]:
     """The images of `folder` with their labels, sorted by file name.
 
     The labels are those of ``labels.csv`` (columns ``file`` and ``label``) if the folder has one;
@@ -57,12 +32,12 @@ def read_labelled(folder: Path, config: PlateConfig) -> list[LabelledImage]:
     """
     table = folder / LABELS_FILE
     if table.is_file():
-        images = _from_table(table)
+        images = [LabelledImage(path, label) for path, label in read_labels_table(table)]
     else:
         images = [LabelledImage(path, _label_in_name(path)) for path in list_images(folder)]
-    alphabet = frozenset(config.alphabet)
+    characters = frozenset(alphabet.alphabet)
     for item in images:
-        _check_label(item, alphabet, config.name)
+        _check_label(item, characters, alphabet.name)
     return images
 
 
@@ -78,36 +53,5 @@ def _check_label(item: LabelledImage, known: frozenset[str], name: str) -> None:
         raise DataError(
             f"its label '{item.label}' has '{foreign[0]}', which is not in the alphabet '{name}'",
             where=str(item.path),
-            hint="--plates names another alphabet",
+            hint="--task names another alphabet; is this a folder of labelled plates?",
         )
-
-
-def _from_table(table: Path) -> list[LabelledImage]:
-    try:
-        with TextIOWrapper(open_regular(table), "utf-8-sig", newline="") as stream:  # BOM of sheets
-            reader = csv.DictReader(stream, strict=True)
-            if reader.fieldnames is None or sorted(reader.fieldnames) != ["file", "label"]:
-                raise DataError("its columns must be 'file' and 'label'", where=str(table))
-            rows = [_row(row, table, reader.line_num) for row in reader]
-    except (csv.Error, UnicodeDecodeError, OSError) as error:
-        raise DataError(f"can't be read: {error}", where=str(table)) from error
-    if not rows:
-        raise DataError("no labels in it", where=str(table))
-    rows.sort(key=lambda item: item.path.name)
-    for one, other in pairwise(rows):
-        if one.path == other.path:
-            raise DataError(f"'{one.path.name}' is named twice", where=str(table))
-    return rows
-
-
-def _row(row: dict[str | None, str | None], table: Path, line: int) -> LabelledImage:
-    where = f"{table}:{line}"
-    file, label = row.get("file"), row.get("label")
-    if file is None or label is None or None in row:
-        raise DataError("must have two cells", where=where)
-    if Path(file).name != file:
-        raise DataError(f"'{file}' is not in the folder", where=where)
-    path = table.parent / file
-    if not path.is_file():
-        raise DataError(f"no such file '{file}'", where=where)
-    return LabelledImage(path, label)

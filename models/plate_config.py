@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
-from pathlib import Path
+from functools import cached_property
 from typing import Literal
 
 from lprc.core.errors import DataError
-from lprc.core.files.toml_text import read_toml, toml_table
+from lprc.core.tasks.image_input import ImageInput
+from lprc.core.tasks.task import Task
+from lprc.core.tasks.task_file import task_choice
+from lprc.models.tasks.plates import Plates
 
 ChannelOrder = Literal["BGR", "RGB"]
-
-BUILTIN = ("lprnet", "synthetic")
 
 
 @dataclass(frozen=True)
@@ -48,49 +47,47 @@ class PlateConfig:
         """The characters and the blank."""
         return len(self.alphabet) + 1
 
+    @cached_property
+    def input(self) -> ImageInput:
+        """How an image becomes the network's input."""
+        return ImageInput.model_validate(
+            {
+                "width": self.width,
+                "height": self.height,
+                "color": self.channels,
+                "mean": self.mean,
+                "scale": self.scale,
+            }
+        )
+
     @classmethod
     def named(cls, name: str) -> PlateConfig:
-        """A built-in configuration by name, or one from a TOML file by path.
+        """The configuration of a built-in task by name, or of a task file by path.
 
         Raises:
-            DataError: No such name or file, or one that `load` refuses.
+            DataError: No such name or file, or one that is not of plates with one mean and scale.
+            UsageError: A third party's task that can't be loaded.
         """
-        if name in BUILTIN:
-            return _builtin(name)
-        path = Path(name)
-        if path.suffix != ".toml":
-            raise DataError(
-                f"unknown plates '{name}'", hint=f"known: {', '.join(BUILTIN)}, or a .toml file"
-            )
-        return cls.load(path)
+        return cls.of(task_choice(name).task, name)
 
     @classmethod
-    def load(cls, path: Path) -> PlateConfig:
-        """Read a TOML file with exactly the keys `alphabet` and those of the attributes.
-
-        `alphabet` is one string or a list of one-character strings.
+    def of(cls, task: Task | None, where: str) -> PlateConfig:
+        """The configuration of a task.
 
         Raises:
-            DataError: Unreadable, not TOML, or a key that is missing, unknown or ill-typed.
+            DataError: It is not one of plates with one mean and scale.
         """
-        try:
-            text = read_toml(path)
-        except (OSError, ValueError) as error:
-            raise DataError(f"can't be read: {error}", where=str(path)) from error
-        return cls.parse(text, name=path.stem, where=str(path))
-
-    @classmethod
-    def parse(cls, text: str, *, name: str, where: str) -> PlateConfig:
-        """As `load`, from the file's text."""
-        from lprc.core.files.checked import checked
-        from lprc.models.plate_table import PlateTable
-
-        table = toml_table(text, where=where, error=DataError)
-        return cls(name=name, **dict(checked(PlateTable, table, where=where, error=DataError)))
-
-
-@cache
-def _builtin(name: str) -> PlateConfig:
-    resource = resources.files("lprc.models").joinpath(f"{name}.toml")
-    text = resource.read_text(encoding="utf-8")
-    return PlateConfig.parse(text, name=name, where=f"{name}.toml")
+        if not isinstance(task, Plates):
+            raise DataError("is no task of kind 'plates'", where=where)
+        image = task.input
+        if image.color == "GRAY" or len(image.mean) > 1 or len(image.scale) > 1:
+            raise DataError("has a mean and scale for each channel, or no colours", where=where)
+        return cls(
+            name=task.name,
+            alphabet=task.alphabet,
+            width=image.width,
+            height=image.height,
+            channels=image.color,
+            mean=image.mean[0],
+            scale=image.scale[0],
+        )

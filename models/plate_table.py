@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from lprc.core.files.checked import StrictTable
+from lprc.core.tasks.image_input import ImageInput
 
 
 def _characters(value: object) -> object:
@@ -27,18 +29,16 @@ def _distinct(characters: tuple[str, ...]) -> tuple[str, ...]:
     return characters
 
 
-def _not_zero(scale: float) -> float:
-    if scale == 0:
-        raise ValueError("must not be 0: every image would be the same")
-    return scale
+def _regular(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from error
+    return pattern
 
 
-Pixels = Annotated[int, Field(ge=1, le=10_000)]
-Number = Annotated[float, Field(gt=-1e9, lt=1e9)]
-
-
-class PlateTable(StrictTable):
-    """What `lprc.models.plate_config.PlateConfig` is read from."""
+class PlateText(StrictTable):
+    """What an output means: its classes, and how they become a text."""
 
     alphabet: Annotated[
         tuple[Annotated[str, AfterValidator(_single)], ...],
@@ -46,8 +46,43 @@ class PlateTable(StrictTable):
         BeforeValidator(_characters),
         AfterValidator(_distinct),
     ]
-    width: Pixels
-    height: Pixels
-    channels: Literal["BGR", "RGB"]
-    mean: Number
-    scale: Annotated[Number, AfterValidator(_not_zero)]
+    decoder: Literal["greedy", "beam"] = "greedy"
+    beam_width: Annotated[int, Field(ge=1, le=1000)] = 10
+    pattern: Annotated[str, AfterValidator(_regular)] | None = None
+    lexicon: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PlateText:
+        if self.decoder == "greedy" and (self.pattern is not None or self.lexicon):
+            raise ValueError('a pattern or a lexicon needs decoder = "beam"')
+        foreign = {sign for word in self.lexicon for sign in word} - set(self.alphabet)
+        if foreign:
+            raise ValueError(f"the lexicon has '{min(foreign)}', which is not in the alphabet")
+        return self
+
+
+_OLD_KEYS = ("width", "height", "mean", "scale")
+
+
+class PlatesTable(StrictTable):
+    """A task file of kind ``plates``: the classes of the output are the alphabet's, then the blank.
+
+    A file of the first release is one table, with ``channels`` for ``color``.
+    """
+
+    input: ImageInput
+    output: PlateText
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_table(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not data.keys() & {"alphabet", *_OLD_KEYS, "channels"}:
+            return data
+        if data.keys() & {"input", "output"}:
+            return data
+        rest = dict(data)
+        image = {key: rest.pop(key) for key in _OLD_KEYS if key in rest}
+        if "channels" in rest:
+            image["color"] = rest.pop("channels")
+        text = {"alphabet": rest.pop("alphabet")} if "alphabet" in rest else {}
+        return {"input": image, "output": text, **rest}

@@ -21,7 +21,6 @@ from lprc.models.trainer import Trainer, TrainOptions
 log = logging.getLogger("lprc.models.train")
 
 _HELD_OUT_SEED_OFFSET = 1_000_000
-_EUROPEAN = Path(__file__).parent / "european.toml"
 
 
 def train(
@@ -185,7 +184,7 @@ def main(
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = TrainOptions(device=_device(device), **options)
-    config = PlateConfig.named("synthetic" if kind == "synthetic" else str(_EUROPEAN))
+    config = PlateConfig.named("synthetic" if kind == "synthetic" else "european")
     out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(chosen, config)
     if resume is not None:

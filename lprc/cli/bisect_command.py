@@ -13,8 +13,8 @@ from lprc.cli.common import (
     PathArgument,
     debug_option,
     json_option,
-    plates_option,
     quiet_option,
+    task_option,
     verbose_option,
 )
 from lprc.cli.input_options import input_options
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 @click.option(
     "--calib", type=PathArgument, help="Images, or .npz files, to calibrate and to run graphs on."
 )
-@click.option("--data", type=PathArgument, help="Labelled plates, for --metric accuracy.")
-@plates_option
+@click.option("--data", type=PathArgument, help="Labelled samples, for --metric accuracy.")
+@task_option
 @input_options(fixed=True)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of random inputs.")
 @click.option("-o", "--out", type=OutputArgument, help="The folder for a small reproducer.")
@@ -72,7 +72,7 @@ def command(
     tolerance: float | None,
     calib: Path | None,
     data: Path | None,
-    plates: str | None,
+    task: str | None,
     inputs: Path | None,
     input_shapes: tuple[str, ...],
     dims: tuple[str, ...],
@@ -92,8 +92,8 @@ def command(
     if replay is not None:
         given = [model, pipeline, target, check, timeout, metric, tolerance, calib, inputs, out]
         if any(value is not None for value in given) or input_shapes or dims:
-            raise click.UsageError("--replay takes no MODEL and no options but --data, --plates.")
-        _replay(replay, data, plates, as_json=as_json, quiet=quiet)
+            raise click.UsageError("--replay takes no MODEL and no options but --data, --task.")
+        _replay(replay, data, task, as_json=as_json, quiet=quiet)
         return
     if model is None:
         raise click.UsageError("Missing argument 'MODEL'.")
@@ -106,7 +106,7 @@ def command(
     from lprc.core.onnx_io.model_io import load
     from lprc.core.passing.pipeline import Pipeline
     from lprc.core.targets.target import target as find_target
-    from lprc.models.plate_config import PlateConfig
+    from lprc.core.tasks.task_file import task_choice
 
     text = find_target(target).pipeline if target is not None else pipeline
     execution = execution_of(
@@ -116,7 +116,7 @@ def command(
         inputs=inputs,
         input_shapes=parsed_shapes(input_shapes),
         dims=parsed_dims(dims),
-        plates=plates,
+        task=task_choice(task),
         seed=seed,
     )
     question = Question(
@@ -125,7 +125,7 @@ def command(
         metric=metric,
         tolerance=tolerance,
         data=data,
-        config=PlateConfig.named(plates) if plates else None,
+        task=task_choice(task),
         inputs=execution.inputs,
         sizes=execution.sizes,
         seed=seed,
@@ -149,7 +149,7 @@ def command(
 
 
 def _replay(
-    folder: Path, data: Path | None, plates: str | None, *, as_json: bool, quiet: bool
+    folder: Path, data: Path | None, task: str | None, *, as_json: bool, quiet: bool
 ) -> None:
     """Say what a reproducer does today.
 
@@ -158,9 +158,9 @@ def _replay(
     """
     from lprc.compiler.bisect.reproducer import replay
     from lprc.core.errors import PromiseBrokenError
-    from lprc.models.plate_config import PlateConfig
+    from lprc.core.tasks.task_file import task_choice
 
-    replayed = replay(folder, data, PlateConfig.named(plates) if plates else None)
+    replayed = replay(folder, data, task_choice(task))
     if as_json:
         console.print_json({"broken": replayed.broken, "detail": replayed.detail})
     if replayed.broken:

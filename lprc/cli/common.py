@@ -54,12 +54,15 @@ def verify_option(default: str) -> Callable[[F], F]:
     )
 
 
-def plates_option(function: F) -> F:
-    """``--plates``: the alphabet and preprocessing."""
+def task_option(function: F) -> F:
+    """``--task``: what the model is for. ``--plates`` is what the first release called it."""
     return click.option(
+        "--task",
         "--plates",
+        "task",
         metavar="NAME|FILE",
-        help="Alphabet and preprocessing: lprnet, synthetic or a TOML file. [default: by model]",
+        help="What the model is for: lprnet, synthetic, segmentation, ... or a file of `lprc task "
+        "new`. [default: the artefact's own, or by model]",
     )(function)
 
 

@@ -10,12 +10,12 @@ from typing import Any
 from lprc.cli import console
 from lprc.cli.progress import reporter
 from lprc.compiler.artifact.artifact import open_artifact
-from lprc.compiler.measure.accuracy import Evaluation, evaluate
 from lprc.compiler.measure.bench import BenchRow, bench
+from lprc.compiler.measure.evaluation import Evaluation, evaluate
 from lprc.core.errors import InvalidModelError
 from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.numerics import Arrays
-from lprc.models.plate_config import PlateConfig
+from lprc.core.tasks.task_file import task_choice
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def measured(
     *,
     data: Path | None,
     latency: bool,
-    plates: str | None,
+    task: str | None,
     threads: int | None,
     quiet: bool,
     evaluated: Evaluation | None = None,
@@ -57,7 +57,7 @@ def measured(
             artefact for artefact, name in zip(opened, names, strict=True) if name in runnable
         ]
         names = runnable
-    config = PlateConfig.named(plates) if plates else None
+    choice = task_choice(task)
     evaluations: list[Evaluation | None] = [None] * len(names)
     if data is not None:
         for index, name in enumerate(names):
@@ -67,7 +67,7 @@ def measured(
                 continue
             with reporter(f"evaluating {Path(name).name}", quiet=quiet) as progress:
                 evaluations[index] = evaluate(
-                    name, data, config=config, threads=threads, progress=progress
+                    name, data, task=choice, threads=threads, progress=progress
                 )
     latencies: list[BenchRow | None] = [None] * len(names)
     if latency:
@@ -109,7 +109,7 @@ def print_comparison(rows: Sequence[Measured]) -> None:
     columns = ["", ">size"]
     cells = [[row.name, console.size_text(row.size_bytes)] for row in rows]
     if rows[0].evaluation is not None:
-        columns.append(">plate accuracy")
+        columns.append(f">{rows[0].evaluation.task.metric}")
         for row, line in zip(rows, cells, strict=True):
             line.append(f"{row.evaluation.accuracy:.4f}" if row.evaluation else "")
     if rows[0].latency is not None:

@@ -33,7 +33,7 @@ _SHAPING = (
     "quantized",
     "verify",
     "seed",
-    "plates",
+    "task",
     "min_accuracy",
 )
 """Options that shape the artefact."""
@@ -133,7 +133,7 @@ class CompileCache:
     def _inputs(self) -> Any:
         from lprc.compiler.cache.input_files import input_files
 
-        given = {name: self._given[name] for name in ("calib", "inputs", "data", "plates")}
+        given = {name: self._given[name] for name in ("calib", "inputs", "data", "task")}
         return input_files(self._given["model"], **given, store=self.store)
 
     def _find(self, store: Store) -> DirectCompile | None:
@@ -142,8 +142,8 @@ class CompileCache:
         if any(_may_name_file(text) for text in self._given["options"]):
             return None
         request = {name: self._given[name] for name in _SHAPING}
-        if request["plates"] is not None:
-            request["plates"] = Path(request["plates"]).name
+        if request["task"] is not None:
+            request["task"] = Path(request["task"]).name
         try:
             return DirectCompile(store, request, self._inputs())
         except (OSError, LprcError):  # the compile itself says what is wrong, and where

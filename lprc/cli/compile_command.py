@@ -14,8 +14,8 @@ from lprc.cli.common import (
     PathArgument,
     debug_option,
     json_option,
-    plates_option,
     quiet_option,
+    task_option,
     threads_option,
     verbose_option,
     verify_option,
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 )
 @input_options(fixed=True)
 @click.option(
-    "--data", type=PathArgument, help="Labelled plates: measure accuracy before and after."
+    "--data", type=PathArgument, help="Labelled samples: measure accuracy before and after."
 )
 @click.option("--bench", "measure", is_flag=True, help="Measure latency before and after.")
 @click.option(
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
 @click.option(
     "--min-accuracy",
     type=click.FloatRange(min=0, max=1),
-    help="Refuse an artefact with a lower plate accuracy on --data.",
+    help="Refuse an artefact with a lower score on --data.",
 )
 @click.option(
     "--guard",
@@ -100,7 +100,7 @@ if TYPE_CHECKING:
 @report_options
 @depfile_options
 @no_cache_option
-@plates_option
+@task_option
 @threads_option
 @json_option
 @quiet_option
@@ -140,7 +140,7 @@ def command(
     depfile: Path | None,
     depfile_target: Path | None,
     no_cache: bool,
-    plates: str | None,
+    task: str | None,
     threads: int | None,
     as_json: bool,
     quiet: bool,
@@ -186,7 +186,7 @@ def command(
                 stats=stats,
                 data=data,
                 latency=measure,
-                plates=plates,
+                task=task,
                 threads=threads,
             ),
             dump_dir=dump_dir,
@@ -211,7 +211,7 @@ def command(
             max_accuracy_drop=max_accuracy_drop,
             min_accuracy=min_accuracy,
             guard=guard,
-            plates=plates,
+            task=task,
             quantized=quantized,
             seed=seed,
             progress=progress,
@@ -223,7 +223,7 @@ def command(
         [model, out],
         data=data,
         latency=measure,
-        plates=plates,
+        task=task,
         threads=threads,
         quiet=silent,
         evaluated=compiled.evaluation,
@@ -236,9 +236,7 @@ def command(
     written = None
     if report is not None:
         layers = layer_sensitivity(request, compiled, asked=report_sensitivity, quiet=silent)
-        written = compile_report(
-            report, model, compiled, history, rows, data=data, sensitivity=layers
-        )
+        written = compile_report(report, model, compiled, history, rows, sensitivity=layers)
     if as_json:
         console.print_json(document)
     elif not quiet:

@@ -1,8 +1,9 @@
-"""``lprc eval``: the plate accuracy of a model or artefact."""
+"""``lprc eval``: how well a model or artefact does its task."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,19 +12,24 @@ from lprc.cli.common import (
     PathArgument,
     debug_option,
     json_option,
-    plates_option,
     quiet_option,
+    task_option,
     threads_option,
     verbose_option,
 )
 from lprc.cli.say import say
 
+if TYPE_CHECKING:
+    from lprc.compiler.measure.evaluation import Evaluation
+
 
 @click.command("eval")
 @click.argument("artefact", type=PathArgument)
-@click.option("--data", required=True, type=PathArgument, help="A folder of labelled plates.")
+@click.option(
+    "--data", required=True, type=PathArgument, help="Labelled samples, as the task reads them."
+)
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True)
-@plates_option
+@task_option
 @threads_option
 @json_option
 @quiet_option
@@ -33,30 +39,51 @@ def command(
     artefact: Path,
     data: Path,
     batch: int,
-    plates: str | None,
+    task: str | None,
     threads: int | None,
     as_json: bool,
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Measure exact plate matches of ARTEFACT (a folder of `compile`, or a model file)."""
+    """Measure how well ARTEFACT (a folder of `compile`, or a model file) does its task.
+
+    Every score is printed with its 95 % confidence interval.
+    """
     from lprc.cli.progress import reporter
-    from lprc.compiler.measure.accuracy import evaluate
-    from lprc.models.plate_config import PlateConfig
+    from lprc.compiler.measure.evaluation import evaluate
+    from lprc.core.tasks.task_file import task_choice
 
     with reporter("evaluating", quiet=quiet or as_json) as progress:
         result = evaluate(
             artefact,
             data,
-            config=PlateConfig.named(plates) if plates else None,
+            task=task_choice(task),
             batch=batch,
             threads=threads,
+            explain=True,
             progress=progress,
         )
     if as_json:
         console.print_json(result.document())
         return
-    say(f"accuracy {result.accuracy:.4f} ({result.correct} of {result.total} plates)")
+    say(str(result))
+    if result.remark:
+        console.note(f"note: {result.remark}")
     if verbose:
-        rows = [(wrong.file, wrong.label, wrong.predicted) for wrong in result.wrong]
-        console.stdout().print(console.table(["file", "label", "read as"], rows))
+        print_details(result)
+
+
+def print_details(result: Evaluation) -> None:
+    """Print what the task says besides the score, and the samples that were not perfect."""
+    out = console.stdout()
+    for name, value in result.task.details(result.score.records).items():
+        if isinstance(value, dict):
+            parts = [(key, "" if part is None else f"{part:.4f}") for key, part in value.items()]
+            out.print(console.table([name, ">"], parts))
+        elif isinstance(value, float):
+            out.print(f"{name} {value:.4f}")
+    rows = [
+        (wrong.path.name, wrong.label, wrong.predicted, f"{wrong.score:.4f}")
+        for wrong in result.wrong
+    ]
+    out.print(console.table(["file", "label", "answer", ">score"], rows))

@@ -13,8 +13,8 @@ from lprc.cli.common import (
     PathArgument,
     debug_option,
     json_option,
-    plates_option,
     quiet_option,
+    task_option,
     verbose_option,
 )
 from lprc.cli.outputs import OutputArgument, check_outputs
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     "--data",
     required=True,
     type=PathArgument,
-    help="A folder of plates, or an .npz file whose arrays' rows are samples.",
+    help="Samples as the task reads them, or an .npz file whose arrays' rows are samples.",
 )
 @click.option("-o", "--out", required=True, type=OutputArgument, help="The ONNX file to write.")
 @click.option(
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--loss",
-    type=click.Choice(["ctc", "distillation", "both"]),
+    type=click.Choice(["labels", "ctc", "distillation", "both"]),
     help="What to learn: labels, the teacher's outputs, both.  [default: distillation with "
-    "--teacher, ctc without]",
+    "--teacher, labels without; ctc is the old name of labels]",
 )
 @click.option("--steps", type=int, default=2000, show_default=True, help="Of the optimiser.")
 @click.option("--batch", type=int, default=32, show_default=True, help="Samples of a step.")
@@ -98,7 +98,7 @@ if TYPE_CHECKING:
 )
 @click.option("--checkpoint", type=PathArgument, help="Write the state here at each look.")
 @click.option("--resume", type=PathArgument, help="Go on from a checkpoint.")
-@plates_option
+@task_option
 @json_option
 @quiet_option
 @verbose_option
@@ -113,7 +113,7 @@ def command(
     rewind_to: Path | None,
     checkpoint: Path | None,
     resume: Path | None,
-    plates: str | None,
+    task: str | None,
     as_json: bool,
     quiet: bool,
     verbose: bool,
@@ -137,9 +137,10 @@ def command(
     from lprc.compiler.training.finetune import Sources, finetune
     from lprc.compiler.training.recipe import Recipe
 
-    chosen = Recipe(loss=loss or ("distillation" if teacher else "ctc"), **recipe)
+    loss = loss or ("distillation" if teacher else "labels")
+    chosen = Recipe(loss="labels" if loss == "ctc" else loss, **recipe)
     graph = load(model)
-    samples = _samples(graph, model, data, plates, labelled=chosen.reads_labels)
+    samples = _samples(graph, model, data, task, labelled=chosen.reads_labels)
     sources = Sources(
         teacher=None if teacher is None else load(teacher),
         early=None if rewind_to is None else load(rewind_to),
@@ -158,16 +159,22 @@ def command(
 
 
 def _samples(
-    graph: ir.Model, model: Path, data: Path, plates: str | None, *, labelled: bool
+    graph: ir.Model, model: Path, data: Path, task: str | None, *, labelled: bool
 ) -> Samples:
     from lprc.compiler.compile.calibration import ImageSamples
-    from lprc.compiler.training.training_set import Plates, Rows
+    from lprc.compiler.compile.graph_interface import interface_of_graph
+    from lprc.compiler.training.training_set import Images, Rows
+    from lprc.core.tasks.task_file import task_choice
 
     if data.suffix == ".npz":
         names = [str(value.name) for value in graph.graph.inputs if not value.is_initializer()]
         return Rows.read(data, names)
-    images = ImageSamples(data, plates, graph, str(model))  # refuses what the model does not take
-    return Plates.read(data, images.config, images.name, labelled=labelled)
+    choice = task_choice(task)
+    if labelled:
+        interface = interface_of_graph(graph, str(model))
+        return Images.read(data, choice.resolve(interface), interface, labelled=True)
+    images = ImageSamples(data, choice, graph, str(model))
+    return Images.read(data, images.task, images.interface, labelled=False)
 
 
 def _print(tuned: Tuned, out: Path, *, verbose: bool) -> None:

@@ -13,8 +13,8 @@ from lprc.cli.common import (
     PathArgument,
     debug_option,
     json_option,
-    plates_option,
     quiet_option,
+    task_option,
     verbose_option,
     verify_option,
 )
@@ -32,14 +32,14 @@ from lprc.cli.say import say
 @click.option("-o", "--out", required=True, type=OutputArgument, help="The ONNX file to write.")
 @verify_option("final")
 @click.option("--calib", type=PathArgument, help="Images, or .npz files, for data-driven passes.")
-@plates_option
+@task_option
 @input_options(fixed=True)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of random inputs.")
 @click.option("--dump-dir", type=PathArgument, help="Write the model after each change here.")
 @printing_options
 @costs_options
 @no_cache_option
-@click.option("--data", type=PathArgument, help="Labelled plates for --stats.")
+@click.option("--data", type=PathArgument, help="Labelled samples for --stats.")
 @click.option("--bench", "measure", is_flag=True, help="Measure latencies for --stats.")
 @json_option
 @quiet_option
@@ -54,7 +54,7 @@ def command(
     out: Path,
     verify: str,
     calib: Path | None,
-    plates: str | None,
+    task: str | None,
     inputs: Path | None,
     input_shapes: tuple[str, ...],
     dims: tuple[str, ...],
@@ -100,7 +100,7 @@ def command(
                 stats=stats,
                 data=data,
                 latency=measure,
-                plates=plates,
+                task=task,
                 threads=None,
             ),
             dump_dir=dump_dir,
@@ -112,7 +112,7 @@ def command(
             pipeline,
             out,
             calibration=calib,
-            plates=plates,
+            task=task,
             inputs=inputs,
             input_shapes=parsed_shapes(input_shapes),
             dims=parsed_dims(dims),

@@ -42,18 +42,18 @@ def cost_settings(
     stats: bool,
     data: Path | None,
     latency: bool,
-    plates: str | None,
+    task: str | None,
     threads: int | None,
 ) -> CostSettings:
     """What to find out of each pass; accuracy and latency only with ``--stats``."""
     from lprc.compiler.measure.pass_costs import CostSettings
     from lprc.compiler.measure.pass_measures import Measure
-    from lprc.models.plate_config import PlateConfig
+    from lprc.core.tasks.task_file import task_choice
 
     measure = None
     if stats and (data is not None or latency):
-        config = PlateConfig.named(plates) if plates else None
-        measure = Measure(data=data, config=config, latency=latency, threads=threads)
+        choice = task_choice(task)
+        measure = Measure(data=data, task=choice, latency=latency, threads=threads)
     return CostSettings(timing=time_passes or stats, statistics=stats, measure=measure)
 
 

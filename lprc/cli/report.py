@@ -73,7 +73,6 @@ def compile_report(
     history: History,
     rows: Sequence[Measurement],
     *,
-    data: Path | None,
     sensitivity: Sequence[LayerSensitivity],
 ) -> str:
     """Write the report and say where it is.
@@ -92,7 +91,6 @@ def compile_report(
         steps=history.steps,
         manifest=manifest,
         measurements=rows,
-        data=data,
         sensitivity=sensitivity,
     )
     write_report(findings, report)

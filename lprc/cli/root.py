@@ -23,7 +23,7 @@ COMMANDS = {
     "compile": "Compile an ONNX model for a target.",
     "opt": "Run a pipeline of passes, without a target.",
     "export": "Export trained LPRNet weights to ONNX.",
-    "eval": "Measure the plate accuracy of a model or artefact.",
+    "eval": "Measure how well a model or artefact does its task.",
     "bench": "Measure latencies, interleaved.",
     "finetune": "Train a model's weights; widths, zeros and precision stay.",
     "sensitivity": "Show which layers suffer from quantisation.",

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from lprc.cli import console
-from lprc.cli.common import PathArgument, debug_option, json_option, plates_option, quiet_option
+from lprc.cli.common import PathArgument, debug_option, json_option, quiet_option, task_option
 
 BAR = 30
 """Characters of the longest bar."""
@@ -24,7 +24,7 @@ BAR = 30
     required=True,
     help="Images, or .npz files, to calibrate and measure with.",
 )
-@plates_option
+@task_option
 @json_option
 @quiet_option
 @debug_option
@@ -33,7 +33,7 @@ def command(
     target: str,
     passes: str | None,
     calib: Path,
-    plates: str | None,
+    task: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -44,10 +44,11 @@ def command(
     from lprc.core.onnx_io.model_io import load
     from lprc.core.passing.pipeline import Pipeline
     from lprc.core.targets.target import target as find_target
+    from lprc.core.tasks.task_file import task_choice
 
     text = passes if passes is not None else find_target(target).pipeline
     graph = load(model)
-    samples = samples_of(graph, str(model), calib, plates)
+    samples = samples_of(graph, str(model), calib, task_choice(task))
     with reporter("ranking layers", quiet=quiet or as_json) as progress:
         layers = rank(Quantizable(graph, Pipeline.parse(text), samples), samples, progress=progress)
     if as_json:

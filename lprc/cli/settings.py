@@ -40,7 +40,7 @@ def check_runs(target: str, emit: str, options: Mapping[str, tuple[str, ...]]) -
 
 
 def calibration_samples(
-    place: Path | None, plates: str | None, model: Path
+    place: Path | None, task: str | None, model: Path
 ) -> Sequence[Arrays] | None:
     """The samples in `place`: preprocessed images, or arrays; None for no place.
 
@@ -51,5 +51,6 @@ def calibration_samples(
         return None
     from lprc.compiler.compile.samples import samples_of
     from lprc.core.onnx_io.model_io import load
+    from lprc.core.tasks.task_file import task_choice
 
-    return samples_of(load(model), str(model), place, plates)
+    return samples_of(load(model), str(model), place, task_choice(task))

@@ -16,8 +16,8 @@ from lprc.cli.common import (
     PathArgument,
     debug_option,
     json_option,
-    plates_option,
     quiet_option,
+    task_option,
     threads_option,
 )
 from lprc.cli.outputs import OutputArgument, check_outputs
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 @click.option(
     "--calib", type=PathArgument, help="Images without labels: to calibrate, and for agreement."
 )
-@click.option("--data", type=PathArgument, help="Labelled plates: measure accuracy.")
+@click.option("--data", type=PathArgument, help="Labelled samples: measure accuracy.")
 @click.option("--bench", "measure", is_flag=True, help="Measure latency, all values in turn.")
 @click.option("-o", "--out", type=OutputArgument, help="A folder to keep the artefacts in.")
 @click.option("--plot", type=OutputArgument, help="Draw the curves into this .svg or .png.")
-@plates_option
+@task_option
 @threads_option
 @json_option
 @quiet_option
@@ -62,7 +62,7 @@ def command(
     measure: bool,
     out: Path | None,
     plot: Path | None,
-    plates: str | None,
+    task: str | None,
     threads: int | None,
     as_json: bool,
     quiet: bool,
@@ -76,16 +76,16 @@ def command(
     from lprc.cli.settings import calibration_samples
     from lprc.cli.sweep_plot import check_plot, draw
     from lprc.compiler.sweeping.sweep import Measures, sweep
-    from lprc.models.plate_config import PlateConfig
+    from lprc.core.tasks.task_file import task_choice
 
     if plot is not None:
         check_plot(plot)
     text = _text(piece, passes, values, target)
     emit = _emit(target)
     measures = Measures(
-        samples=calibration_samples(calib, plates, model) or (),
+        samples=calibration_samples(calib, task, model) or (),
         data=data,
-        config=PlateConfig.named(plates) if plates else None,
+        task=task_choice(task),
         latency=measure,
         threads=threads,
     )

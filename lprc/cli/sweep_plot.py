@@ -28,7 +28,7 @@ _STYLE: Any = {
 }
 
 _QUALITY = (
-    ("accuracy", "plate accuracy", "#0b5fa5", "o-"),
+    ("accuracy", "accuracy", "#0b5fa5", "o-"),
     ("agreement", "agreement", "#b3541e", "s-"),
 )
 

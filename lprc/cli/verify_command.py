@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lprc.cli import console
-from lprc.cli.common import PathArgument, debug_option, json_option, plates_option, quiet_option
+from lprc.cli.common import PathArgument, debug_option, json_option, quiet_option, task_option
 from lprc.cli.input_options import input_options
 from lprc.cli.proof_table import print_proof
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--calib", type=PathArgument, help="What it was calibrated with; --numerics runs it on that."
 )
-@plates_option
+@task_option
 @json_option
 @quiet_option
 @debug_option
@@ -50,7 +50,7 @@ def command(
     proving: bool,
     source: Path | None,
     calib: Path | None,
-    plates: str | None,
+    task: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -74,18 +74,18 @@ def command(
     folder = artefact_folder(artefact)
     verification = check_files(folder)
     if numerics and not verification.broken:
-        run_on = _run_on(folder, inputs, calib, plates, input_shapes, dims)
+        run_on = _run_on(folder, inputs, calib, task, input_shapes, dims)
         outputs, source_outputs = check_outputs(
             folder, run_on.inputs, sizes=run_on.sizes, source=source
         )
         verification = replace(verification, outputs=outputs, source_outputs=source_outputs)
     reproduction = None
     if again and source is not None and not verification.broken:
-        reproduction = _reproduce(folder, source, calib, plates, quiet=quiet or as_json)
+        reproduction = _reproduce(folder, source, calib, task, quiet=quiet or as_json)
     proof = None
     if proving and source is not None and not verification.broken:
         sizes = (inputs, input_shapes, dims)
-        proof = _prove(folder, source, calib, plates, sizes, quiet=quiet or as_json)
+        proof = _prove(folder, source, calib, task, sizes, quiet=quiet or as_json)
     if as_json:
         document = {
             **verification.document(),
@@ -104,7 +104,7 @@ def _run_on(
     folder: Path,
     inputs: Path | None,
     calib: Path | None,
-    plates: str | None,
+    task: str | None,
     input_shapes: tuple[str, ...],
     dims: tuple[str, ...],
 ) -> Execution:
@@ -113,6 +113,7 @@ def _run_on(
     from lprc.compiler.compile.input_shapes import parsed_dims, parsed_shapes
     from lprc.compiler.compile.samples import execution_of
     from lprc.core.onnx_io.model_io import load
+    from lprc.core.tasks.task_file import task_choice
 
     lowered = folder / LOWERED
     return execution_of(
@@ -120,7 +121,7 @@ def _run_on(
         str(lowered),
         calibration=calib,
         inputs=inputs,
-        plates=plates,
+        task=task_choice(task),
         input_shapes=parsed_shapes(input_shapes),
         dims=parsed_dims(dims),
     )
@@ -160,20 +161,20 @@ def _check_options(
 
 
 def _reproduce(
-    folder: Path, source: Path, calib: Path | None, plates: str | None, *, quiet: bool
+    folder: Path, source: Path, calib: Path | None, task: str | None, *, quiet: bool
 ) -> Reproduction:
     from lprc.cli.progress import reporter
     from lprc.compiler.compile.reproduce import reproduce
 
     with reporter("building it again", quiet=quiet) as progress:
-        return reproduce(folder, source, calib, plates=plates, progress=progress)
+        return reproduce(folder, source, calib, task=task, progress=progress)
 
 
 def _prove(
     folder: Path,
     source: Path,
     calib: Path | None,
-    plates: str | None,
+    task: str | None,
     sizes: tuple[Path | None, tuple[str, ...], tuple[str, ...]],
     *,
     quiet: bool,
@@ -189,7 +190,7 @@ def _prove(
             source,
             calib,
             inputs=inputs,
-            plates=plates,
+            task=task,
             input_shapes=parsed_shapes(input_shapes),
             dims=parsed_dims(dims),
             progress=progress,

@@ -8,13 +8,13 @@ cmake_policy(VERSION 3.20...3.31)
 set(_LPRC_CMAKE_DIR "${CMAKE_CURRENT_LIST_DIR}")
 
 # lprc_compile(TARGET <target of lprc> MODEL <file> OUTPUT <folder>
-#              [NAME <CMake target>] [CALIBRATION <folder>] [DATA <folder>] [PLATES <name or file>]
+#              [NAME <CMake target>] [CALIBRATION <folder>] [DATA <folder>] [TASK <name or file>]
 #              [PASSES <text>] [THEN <text>] [OPTIONS <key=value>...] [ARGUMENTS <argument>...]
 #              [EMBED object|array|resource] [SYMBOL <identifier>] [EXCLUDE_FROM_ALL])
 function(lprc_compile)
   cmake_parse_arguments(
     PARSE_ARGV 0 arg "EXCLUDE_FROM_ALL"
-    "TARGET;MODEL;OUTPUT;NAME;CALIBRATION;DATA;PLATES;PASSES;THEN;EMBED;SYMBOL"
+    "TARGET;MODEL;OUTPUT;NAME;CALIBRATION;DATA;TASK;PLATES;PASSES;THEN;EMBED;SYMBOL"
     "OPTIONS;ARGUMENTS")
   _lprc_check_arguments(lprc_compile TARGET MODEL OUTPUT)
   if(DEFINED arg_SYMBOL AND NOT DEFINED arg_EMBED)
@@ -32,12 +32,15 @@ function(lprc_compile)
   set(command compile "${model}" --target "${arg_TARGET}" -o "${output}" -q)
   _lprc_append_folder(command --calib "${arg_CALIBRATION}")
   _lprc_append_folder(command --data "${arg_DATA}")
-  if(DEFINED arg_PLATES)
-    set(plates "${arg_PLATES}")
-    if(plates MATCHES "\\.toml$")
-      get_filename_component(plates "${plates}" ABSOLUTE)
+  if(DEFINED arg_PLATES AND NOT DEFINED arg_TASK)  # its name in the first release
+    set(arg_TASK "${arg_PLATES}")
+  endif()
+  if(DEFINED arg_TASK)
+    set(task "${arg_TASK}")
+    if(task MATCHES "\\.toml$")
+      get_filename_component(task "${task}" ABSOLUTE)
     endif()
-    list(APPEND command --plates "${plates}")
+    list(APPEND command --task "${task}")
   endif()
   if(DEFINED arg_PASSES)
     list(APPEND command --passes "${arg_PASSES}")

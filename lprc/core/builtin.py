@@ -108,3 +108,19 @@ RUNTIMES: dict[str, str] = {
 
 RUNTIME_ALIASES: dict[str, str] = {"ort": "onnxruntime"}
 """Short names, by which the command line calls them: ``model.onnx@ort``."""
+
+TASKS: dict[str, str] = {
+    "classification": "lprc.models.tasks.classification:Classification",
+    "detection": "lprc.models.tasks.detection:Detection",
+    "plates": "lprc.models.tasks.plates:Plates",
+    "segmentation": "lprc.models.tasks.segmentation:Segmentation",
+    "tensors": "lprc.models.tasks.tensors:Tensors",
+}
+"""Kind of tasks to ``module:Class``."""
+
+TASK_FILES: dict[str, str] = {
+    "lprnet": "lprc.models:lprnet.toml",
+    "synthetic": "lprc.models:synthetic.toml",
+    "european": "lprc.models:european.toml",
+}
+"""Built-in task to ``package:file``."""

@@ -90,7 +90,7 @@ def test_all_inputs_are_listed(tmp_path):
         (folder / "notes.txt").touch()
     (data / "labels.csv").touch()
     plates = tmp_path / "p.toml"
-    found = input_files(path, calib=calib, data=data, plates=str(plates))
+    found = input_files(path, calib=calib, data=data, task=str(plates))
     names = [each.relative_to(tmp_path).as_posix() for each in found.files]
     wanted = ["m.onnx", "m.data", "calib/1.jpg", "data/1.jpg", "data/labels.csv", "p.toml"]
     assert names == wanted
@@ -103,7 +103,7 @@ def test_compile_writes_it(lprc, bundled, plates, tmp_path, monkeypatch):
     for image in sorted(plates.glob("*.jpg"))[:8]:
         shutil.copy(image, calib)
     arguments = ["compile", bundled, "--target", "onnx", "--passes", "legalize", "--calib", calib]
-    arguments += ["--plates", "synthetic", "-o", tmp_path / "out", "--json"]
+    arguments += ["--task", "synthetic", "-o", tmp_path / "out", "--json"]
     done = lprc(*arguments, "--depfile", tmp_path / "out.d", "--depfile-target", "x.stamp")
     text = (tmp_path / "out.d").read_text()
     assert text.startswith("x.stamp: \\\n")

@@ -28,7 +28,7 @@ def _kernels(path):
 
 def test_a_sparse_model_learns_from_its_original(lprc, bundled, plates, sparse, tmp_path):
     out = tmp_path / "tuned.onnx"
-    arguments = ("finetune", sparse, "--data", plates, "--plates", "synthetic", *QUICK)
+    arguments = ("finetune", sparse, "--data", plates, "--task", "synthetic", *QUICK)
     done = lprc(*arguments, "--teacher", bundled, "-o", out, "--json")
     found = json.loads(done.stdout)
     assert done.stderr == ""
@@ -44,7 +44,7 @@ def test_a_sparse_model_learns_from_its_original(lprc, bundled, plates, sparse, 
 
 def test_labels_need_no_teacher(lprc, bundled, plates, tmp_path):
     out = tmp_path / "tuned.onnx"
-    done = lprc("finetune", bundled, "--data", plates, "--plates", "synthetic", *QUICK, "-o", out)
+    done = lprc("finetune", bundled, "--data", plates, "--task", "synthetic", *QUICK, "-o", out)
     assert "weights trained on" in done.stdout
     assert out.is_file()
 
@@ -52,7 +52,7 @@ def test_labels_need_no_teacher(lprc, bundled, plates, tmp_path):
 def test_a_checkpoint_goes_on(lprc, bundled, plates, sparse, tmp_path):
     whole, rest, state = tmp_path / "whole.onnx", tmp_path / "rest.onnx", tmp_path / "run.pt"
     arguments = (
-        "finetune", sparse, "--data", plates, "--plates", "synthetic", *QUICK,
+        "finetune", sparse, "--data", plates, "--task", "synthetic", *QUICK,
         "--teacher", bundled, "-q",
     )  # fmt: skip
     lprc(*arguments, "-o", whole, "--checkpoint", state)
@@ -74,9 +74,9 @@ def test_errors_leave_nothing(lprc, bundled, small, plates, tmp_path):
     for arguments, code, message in [
         ((small, "--data", tmp_path / "y.npz", "--teacher", small), 8, "it has y"),
         ((small, "--data", plates, "--teacher", small), 8, "does not take images"),
-        ((bundled, "--data", plates, "--plates", "synthetic", "--steps", "0"), 2, "--steps"),
+        ((bundled, "--data", plates, "--task", "synthetic", "--steps", "0"), 2, "--steps"),
         (
-            (bundled, "--data", plates, "--plates", "synthetic", "--loss", "distillation"),
+            (bundled, "--data", plates, "--task", "synthetic", "--loss", "distillation"),
             2,
             "--teacher",
         ),

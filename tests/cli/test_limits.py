@@ -90,7 +90,7 @@ def test_outputs_that_are_inputs(model, refused, arguments):
         ("p.onnx", 3, ["inspect", "p.onnx"]),
         ("p.onnx", 3, ["bench", "p.onnx"]),
         ("p.npz", 8, ["opt", "m.onnx", "--passes", "", "-o", "y.onnx", "--inputs", "p.npz"]),
-        ("p.toml", 8, compiling("-o", "out", "--plates", "p.toml", "--calib", "d")),
+        ("p.toml", 8, compiling("-o", "out", "--task", "p.toml", "--calib", "d")),
         ("d/a.png", 8, compiling("-o", "out", "--calib", "d")),
         ("d/manifest.json", 3, ["bench", "d"]),
         ("d/manifest.json", 3, ["verify", "d"]),

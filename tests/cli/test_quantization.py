@@ -15,7 +15,7 @@ CALIB = Path(__file__).parents[2] / "models" / "synthetic_plates" / "calib"
 def compile_(lprc, model, target, out, *options, check=True):
     return lprc(
         "compile", model, "--target", target, "-o", out, "--calib", CALIB,
-        "--plates", "synthetic", *options, check=check,
+        "--task", "synthetic", *options, check=check,
     )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def test_too_few_images(lprc, bundled, tmp_path):
         (few / path.name).write_bytes(path.read_bytes())
     done = lprc(
         "compile", bundled, "--target", "ov-int8", "-o", tmp_path / "out",
-        "--calib", few, "--plates", "synthetic", check=False,
+        "--calib", few, "--task", "synthetic", check=False,
     )  # fmt: skip
     assert done.returncode == 8
     assert "3 calibration samples are too few" in done.stderr
@@ -79,7 +79,7 @@ def test_an_unreadable_image(lprc, bundled, tmp_path):
     (images / "zz_broken.jpg").write_bytes(b"not an image")
     done = lprc(
         "compile", bundled, "--target", "ov-int8", "-o", tmp_path / "out",
-        "--calib", images, "--plates", "synthetic", check=False,
+        "--calib", images, "--task", "synthetic", check=False,
     )  # fmt: skip
     assert done.returncode == 8
     assert "zz_broken.jpg" in done.stderr
@@ -106,7 +106,7 @@ def test_a_quantised_model_is_refused_or_kept(lprc, bundled, tmp_path):
 
 
 def test_sensitivity(lprc, bundled):
-    arguments = ("sensitivity", bundled, "--calib", CALIB, "--plates", "synthetic")
+    arguments = ("sensitivity", bundled, "--calib", CALIB, "--task", "synthetic")
     layers = json.loads(lprc(*arguments, "--json").stdout)
     ratios = [layer["snr_db"] for layer in layers]
     assert len(layers) == 16

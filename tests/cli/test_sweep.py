@@ -13,7 +13,7 @@ PASS = "prune-channels{target-macs={}, importance=l1}"
 def curve(lprc, bundled, plates, tmp_path):
     def run(*more, check=True):
         return lprc(
-            "sweep", bundled, "--pass", PASS, "--values", "1.0,0.9", "--plates", "synthetic",
+            "sweep", bundled, "--pass", PASS, "--values", "1.0,0.9", "--task", "synthetic",
             *more, check=check,
         )  # fmt: skip
 
@@ -54,7 +54,7 @@ def test_a_whole_pipeline_and_nothing_to_prune(lprc, small):
 
 def test_the_reason_of_a_failure_is_said(lprc, bundled):
     done = lprc(
-        "sweep", bundled, "--pass", PASS, "--values", "0.000001", "--plates", "synthetic",
+        "sweep", bundled, "--pass", PASS, "--values", "0.000001", "--task", "synthetic",
         check=False,
     )  # fmt: skip
     assert done.returncode == 6

@@ -41,7 +41,7 @@ def engine(bundled, tmp_path_factory):
     out = tmp_path_factory.mktemp("engine") / "out"
     command = [
         sys.executable, "-m", "lprc", "compile", bundled, "--target", "trt-int8", "-o", out,
-        "--calib", CALIB, "--plates", "synthetic", "--verify", "off",
+        "--calib", CALIB, "--task", "synthetic", "--verify", "off",
         "-O", "compute-capability=86,89", "-O", "batch=1/2/4",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -92,7 +92,7 @@ def test_what_can_not_be_measured_is_refused_before_any_work(lprc, tmp_path, pla
 def test_the_lowered_graph_is_measured_instead(lprc, bundled, plates, tmp_path):
     done = lprc(
         "compile", bundled, "--target", "trt-fp16", "-o", tmp_path / "out", "--emit", "onnx",
-        "--calib", CALIB, "--plates", "synthetic", "--data", plates, "--json",
+        "--calib", CALIB, "--task", "synthetic", "--data", plates, "--json",
     )  # fmt: skip
     before, after = (row["accuracy"] for row in json.loads(done.stdout)["comparison"])
     assert after >= before - 0.02

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import lprc.models
 from lprc.core.errors import MissingDependencyError
 from lprc.models.european import FONTS, PATTERNS, european_plate
 from lprc.models.plate_config import PlateConfig
@@ -18,7 +16,7 @@ from lprc.models.synthetic_fonts import find_font
 
 @pytest.fixture(scope="module")
 def config() -> PlateConfig:
-    return PlateConfig.load(Path(lprc.models.__file__).parent / "european.toml")
+    return PlateConfig.named("european")
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 from lprc.core.errors import DataError
+from lprc.core.files.image_listing import list_images
+from lprc.core.tasks.task_file import parse_task
 from lprc.models.images import load_image
-from lprc.models.labels import list_images, read_labelled
+from lprc.models.labels import read_labelled
 from lprc.models.plate_config import PlateConfig
 
 LPRNET = PlateConfig.named("lprnet")
@@ -33,7 +35,7 @@ def test_the_real_alphabet_is_the_checkpoints():
 def test_a_scale_of_nothing_is_refused():
     text = 'alphabet = "A"\nwidth = 6\nheight = 4\nchannels = "RGB"\nmean = 0\nscale = 0.0\n'
     with pytest.raises(DataError, match=r"x\.toml: scale: must not be 0"):
-        PlateConfig.parse(text, name="x", where="x.toml")
+        parse_task(text, name="x", where="x.toml")
 
 
 def test_a_table_with_a_byte_order_mark(folder):

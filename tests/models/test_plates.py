@@ -10,9 +10,11 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from lprc.core.errors import DataError
+from lprc.core.files.image_listing import list_images
+from lprc.core.tasks.task_file import parse_task
 from lprc.models.ctc import greedy_decode
 from lprc.models.images import load_batch, load_image
-from lprc.models.labels import list_images, read_labelled
+from lprc.models.labels import read_labelled
 from lprc.models.metrics import exact_matches
 from lprc.models.plate_config import PlateConfig
 
@@ -24,7 +26,7 @@ channels = "BGR"
 mean = 127.5
 scale = 0.0078125
 """
-CONFIG = PlateConfig.parse(TEXT, name="test", where="test.toml")
+CONFIG = PlateConfig.of(parse_task(TEXT, name="test", where="test.toml"), "test.toml")
 
 
 def test_config():
@@ -42,7 +44,7 @@ def test_config():
         ("width = 6", "width = true", "width: must be a whole number"),
         ('"ABC1京"', '"ABCA"', "alphabet: 'A' stands in it twice"),
         ('"ABC1京"', '["A", "BC"]', r"alphabet\.1: must be one character"),
-        ('"BGR"', '"GRB"', "channels: must be 'BGR' or 'RGB'"),
+        ('"BGR"', '"GRB"', "color: must be 'BGR', 'RGB' or 'GRAY'"),
         ('"ABC1京"', "3", "alphabet: must be a list"),
         ('"ABC1京"', '""', "alphabet: must not be empty"),
         ("mean = 127.5", "mean = 'x'", "mean: must be a number"),

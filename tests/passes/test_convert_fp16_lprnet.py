@@ -10,6 +10,7 @@ import onnx_ir as ir
 import pytest
 from half_arithmetic import emulated
 
+from lprc.core.files.image_listing import list_images
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import range_of
 from lprc.core.onnx_io import model_io
@@ -18,7 +19,7 @@ from lprc.core.passing.pipeline import Pipeline
 from lprc.core.running.numerics import Session
 from lprc.models.ctc import greedy_decode
 from lprc.models.images import load_batch
-from lprc.models.labels import list_images, read_labelled
+from lprc.models.labels import read_labelled
 from lprc.models.metrics import exact_matches
 from lprc.models.plate_config import PlateConfig
 

@@ -8,6 +8,7 @@ import onnx_ir as ir
 import pytest
 from applying import apply_pass
 
+from lprc.core.files.image_listing import list_images
 from lprc.core.onnx_io import model_io
 from lprc.core.passing.manager import PassManager
 from lprc.core.passing.pipeline import Pipeline
@@ -15,7 +16,7 @@ from lprc.core.running.numerics import Session
 from lprc.core.targets.target import target
 from lprc.models.ctc import greedy_decode
 from lprc.models.images import load_batch
-from lprc.models.labels import list_images, read_labelled
+from lprc.models.labels import read_labelled
 from lprc.models.metrics import exact_matches
 from lprc.models.plate_config import PlateConfig
 from lprc.passes._pruning.channel_groups import channel_groups

@@ -13,13 +13,14 @@ import pytest
 from lprc.compiler.compile.calibration import ImageSamples
 from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request
-from lprc.compiler.measure.accuracy import evaluate
 from lprc.compiler.measure.bench import bench
+from lprc.compiler.measure.evaluation import evaluate
 from lprc.core.onnx_io.model_io import load
 from lprc.core.running.numerics import RunError, rounding
 from lprc.core.running.runner import OpenJob
 from lprc.core.targets.runtimes import runtime
 from lprc.core.targets.target import target
+from lprc.core.tasks.task_file import task_choice
 from lprc.models.images import load_batch
 from lprc.models.labels import read_labelled
 from lprc.models.plate_config import PlateConfig
@@ -98,9 +99,8 @@ def test_a_graph_gives_what_a_run_gives(engine, plates):
 
 def test_accuracy_is_that_of_the_lowered_graph(built, lprnet_data):
     out, _ = built
-    config = PlateConfig.named("lprnet")
     runs = [
-        evaluate(artefact, lprnet_data / "val", config=config, batch=8)
+        evaluate(artefact, lprnet_data / "val", task=task_choice("lprnet"), batch=8)
         for artefact in (out, f"{out / 'lowered.onnx'}@ort")
     ]
     assert abs(runs[0].accuracy - runs[1].accuracy) <= 0.005

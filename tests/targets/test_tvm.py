@@ -19,7 +19,7 @@ from lprc.compiler.artifact.artifact import open_artifact
 from lprc.compiler.compile.calibration import ImageSamples
 from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request
-from lprc.compiler.measure.accuracy import evaluate
+from lprc.compiler.measure.evaluation import evaluate
 from lprc.core.errors import (
     IllegalForTargetError,
     InvalidModelError,

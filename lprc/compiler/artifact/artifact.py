@@ -13,12 +13,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from lprc.compiler.artifact.manifest_file import FILE, read_manifest
+from lprc.compiler.artifact.task_files import read_task
 from lprc.core.errors import DataError, InvalidModelError, UsageError
 from lprc.core.onnx_io.gzip_files import SUFFIX
 from lprc.core.onnx_io.model_io import check_file
 from lprc.core.running.numerics import Arrays
 from lprc.core.running.runner import OpenJob, Runner
 from lprc.core.targets.runtimes import DEFAULT, Runtime, runtime, runtime_of_file
+from lprc.core.tasks.task import Task
 
 LOWERED = "lowered.onnx"
 
@@ -40,6 +42,15 @@ class Artifact:
     backend: str
     files: tuple[Path, ...]
     manifest: dict[str, Any] | None
+
+    @cached_property
+    def task(self) -> Task | None:
+        """What a folder says that it is for; None where it does not, or for a bare file.
+
+        Raises:
+            DataError: It says something else than a task.
+        """
+        return read_task(self.path) if self.manifest is not None else None
 
     @property
     def size_bytes(self) -> int:

@@ -15,8 +15,8 @@ import onnx_ir as ir
 from lprc.core.files.digest import document_sha256, file_document, sha256
 from lprc.core.running.numerics import Arrays
 from lprc.core.targets.emitter import Emit
-from lprc.models.labels import read_labelled
-from lprc.models.plate_config import PlateConfig
+from lprc.core.tasks.image_input import ImageInput
+from lprc.core.tasks.task import Sample
 
 
 @runtime_checkable
@@ -103,19 +103,32 @@ def samples_sha256(samples: Sequence[Arrays]) -> str:
     return digest.hexdigest()
 
 
-def images_sha256(images: Iterable[Path], config: PlateConfig) -> str:
+def images_sha256(images: Iterable[Path], how: ImageInput) -> str:
     """The SHA-256 of image files by name and content, and of how they are preprocessed.
 
     The order that a file system lists them in, their folder and their times do not matter.
     """
     files = sorted((path.name, sha256(path)) for path in images)
-    how = {key: getattr(config, key) for key in ("width", "height", "channels", "mean", "scale")}
-    return document_sha256({"images": files, "preprocessing": how})
+    return document_sha256({"images": files, "preprocessing": how.model_dump(mode="json")})
 
 
-def labelled_sha256(folder: Path, config: PlateConfig) -> str:
-    """The SHA-256 of labelled plates: their labels and the contents of their images."""
-    items = read_labelled(folder, config)
+def labelled_sha256(samples: Iterable[Sample]) -> str:
+    """The SHA-256 of labelled samples: their labels and the contents of their files."""
+    hashes: dict[Path, str] = {}
+
     return document_sha256(
-        sorted((item.path.name, item.label, sha256(item.path)) for item in items)
+        sorted((item.path.name, _label(item, hashes), _hash(item.path, hashes)) for item in samples)
     )
+
+
+def _label(item: Sample, hashes: dict[Path, str]) -> Any:
+    """What a sample's label is in a hash: its text, or the contents of its files."""
+    if isinstance(item.truth, (str, int)):
+        return item.truth
+    return [_hash(path, hashes) for path in item.labels]
+
+
+def _hash(path: Path, hashes: dict[Path, str]) -> str:
+    if path not in hashes:
+        hashes[path] = sha256(path)
+    return hashes[path]

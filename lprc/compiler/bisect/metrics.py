@@ -14,18 +14,18 @@ import onnx_ir as ir
 
 from lprc.compiler.bisect.conditions import Judgement, Verdict, WholePipeline
 from lprc.compiler.bisect.prefixes import Candidate
-from lprc.compiler.measure.accuracy import evaluate
+from lprc.compiler.measure.evaluation import evaluate
 from lprc.compiler.measure.fidelity import AgreementJudge
 from lprc.core.errors import InvalidModelError, UsageError
 from lprc.core.onnx_io.model_io import PROTOBUF_LIMIT, save, weight_bytes
 from lprc.core.running.numerics import Arrays, RunError, Session, compare
 from lprc.core.running.signal_to_noise import SignalToNoise
-from lprc.models.plate_config import PlateConfig
+from lprc.core.tasks.task_file import BY_MODEL, TaskChoice
 
 WHERE = "--metric"
 
 AT_LEAST = {
-    "accuracy": "exact plate matches on --data, 0 to 1",
+    "accuracy": "the task's score on --data, 0 to 1",
     "agreement": "positions whose largest class is the source's, 0 to 1",
     "snr": "signal-to-noise ratio of the outputs against the source's, in dB",
 }
@@ -94,8 +94,8 @@ class MetricCondition(WholePipeline):
     Args:
         metric: What to measure.
         inputs: What to run graphs on; not for ``accuracy`` and ``bytes``.
-        data: Labelled plates, for ``accuracy``.
-        config: Their alphabet and preprocessing; None chooses a built-in one.
+        data: Labelled samples, for ``accuracy``.
+        task: What the model is for.
 
     Raises:
         UsageError: ``accuracy`` without `data`.
@@ -106,7 +106,7 @@ class MetricCondition(WholePipeline):
         metric: Metric,
         inputs: Sequence[Arrays],
         data: Path | None = None,
-        config: PlateConfig | None = None,
+        task: TaskChoice = BY_MODEL,
     ) -> None:
         if metric.name == "accuracy" and data is None:
             raise UsageError(
@@ -117,14 +117,14 @@ class MetricCondition(WholePipeline):
         self._metric = metric
         self._inputs = inputs
         self._data = data
-        self._config = config
+        self._task = task
         self._reference: tuple[Candidate, Session, AgreementJudge] | None = None
 
     def judge(self, candidate: Candidate, start: Candidate) -> Judgement:
         """Measure one.
 
         Raises:
-            DataError: Plates that the graph does not take.
+            DataError: Samples that the graph does not take.
         """
         measure: dict[str, Callable[[Candidate, Candidate], float]] = {
             "accuracy": self._accuracy,
@@ -147,8 +147,8 @@ class MetricCondition(WholePipeline):
         with tempfile.TemporaryDirectory(prefix="lprc-bisect-") as folder:
             path = Path(folder) / "candidate.onnx"
             save(candidate.model, path)
-            # One thread: how many there are may move a sum's last bit, and so a plate.
-            return evaluate(path, self._data, config=self._config, threads=1).accuracy
+            # One thread: how many there are may move a sum's last bit, and so an answer.
+            return evaluate(path, self._data, task=self._task, threads=1).accuracy
 
     def _bytes(self, candidate: Candidate, _: Candidate) -> float:
         with tempfile.TemporaryDirectory(prefix="lprc-bisect-") as folder:

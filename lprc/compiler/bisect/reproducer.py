@@ -25,7 +25,7 @@ from lprc.core.onnx_io.model_io import load, save
 from lprc.core.passing.pipeline import Pipeline
 from lprc.core.running.noise import moved_beyond
 from lprc.core.running.numerics import Arrays, RunError, Session, compare, rounding
-from lprc.models.plate_config import PlateConfig
+from lprc.core.tasks.task_file import BY_MODEL, TaskChoice
 
 FILE = "bisect.json"
 MODEL, AFTER, PIPELINE = "model.onnx", "after.onnx", "pipeline.txt"
@@ -98,13 +98,13 @@ def write_reproducer(
     script.chmod(0o755)
 
 
-def replay(folder: Path, data: Path | None = None, config: PlateConfig | None = None) -> Replayed:
+def replay(folder: Path, data: Path | None = None, task: TaskChoice = BY_MODEL) -> Replayed:
     """Run the passes of a reproducer again.
 
     Args:
         folder: The reproducer.
-        data: Labelled plates, if the search was for accuracy and the graph could not be cut.
-        config: Their alphabet and preprocessing; None chooses a built-in one.
+        data: Labelled samples, if the search was for accuracy and the graph could not be cut.
+        task: What the model is for.
 
     Raises:
         InvalidModelError: Not a reproducer, or a file of it is missing or damaged.
@@ -125,7 +125,7 @@ def replay(folder: Path, data: Path | None = None, config: PlateConfig | None = 
     if asked.check is not None:
         judgement = CheckCommand(asked.check).judge_model(after)
     elif asked.metric is not None:
-        condition = MetricCondition(Metric.parse(asked.metric), sets, data, config)
+        condition = MetricCondition(Metric.parse(asked.metric), sets, data, task)
         start = Candidate(model, MODEL, 0, ())
         judgement = condition.judge(Candidate(after, AFTER, 0, ()), start)
     else:

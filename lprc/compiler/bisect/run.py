@@ -27,7 +27,7 @@ from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.numerics import Arrays, RunError
 from lprc.core.running.random_inputs import NoInputsError, random_inputs
 from lprc.core.running.size_search import UnrunnableError, made_up_inputs
-from lprc.models.plate_config import PlateConfig
+from lprc.core.tasks.task_file import BY_MODEL, TaskChoice
 
 Report = Callable[[float, int], None]
 
@@ -41,8 +41,8 @@ class Question:
         timeout: Seconds that it may take.
         metric: For instance ``accuracy>=0.9``.
         tolerance: What outputs may move by, instead of the passes' contracts.
-        data: Labelled plates.
-        config: Their alphabet and preprocessing.
+        data: Labelled samples.
+        task: What the model is for.
         inputs: Real inputs; None makes random ones from `seed`.
         seed: Of those.
         sizes: Of their symbolic dimensions; those that are not known are searched for.
@@ -53,7 +53,7 @@ class Question:
     metric: str | None = None
     tolerance: float | None = None
     data: Path | None = None
-    config: PlateConfig | None = None
+    task: TaskChoice = BY_MODEL
     inputs: Sequence[Arrays] | None = None
     seed: int = 0
     sizes: InputSizes = field(default_factory=dict)
@@ -146,7 +146,7 @@ def bisect_file(
         suspect, reduced = _reduce(prefixes, culprit, condition, question, inputs, progress)
         result = dataclasses.replace(result, reduced=reduced, folder=out)
         write_reproducer(folder, suspect, reduced, inputs, question.asked(), result.document())
-        replayed = replay(folder, question.data, question.config)
+        replayed = replay(folder, question.data, question.task)
     return dataclasses.replace(result, replays=replayed.broken)
 
 
@@ -198,7 +198,7 @@ def _condition(pipeline: Pipeline, question: Question, inputs: Sequence[Arrays])
                 where="--metric",
                 hint="give some with --inputs or --calib",
             )
-        return MetricCondition(metric, inputs, question.data, question.config)
+        return MetricCondition(metric, inputs, question.data, question.task)
     return WithinContracts(
         pipeline, question.inputs, question.seed, question.tolerance, question.sizes
     )

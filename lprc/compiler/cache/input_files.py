@@ -9,7 +9,7 @@ from lprc.compiler.cache.store import Store
 from lprc.core.errors import DataError
 from lprc.core.files.array_listing import array_files
 from lprc.core.files.digest import sha256
-from lprc.models.labels import LABELS_FILE, list_images
+from lprc.core.files.image_listing import list_images, list_labelled
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def input_files(
     calib: Path | None = None,
     inputs: Path | None = None,
     data: Path | None = None,
-    plates: str | None = None,
+    task: str | None = None,
     store: Store | None = None,
 ) -> InputFiles:
     """The files that a compile with these options reads.
@@ -57,8 +57,8 @@ def input_files(
         model: The ONNX file.
         calib: A folder of images or arrays, or one file of arrays.
         inputs: A folder of arrays, or one file of them.
-        data: A folder of labelled images.
-        plates: Name or file of the plates' configuration.
+        data: A folder of labelled samples, or a file of labels in one.
+        task: Name or file of the task.
         store: Remembers which files a model's weights are in; None reads the graph for it.
 
     Raises:
@@ -72,8 +72,8 @@ def input_files(
         tuple(model.parent / place for place in weight_files(model, store)),
         samples,
         tuple(array_files(inputs)) if inputs is not None else (),
-        _labelled(data) if data is not None else (),
-        (Path(plates),) if plates is not None and plates.endswith(".toml") else (),
+        tuple(list_labelled(data)) if data is not None else (),
+        (Path(task),) if task is not None and task.endswith(".toml") else (),
         tuple(
             folder
             for folder in (calib, inputs, data)
@@ -86,9 +86,15 @@ def calibration_files(place: Path) -> list[Path]:
     """The files of a folder of samples, or the one file of them, sorted by name.
 
     Raises:
-        DataError: No such folder, or neither arrays nor images in it.
+        DataError: No such folder, or neither arrays nor images in it or in folders of it.
     """
-    return array_files(place) or list_images(place)
+    arrays = array_files(place)
+    if arrays:
+        return arrays
+    try:
+        return list_images(place)
+    except DataError:
+        return list_labelled(place)  # in folders of it
 
 
 def weight_files(model: Path, store: Store | None) -> list[str]:
@@ -108,14 +114,3 @@ def weight_files(model: Path, store: Store | None) -> list[str]:
     if store is not None:
         store.write("weights", key, {"files": files})
     return files
-
-
-def _labelled(folder: Path) -> tuple[Path, ...]:
-    table = folder / LABELS_FILE
-    tables = (table,) if table.is_file() else ()
-    try:
-        return (*list_images(folder), *tables)
-    except DataError:
-        if tables:  # whoever reads it says what is wrong with it
-            return tables
-        raise

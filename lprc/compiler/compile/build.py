@@ -6,16 +6,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import onnx_ir as ir
+
 from lprc.compiler.artifact.artifact import Artifact, artifact_in
 from lprc.compiler.artifact.build_inputs import BuildInputs
 from lprc.compiler.artifact.manifest import manifest, passes_document
+from lprc.compiler.artifact.task_files import write_task
 from lprc.compiler.compile.emit import emit_artefact
+from lprc.compiler.compile.graph_interface import interface_of_graph
 from lprc.compiler.compile.input_shapes import sizes_that_became_fixed
 from lprc.compiler.compile.lower import lower
 from lprc.compiler.compile.optimize import Optimized
 from lprc.compiler.compile.request import CompileRequest
 from lprc.core.running.numerics import OutputDelta
 from lprc.core.targets.emitter import Emitted
+from lprc.core.tasks.task_file import BY_MODEL
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ def build_artefact(request: CompileRequest, folder: Path) -> Built:
     emitted, deltas = emit_artefact(request, model, lowered, optimized)
     fixed = list(sizes_that_became_fixed(request.model, model, request.execution.shapes))
     optimized = replace(optimized, warnings=[*fixed, *optimized.warnings])
+    _write_task(request, model, folder)
     document = manifest(
         inputs,
         request.target,
@@ -74,3 +80,12 @@ def build_artefact(request: CompileRequest, folder: Path) -> Built:
         folder=folder,
     )
     return Built(folder, document, optimized, emitted, deltas)
+
+
+def _write_task(request: CompileRequest, model: ir.Model, folder: Path) -> None:
+    """Write what the lowered `model` is for, where the user said it or it is measured."""
+    demands = request.demands
+    if demands.task == BY_MODEL and demands.data is None:
+        return
+    interface = interface_of_graph(model, str(request.source))
+    write_task(demands.task.resolve(interface), interface, folder)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lprc.compiler.compile.emitters import obstacle
-from lprc.compiler.measure.accuracy import Evaluation
+from lprc.compiler.measure.evaluation import Evaluation
 from lprc.compiler.measure.sensitivity import Search
 from lprc.core.errors import AccuracyError, MissingDependencyError, UsageError
 from lprc.core.passing.pipeline import Pipeline
 from lprc.core.quantization.quantizer import quantizer_index
 from lprc.core.targets.emitter import Emit, TargetOptions
 from lprc.core.targets.target import Target
-from lprc.models.plate_config import PlateConfig
+from lprc.core.tasks.task_file import BY_MODEL, TaskChoice
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,18 @@ class Demands:
     Attributes:
         max_drop: How much the score may fall through quantisation; layers stay in float until it
             does not. None asks for nothing.
-        min_accuracy: The plate accuracy on `data` that the artefact must have; None asks for none.
+        min_accuracy: The score on `data` that the artefact must have; None asks for none.
         guard: Whether to refuse an artefact that is slower or less accurate than the float32 one.
-        data: Labelled plates that give the score; without them it is the agreement with the float
+        data: Labelled samples that give the score; without them it is the agreement with the float
             graph on the calibration data.
-        config: Of the plates; None chooses it by the model.
+        task: What the model is for.
     """
 
     max_drop: float | None = None
     min_accuracy: float | None = None
     guard: bool = False
     data: Path | None = None
-    config: PlateConfig | None = None
+    task: TaskChoice = BY_MODEL
 
 
 def check_demands(demands: Demands, goal: Target, emit: Emit, options: TargetOptions) -> None:
@@ -48,7 +48,7 @@ def check_demands(demands: Demands, goal: Target, emit: Emit, options: TargetOpt
         raise UsageError(
             "there is nothing to measure accuracy on",
             where="--min-accuracy",
-            hint="--data DIR names labelled plates; a kit is measured on its device",
+            hint="--data DIR names labelled samples; a kit is measured on its device",
         )
     why = obstacle(goal, options) if emit == "engine" else None
     if demands.min_accuracy is not None and why is not None:
@@ -104,7 +104,7 @@ def check_least(evaluation: Evaluation | None, demands: Demands) -> None:
     assert evaluation is not None  # or it was refused before
     if evaluation.accuracy < demands.min_accuracy - 1e-9:
         raise AccuracyError(
-            f"plate accuracy is {evaluation.accuracy:.4f}, "
+            f"{evaluation.task.metric} is {evaluation.accuracy:.4f}, "
             f"and {demands.min_accuracy:.4f} is wanted",
             where="--min-accuracy",
             hint="--max-accuracy-drop leaves layers in float until it is met",

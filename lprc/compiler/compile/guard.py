@@ -15,8 +15,8 @@ from lprc.compiler.compile.emitters import read_options, require
 from lprc.compiler.compile.input_shapes import fixing
 from lprc.compiler.compile.request import CompileRequest
 from lprc.compiler.compile.settings import Observation
-from lprc.compiler.measure.accuracy import evaluate
 from lprc.compiler.measure.bench import bench
+from lprc.compiler.measure.evaluation import evaluate
 from lprc.core.errors import AccuracyError
 from lprc.core.options import option_texts
 from lprc.core.passing.pipeline import Pipeline
@@ -90,7 +90,7 @@ def guard(request: CompileRequest, artefact: Path) -> Guarded:
         sizes = request.execution.measured_sizes
         rows = bench(places, sizes=sizes, progress=request.observation.progress)
         accuracies = [
-            evaluate(place, demands.data, config=demands.config).accuracy
+            evaluate(place, demands.data, task=demands.task).accuracy
             for place in places
             if demands.data is not None
         ]

@@ -16,12 +16,11 @@ from lprc.compiler.compile.float_layers import layers_in_float
 from lprc.compiler.compile.guard import Guarded, guard
 from lprc.compiler.compile.optimize import Optimized
 from lprc.compiler.compile.request import CompileRequest
-from lprc.compiler.measure.accuracy import Evaluation, evaluate
+from lprc.compiler.measure.evaluation import Evaluation, evaluate
 from lprc.compiler.measure.sensitivity import Search
 from lprc.core.files.atomic import atomic_folder
 from lprc.core.running.numerics import OutputDelta
 from lprc.core.targets.emitter import Emitted
-from lprc.models.plate_config import PlateConfig
 
 
 @dataclass(frozen=True)
@@ -95,15 +94,14 @@ def _compile(request: CompileRequest) -> Compiled:
 
 
 def _measure(built: Built, request: CompileRequest) -> Evaluation | None:
-    """The artefact's accuracy, told to its manifest; None without plates or where it can't run."""
+    """The artefact's accuracy, told to its manifest; None without labels or where it can't run."""
     demands = request.demands
     runs_here = request.emit == "onnx" or (
         request.emit == "engine" and obstacle(request.target, request.options) is None
     )
     if demands.data is None or not runs_here:
         return None
-    evaluation = evaluate(built.artifact, demands.data, config=demands.config)
-    config = demands.config or PlateConfig.named(evaluation.plates)
-    digest = labelled_sha256(demands.data, config)
+    evaluation = evaluate(built.artifact, demands.data, task=demands.task, explain=True)
+    digest = labelled_sha256(evaluation.task.labelled(demands.data))
     built.manifest["metrics"] = {"accuracy": evaluation.metric(digest)}
     return evaluation

@@ -27,6 +27,7 @@ from lprc.core.passing.translation import Translations
 from lprc.core.quantization.recognise import quantized_form
 from lprc.core.running.input_sizes import HOW_TO_GIVE, InputSizes, size_texts
 from lprc.core.running.numerics import OutputDelta
+from lprc.core.tasks.task_file import task_choice
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def optimize_file(
     out: Path,
     *,
     calibration: Samples | None = None,
-    plates: str | None = None,
+    task: str | None = None,
     inputs: Samples | None = None,
     input_shapes: InputShapes | None = None,
     dims: Mapping[str, int] | None = None,
@@ -155,7 +156,7 @@ def optimize_file(
         pipeline_text: The passes.
         out: The ONNX file to write.
         calibration: Samples for data-driven passes, or a folder of images.
-        plates: How such images are preprocessed.
+        task: How such images are preprocessed; as of `compile_request`.
         inputs: As of `execution_of`.
         input_shapes: Shapes of inputs that are fixed in the graph.
         dims: Sizes of symbolic dimensions to verify with, by symbol.
@@ -178,7 +179,7 @@ def optimize_file(
         inputs=inputs,
         input_shapes=input_shapes,
         dims=dims,
-        plates=plates,
+        task=task_choice(task),
         verify=verify,
         seed=seed,
     )

@@ -24,7 +24,7 @@ def prove_artefact(
     calibration: Samples | None = None,
     *,
     inputs: Samples | None = None,
-    plates: str | None = None,
+    task: str | None = None,
     input_shapes: InputShapes | None = None,
     dims: Mapping[str, int] | None = None,
     progress: Report | None = None,
@@ -37,7 +37,7 @@ def prove_artefact(
         calibration: The samples that it was made with.
         inputs: Arrays whose shapes the proofs are to hold for; None takes `input_shapes`, `dims`,
             and what is found for the sizes that those leave open.
-        plates: How images are preprocessed.
+        task: How images are preprocessed; as of `compile_request`.
         input_shapes: Shapes of inputs, by name.
         dims: Sizes of symbolic dimensions, by symbol.
         progress: Called with the passes done and their number.
@@ -60,7 +60,7 @@ def prove_artefact(
         inputs=inputs,
         input_shapes=input_shapes,
         dims=dims,
-        plates=plates,
+        task=task,
     )
     check_calibration(manifest, execution.calibration, folder)
     if inputs is not None and execution.inputs:

@@ -65,7 +65,7 @@ def reproduce(
     calibration: Samples | None = None,
     *,
     inputs: Sequence[Arrays] | None = None,
-    plates: str | None = None,
+    task: str | None = None,
     progress: Report | None = None,
 ) -> Reproduction:
     """Build again what the manifest in `folder` describes, elsewhere, and compare.
@@ -76,7 +76,7 @@ def reproduce(
         calibration: The samples that it was made with.
         inputs: To verify with; None takes the first of `calibration`, or random ones from
             the manifest's seed.
-        plates: How images are preprocessed.
+        task: How images are preprocessed; as of `compile_request`.
         progress: Called with the steps done and their number.
 
     Raises:
@@ -97,7 +97,7 @@ def reproduce(
             options={key: tuple(texts) for key, texts in manifest["options"].items()},
             calibration=calibration,
             inputs=inputs,
-            plates=plates,
+            task=task,
             verify=build["verify"],
             seed=build["seed"],
             quantized="keep",  # the pipeline is the one that was run: what to leave out is out

@@ -24,7 +24,7 @@ from lprc.core.quantization.recognise import quantized_form
 from lprc.core.targets.emitter import Emit, TargetOptions
 from lprc.core.targets.target import Target
 from lprc.core.targets.target import target as find_target
-from lprc.models.plate_config import PlateConfig
+from lprc.core.tasks.task_file import task_choice
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def compile_request(
     max_accuracy_drop: float | None = None,
     min_accuracy: float | None = None,
     guard: bool = False,
-    plates: str | None = None,
+    task: str | None = None,
     quantized: Choice = "refuse",
     seed: int = 0,
     progress: Report | None = None,
@@ -100,11 +100,11 @@ def compile_request(
         input_shapes: Shapes of inputs that are fixed in the graph; ``""`` is the only input.
         dims: Sizes of symbolic dimensions to verify with, by symbol; the graph stays as it is.
         verify: When graphs are run and compared.
-        data: Labelled plates that accuracy is measured on.
+        data: Labelled samples that accuracy is measured on.
         max_accuracy_drop: Leave layers in float until accuracy drops by no more, 0 to 1.
-        min_accuracy: The least plate accuracy on `data`, 0 to 1.
+        min_accuracy: The least score on `data`, 0 to 1.
         guard: Whether to refuse what is not worth shipping instead of the float32 artefact.
-        plates: Alphabet and preprocessing of the plates: a built-in name or a TOML file.
+        task: What the model is for: a built-in task's name, a kind of tasks, or a TOML file.
         quantized: What to do with a quantised model where the pipeline would quantise: refuse
             it, or keep its Q/DQ and leave those passes out.
         seed: Of random inputs.
@@ -113,7 +113,7 @@ def compile_request(
         memory: What to remember.
 
     Raises:
-        UsageError: An unknown target, option, pass or kind of plates, or demands that nothing
+        UsageError: An unknown target, option, pass or kind of tasks, or demands that nothing
             here can judge.
         MissingDependencyError: The target's SDK is not installed.
         InvalidModelError: A model that can't be read, or that is quantised already.
@@ -123,12 +123,13 @@ def compile_request(
     check_folder(observation.dump_dir, out)
     goal = find_target(target)
     target_options = read_options(goal, options or {})
+    choice = task_choice(task)
     demands = Demands(
         max_drop=_share(max_accuracy_drop, "--max-accuracy-drop"),
         min_accuracy=_share(min_accuracy, "--min-accuracy"),
         guard=guard,
         data=data,
-        config=PlateConfig.named(plates) if plates else None,
+        task=choice,
     )
     check_demands(demands, goal, emit, target_options)
     require(goal, target_options, emit)
@@ -144,7 +145,7 @@ def compile_request(
         inputs=inputs,
         input_shapes=input_shapes,
         dims=dims,
-        plates=plates,
+        task=choice,
         verify=verify,
         seed=seed,
     )
@@ -164,7 +165,7 @@ def compile_request(
 
 
 def _share(value: float | None, option: str) -> float | None:
-    """A share of plates as it was given.
+    """A share as it was given.
 
     Raises:
         UsageError: It is none.

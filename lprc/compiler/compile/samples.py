@@ -22,9 +22,10 @@ from lprc.compiler.compile.settings import Execution, VerifyMode
 from lprc.core.errors import DataError, UsageError
 from lprc.core.files.array_listing import SUFFIXES, array_files
 from lprc.core.running.numerics import Arrays
+from lprc.core.tasks.task_file import BY_MODEL, TaskChoice
 
 Samples: TypeAlias = Union[str, "os.PathLike[str]", Iterable[Arrays]]
-"""A folder of plate images or of .npz files, one .npz file, or sets of inputs by input name."""
+"""A folder of images or of .npz files, one .npz file, or sets of inputs by input name."""
 
 
 def execution_of(
@@ -35,7 +36,7 @@ def execution_of(
     inputs: Samples | None = None,
     input_shapes: InputShapes | None = None,
     dims: Mapping[str, int] | None = None,
-    plates: str | None = None,
+    task: TaskChoice = BY_MODEL,
     verify: VerifyMode = "final",
     seed: int = 0,
 ) -> Execution:
@@ -48,8 +49,7 @@ def execution_of(
         inputs: Real inputs to verify with.
         input_shapes: Shapes of inputs that are to be fixed in the graph.
         dims: Sizes of symbolic dimensions of made-up inputs, by symbol.
-        plates: How images are preprocessed: a built-in name or a TOML file; None takes the first
-            built-in one.
+        task: How images are preprocessed.
         verify: When graphs are run and compared.
         seed: Of random inputs.
 
@@ -63,7 +63,7 @@ def execution_of(
     shapes = checked_shapes(model, input_shapes, where)
     sizes = run_sizes(model, shapes, dims, where)
     fixed = with_sizes(model, shapes) if shapes else model
-    samples = samples_of(fixed, where, calibration, plates)
+    samples = samples_of(fixed, where, calibration, task)
     real = inputs_of(fixed, where, inputs)
     if real is None and len(samples):
         real = enough_to_verify(samples)
@@ -115,7 +115,7 @@ def enough_to_verify(samples: Sequence[Arrays]) -> list[Arrays]:
 
 
 def samples_of(
-    model: ir.Model, where: str, calibration: Samples | None, plates: str | None
+    model: ir.Model, where: str, calibration: Samples | None, task: TaskChoice
 ) -> Sequence[Arrays]:
     """Calibration data as a sequence, arguments as of `execution_of`; empty for None.
 
@@ -129,7 +129,7 @@ def samples_of(
         place = Path(calibration)
         if place.suffix.lower() in SUFFIXES or array_files(place):
             return ArraySamples(place, model, where)
-        return ImageSamples(place, plates, model, where)
+        return ImageSamples(place, task, model, where)
     if isinstance(calibration, Mapping):
         raise UsageError(
             "one set of inputs, where several are wanted",

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lprc.compiler.measure.evaluation import sample_inputs, score_of
+from lprc.core.running.agreement import agreement
 from lprc.core.running.numerics import Arrays, Session
 from lprc.core.running.observe import spread
 from lprc.core.running.signal_to_noise import Outputs
-from lprc.models.ctc import greedy_decode
-from lprc.models.images import load_image
-from lprc.models.labels import LabelledImage, read_labelled
-from lprc.models.plate_config import PlateConfig
+from lprc.core.tasks.interface import Interface
+from lprc.core.tasks.task import Task
 
 
 class Judge(Protocol):
@@ -31,41 +31,35 @@ class Judge(Protocol):
         """The score of the graph that `session` runs."""
 
 
-class PlateJudge:
-    """Exact plate matches on labelled images.
+class TaskJudge:
+    """The score of a task on labelled data.
 
     Args:
-        data: A folder of labelled plates.
-        config: Alphabet and preprocessing.
-        batch: The model's batch size; 1 where it is symbolic.
+        data: Labelled samples.
+        task: Fitted to the model.
+        interface: The model's; every graph that is scored has it.
 
     Raises:
-        DataError: Labels or images that can't be used.
+        DataError: Labels or files that can't be used.
     """
 
-    what = "plate accuracy"
-
-    def __init__(self, data: Path, config: PlateConfig, batch: int = 1) -> None:
-        self._items: list[LabelledImage] = read_labelled(data, config)
-        self._config = config
-        self._batch = batch
+    def __init__(self, data: Path, task: Task, interface: Interface) -> None:
+        self.what = task.metric
+        self._samples = task.labelled(data)
+        self._task = task
+        self._interface = interface
 
     def score(self, session: Session) -> float:
-        """Exact matches over plates."""
-        (name,) = session.input_names
-        right = 0
-        for item in self._items:
-            logits = session.run(self._inputs(item, name))[session.output_names[0]]
-            right += greedy_decode(logits[:1], self._config)[0] == item.label
-        return right / len(self._items)
+        """The score's value."""
+        interface = replace(self._interface, run=session.run)
+        return score_of(self._task, interface, self._samples).value
 
-    def samples(self, name: str) -> list[Arrays]:
-        """A few images as inputs called `name`, to rank layers with."""
-        return [self._inputs(item, name) for item in spread(self._items, _FEW)]
-
-    def _inputs(self, item: LabelledImage, name: str) -> Arrays:
-        image = load_image(item.path, self._config)[None]
-        return {name: np.repeat(image, self._batch, axis=0)}
+    def inputs(self) -> list[Arrays]:
+        """A few samples as inputs, to rank layers with."""
+        return [
+            sample_inputs(self._task, self._interface, item.path)
+            for item in spread(self._samples, _FEW)
+        ]
 
 
 _FEW = 24
@@ -74,8 +68,7 @@ _FEW = 24
 class AgreementJudge:
     """How much of what it puts out agrees with the float graph, without labels.
 
-    An output with a class axis (axis 1 of two or more) agrees in a position where the largest
-    class is the same; another output agrees as far as it correlates (its cosine similarity).
+    As `lprc.core.running.agreement.agreement`, a mean over samples and outputs.
 
     Args:
         reference: The float graph.
@@ -114,12 +107,3 @@ class AgreementJudge:
 
 REMEMBERED = 2**28
 """Bytes of the float graph's outputs that are remembered from one score to the next."""
-
-
-def agreement(expected: NDArray[Any], output: NDArray[Any]) -> float:
-    """How far one output agrees; see `AgreementJudge`."""
-    if expected.ndim >= 2 and expected.shape[1] > 1:
-        return float(np.mean(expected.argmax(axis=1) == output.argmax(axis=1)))
-    left, right = expected.astype(np.float64).reshape(-1), output.astype(np.float64).reshape(-1)
-    lengths = float(np.linalg.norm(left) * np.linalg.norm(right))
-    return max(0.0, float(left @ right) / lengths) if lengths > 0 else float(not left.any())

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from lprc.compiler.measure.accuracy import evaluate
 from lprc.compiler.measure.bench import bench
+from lprc.compiler.measure.evaluation import evaluate
 from lprc.core.errors import InvalidModelError
 from lprc.core.instruments.pass_statistics import SOURCE
 from lprc.core.onnx_io.model_io import save
@@ -20,7 +20,7 @@ from lprc.core.passing.pipeline import Pipeline
 from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.numerics import RunError
 from lprc.core.running.size_search import UnrunnableError
-from lprc.models.plate_config import PlateConfig
+from lprc.core.tasks.task_file import BY_MODEL, TaskChoice
 
 ROUNDS = 50
 """Measured runs of each graph: enough to rank passes, with a dozen graphs in turn."""
@@ -31,15 +31,15 @@ class Measure:
     """What to measure after each change, in ONNX Runtime.
 
     Attributes:
-        data: Labelled plates to read; None for none.
-        config: Their alphabet and preprocessing; None for the one that fits the model.
+        data: Labelled samples; None for none.
+        task: What the model is for.
         latency: Whether to measure latencies.
         threads: CPU threads.
         sizes: Of symbolic dimensions, for latencies; those that are not known are searched for.
     """
 
     data: Path | None = None
-    config: PlateConfig | None = None
+    task: TaskChoice = BY_MODEL
     latency: bool = False
     threads: int | None = None
     sizes: InputSizes = field(default_factory=dict)
@@ -66,7 +66,7 @@ class PassMeasures(Instrument):
         """Measure the source.
 
         Raises:
-            DataError: The plates do not fit the model, or can't be read.
+            DataError: The samples do not fit the model, or can't be read.
         """
         self._scratch = tempfile.TemporaryDirectory(prefix="lprc-stats-")
         self._measure(model, SOURCE, "the source graph")
@@ -75,7 +75,7 @@ class PassMeasures(Instrument):
         """Measure again if the pass changed something.
 
         Raises:
-            DataError: The plates do not fit the model any more.
+            DataError: The samples do not fit the model any more.
         """
         if record.changed:
             self._measure(model, record.position, f"the graph after '{record.text}'")
@@ -101,7 +101,7 @@ class PassMeasures(Instrument):
         try:
             if self._what.data is not None:
                 evaluation = evaluate(
-                    path, self._what.data, config=self._what.config, threads=self._what.threads
+                    path, self._what.data, task=self._what.task, threads=self._what.threads
                 )
                 self.accuracy[position] = evaluation.accuracy
             if self._what.latency:

@@ -25,8 +25,8 @@ class Build:
         target: What for.
         out: The artefact's folder.
         calib: Images, or None.
-        data: Labelled plates, or None.
-        plates: Name or file of their configuration, or None.
+        data: Labelled samples, or None.
+        task: Name or file of the task, or None.
         arguments: Of ``lprc compile``, without what it prints.
     """
 
@@ -36,7 +36,7 @@ class Build:
     out: Path
     calib: Path | None
     data: Path | None
-    plates: str | None
+    task: str | None
     arguments: tuple[str, ...]
 
 
@@ -95,8 +95,8 @@ def _build(file: File, parts: tuple[str, ...], model: str, target: str, where: s
     table, network, project = file.build[parts[0]], file.model[model], file.project
     base = Path(table.out) if table.out is not None else Path(project.out, parts[0])
     out = base.joinpath(*parts[1:])
-    calib, data, plates = (
-        _first(name, table, network, project) for name in ("calib", "data", "plates")
+    calib, data, task = (
+        _first(name, table, network, project) for name in ("calib", "data", "task")
     )
     name = ".".join(parts)
     if table.min_accuracy is not None and data is None:
@@ -107,7 +107,7 @@ def _build(file: File, parts: tuple[str, ...], model: str, target: str, where: s
     for option, value in (
         ("--calib", calib),
         ("--data", data),
-        ("--plates", plates),
+        ("--task", task),
         ("--passes", table.passes),
         ("--then", table.then),
         ("--emit", table.emit),
@@ -130,7 +130,7 @@ def _build(file: File, parts: tuple[str, ...], model: str, target: str, where: s
         out,
         Path(calib) if calib is not None else None,
         Path(data) if data is not None else None,
-        plates,
+        task,
         tuple(arguments),
     )
 

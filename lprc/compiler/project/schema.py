@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from lprc.core.files.checked import StrictTable
 
@@ -17,17 +17,19 @@ Scalar = str | int | float | bool
 Names = Annotated[list[str], Field(min_length=1)]
 
 
-class Plates(StrictTable):
-    """Images, and how they are read."""
+class Samples(StrictTable):
+    """Data, and how it is read."""
 
     calib: str | None = Field(None, description="Folder of images to calibrate and verify with.")
-    data: str | None = Field(None, description="Folder of labelled plates to measure accuracy on.")
-    plates: str | None = Field(
-        None, description="Alphabet and preprocessing: lprnet, synthetic or a TOML file."
+    data: str | None = Field(None, description="Labelled samples to measure accuracy on.")
+    task: str | None = Field(
+        None,
+        validation_alias=AliasChoices("task", "plates"),  # its name in the first release
+        description="What the model is for: a built-in task, a kind of tasks, or a TOML file.",
     )
 
 
-class ProjectTable(Plates):
+class ProjectTable(Samples):
     """What holds for all builds that say nothing else."""
 
     out: str = Field("build", description="Where artefacts go: each into a folder of its name.")
@@ -37,13 +39,13 @@ class ProjectTable(Plates):
     seed: int = Field(0, description="Seed of random inputs.")
 
 
-class ModelTable(Plates):
+class ModelTable(Samples):
     """A network."""
 
     file: str = Field(description="The ONNX file.")
 
 
-class BuildTable(Plates):
+class BuildTable(Samples):
     """One artefact, or one for each of several models and targets."""
 
     model: str | Names = Field(description="A [model.NAME], or several.")
@@ -65,7 +67,7 @@ class BuildTable(Plates):
         None, description="Leave layers in float until accuracy drops by no more than this."
     )
     min_accuracy: Share | None = Field(
-        None, description="Refuse an artefact with a lower plate accuracy on `data`."
+        None, description="Refuse an artefact with a lower score on `data`."
     )
 
 

@@ -14,8 +14,8 @@ from lprc.compiler.project.plan import Build
 from lprc.core.errors import LprcError
 from lprc.core.files.atomic import atomic_file
 from lprc.core.files.digest import sha256
+from lprc.core.files.image_listing import list_labelled
 from lprc.core.files.regular import read_regular
-from lprc.models.labels import LABELS_FILE, list_images
 
 FOLDER = ".lprc"
 """Beside ``lprc.toml``: a file for each build."""
@@ -194,17 +194,21 @@ class States:
 def listed(root: Path, build: Build) -> dict[str, list[str]]:
     """The folders that a build lists, each with the files in it that count."""
     files_by_folder = {}
-    for place, files_in in ((build.calib, calibration_files), (build.data, list_images)):
+    for place, files_in in ((build.calib, calibration_files), (build.data, list_labelled)):
         if place is None:
             continue
         try:
-            names = [path.name for path in files_in(root / place)]
+            names = [_beside(root / place, path) for path in files_in(root / place)]
         except LprcError:  # the compile says so, too
             names = []
         folder = place.parent if (root / place).is_file() else place
-        table = [LABELS_FILE] if (root / folder / LABELS_FILE).is_file() else []
-        files_by_folder[str(folder)] = [*names, *table]
+        files_by_folder[str(folder)] = names
     return files_by_folder
+
+
+def _beside(place: Path, path: Path) -> str:
+    """A file's name in the folder `place`, or in the one that the file `place` is in."""
+    return path.relative_to(place.parent if place.is_file() else place).as_posix()
 
 
 def _status(path: Path) -> Status | None:

@@ -44,14 +44,22 @@ def charts(measurements: Sequence[Measurement]) -> list[Chart]:
     """The charts of what was measured; the first measurement is the baseline."""
     names = [_short(measurement.name) for measurement in measurements]
     all_charts = []
-    accuracies = [
-        measurement.evaluation.accuracy for measurement in measurements if measurement.evaluation
-    ]
-    if measurements and len(accuracies) == len(measurements):
+    evaluations = [item.evaluation for item in measurements if item.evaluation]
+    if measurements and len(evaluations) == len(measurements):
+        accuracies = [evaluation.accuracy for evaluation in evaluations]
+        metric = evaluations[0].task.metric
         texts = [f"{value:.4f}" for value in accuracies]
         moved = [f"{value - accuracies[0]:+.4f}" for value in accuracies]
         all_charts.append(
-            _chart("Plate accuracy", "more is better", names, accuracies, texts, moved, 1.0)
+            _chart(
+                metric[:1].upper() + metric[1:],
+                "more is better",
+                names,
+                accuracies,
+                texts,
+                moved,
+                1.0,
+            )
         )
     latencies = [measurement.latency for measurement in measurements if measurement.latency]
     if measurements and len(latencies) == len(measurements):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from lprc.compiler.compile.optimize import Optimized
-from lprc.compiler.measure.accuracy import Evaluation
 from lprc.compiler.measure.bench import BenchRow
+from lprc.compiler.measure.evaluation import Evaluation
 from lprc.compiler.measure.sensitivity import LayerSensitivity
 from lprc.compiler.report.history import Step
 
@@ -27,7 +26,7 @@ class Measurement(Protocol):
 
     @property
     def evaluation(self) -> Evaluation | None:
-        """Its plate accuracy."""
+        """How well it does its task."""
 
     @property
     def latency(self) -> BenchRow | None:
@@ -45,7 +44,6 @@ class Findings:
         steps: The graph after each pass that changed it, the source first (`History.steps`).
         manifest: The artefact's.
         measurements: The float32 source first, the artefact last; may be empty.
-        data: The folder of the plates that accuracy was measured on.
         sensitivity: Of layers, where it was asked for.
     """
 
@@ -55,5 +53,4 @@ class Findings:
     steps: Sequence[Step]
     manifest: Mapping[str, Any]
     measurements: Sequence[Measurement] = ()
-    data: Path | None = None
     sensitivity: Sequence[LayerSensitivity] = ()

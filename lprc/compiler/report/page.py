@@ -24,7 +24,7 @@ from lprc.compiler.report.history import Step
 from lprc.compiler.report.layers import LayerTable, layer_table
 from lprc.compiler.report.passes import WIDTH as TIMELINE
 from lprc.compiler.report.passes import pass_table
-from lprc.compiler.report.plates import PlatePicture, wrong_plates
+from lprc.compiler.report.wrong_samples import SamplePicture, wrong_samples
 from lprc.core.files.atomic import atomic_file
 from lprc.core.graph_diff.outline import ModelOutline, outline
 
@@ -40,7 +40,7 @@ def write_report(findings: Findings, path: Path) -> None:
 
     Raises:
         OutputError: It can't be written.
-        DataError: The picture of a plate can't be read.
+        DataError: A sample's picture can't be read.
     """
     page = report_page(findings)
     with atomic_file(path) as temporary:
@@ -51,7 +51,7 @@ def report_page(findings: Findings) -> str:
     """The report as HTML. Equal findings give equal text, but for what `environment` says.
 
     Raises:
-        DataError: The picture of a plate can't be read.
+        DataError: A sample's picture can't be read.
     """
     import jinja2
     from markupsafe import Markup
@@ -101,11 +101,12 @@ def _sections(findings: Findings) -> dict[str, Any]:
         if findings.measurements
         else (None, None)
     )
-    plates: list[PlatePicture] = []
-    wrong = 0
-    if findings.data is not None and last is not None and last.evaluation is not None:
+    pictures: list[SamplePicture] = []
+    wrong, samples = 0, ""
+    if last is not None and last.evaluation is not None:
         baseline = first.evaluation if first is not None and first is not last else None
-        plates, wrong = wrong_plates(baseline, last.evaluation, findings.data)
+        samples = last.evaluation.task.samples
+        pictures, wrong = wrong_samples(baseline, last.evaluation)
     return {
         "source": findings.source,
         "target": findings.target,
@@ -115,7 +116,8 @@ def _sections(findings: Findings) -> dict[str, Any]:
         "timeline_width": TIMELINE,
         "charts": charts(findings.measurements),
         "chart_width": BARS,
-        "plates": plates,
+        "pictures": pictures,
+        "samples": samples,
         "wrong": wrong,
         "has_sensitivity": bool(findings.sensitivity),
         "environment": environment(findings.manifest),

@@ -79,7 +79,7 @@ _SIZES: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 _MEASURES: tuple[tuple[str, Callable[[PassCost], str]], ...] = (
     ("outputs moved by", lambda cost: _number(cost.error, ".1e")),
     ("since the source", lambda cost: _number(cost.error_to_source, ".1e")),
-    ("plate accuracy", lambda cost: _number(cost.accuracy, ".4f")),
+    ("accuracy", lambda cost: _number(cost.accuracy, ".4f")),
     ("median ms", lambda cost: _number(cost.median_ms, ".3f")),
     (
         "process's memory",

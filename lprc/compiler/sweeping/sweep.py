@@ -14,17 +14,17 @@ from lprc.compiler.artifact.artifact import LOWERED, open_artifact
 from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request
 from lprc.compiler.compile.settings import Report
-from lprc.compiler.measure.accuracy import evaluate
 from lprc.compiler.measure.bench import bench
-from lprc.compiler.measure.fidelity import agreement
+from lprc.compiler.measure.evaluation import evaluate
 from lprc.compiler.sweeping.pipeline_template import SweepText
 from lprc.core.costs.statistics import model_statistics
 from lprc.core.errors import LprcError
 from lprc.core.onnx_io.model_io import load
+from lprc.core.running.agreement import agreement
 from lprc.core.running.numerics import Arrays
 from lprc.core.running.signal_to_noise import SignalToNoise
 from lprc.core.targets.emitter import Emit
-from lprc.models.plate_config import PlateConfig
+from lprc.core.tasks.task_file import BY_MODEL, TaskChoice
 
 UNCHANGED = "unchanged"
 """What the row without the swept passes is called, and its folder."""
@@ -41,9 +41,9 @@ class SweepRow:
         value: Its text; `UNCHANGED` for the pipeline without the swept passes.
         pipeline: The canonical text of all passes.
         error: Why there is no artefact.
-        accuracy: Exact matches over plates.
+        accuracy: The task's score on the data.
         agreement: How far the artefact's outputs agree with the unchanged one's, from 0 to 1: the
-            share of positions with the same largest class (see `fidelity.AgreementJudge`).
+            share of positions with the same largest class (see `lprc.core.running.agreement`).
         snr_db: The unchanged outputs over the difference, in decibels; infinite without one.
         macs: Multiply-accumulates of the lowered graph; dimensions that are not known count as 1.
         parameters: Of the lowered graph.
@@ -91,15 +91,15 @@ class Measures:
 
     Attributes:
         samples: Inputs without labels: to calibrate with, and for agreement.
-        data: Labelled plates.
-        config: Their alphabet; None chooses the built-in one that fits.
+        data: Labelled samples.
+        task: What the model is for.
         latency: Whether to measure it.
         threads: CPU threads of the runtimes.
     """
 
     samples: Sequence[Arrays] = ()
     data: Path | None = None
-    config: PlateConfig | None = None
+    task: TaskChoice = BY_MODEL
     latency: bool = False
     threads: int | None = None
 
@@ -220,7 +220,7 @@ def _measured(
             read = evaluate(
                 place,
                 measures.data,
-                config=measures.config,
+                task=measures.task,
                 threads=measures.threads,
                 progress=steps.inner(),
             )

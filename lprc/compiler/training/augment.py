@@ -1,9 +1,9 @@
-"""Photographs of plates as another camera might have taken them, in batches of torch tensors."""
+"""Photographs as another camera might have taken them, in batches of torch tensors."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.nn import functional
@@ -38,7 +38,11 @@ class Augmentation:
 
     def without_splices(self) -> Augmentation:
         """The same, for images that keep their labels."""
-        return Augmentation(**{**vars(self), "splice": 0.0})
+        return replace(self, splice=0.0)
+
+    def without_motion(self) -> Augmentation:
+        """The same, for images whose labels say where things are."""
+        return replace(self, shift=0.0, scale=0.0, rotate=0.0, shear=0.0, splice=0.0)
 
 
 NONE = Augmentation(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

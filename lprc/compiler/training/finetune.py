@@ -18,7 +18,7 @@ from lprc.compiler.training.initial_weights import randomise, rewind
 from lprc.compiler.training.objective import Objective
 from lprc.compiler.training.recipe import Recipe
 from lprc.compiler.training.trainer import Look, Trainer
-from lprc.compiler.training.training_set import Plates, Samples
+from lprc.compiler.training.training_set import Images, Samples
 from lprc.compiler.training.weights import set_array
 from lprc.core.errors import DataError, MissingDependencyError, UsageError
 from lprc.core.graph import editing
@@ -125,13 +125,13 @@ def finetune(
         teacher = GraphModule(_with_free_batch(sources.teacher)).eval().requires_grad_(False)
         _check_outputs(student, teacher)
     hints = find_hints(student, teacher, samples) if recipe.hints and teacher is not None else ()
-    config = samples.config if isinstance(samples, Plates) else None
+    task = samples.task if isinstance(samples, Images) else None
     trainer = Trainer(
         student,
         teacher,
         samples,
         recipe,
-        Objective(recipe, student.outputs, hints, config),
+        Objective(recipe, student.outputs, hints, task),
         network=to_bytes(model),
         device=place,
     )

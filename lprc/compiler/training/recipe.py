@@ -7,7 +7,7 @@ from typing import Literal
 
 from lprc.core.errors import UsageError
 
-Loss = Literal["ctc", "distillation", "both"]
+Loss = Literal["labels", "distillation", "both"]
 Init = Literal["keep", "random", "rewind"]
 Take = Literal["last", "best"]
 
@@ -17,7 +17,7 @@ class Recipe:
     """The options of a run; a checkpoint is resumed under the same ones only.
 
     Attributes:
-        loss: ``ctc`` on labels (Graves et al., ICML 2006), ``distillation`` from the teacher's
+        loss: ``labels`` is the task's own loss, ``distillation`` from the teacher's
             outputs (Hinton et al., 2015; needs no labels), or the sum of both.
         steps: Of Adam (Kingma and Ba, ICLR 2015); its rate falls to zero along a cosine.
         batch: Samples of a step.
@@ -72,7 +72,7 @@ class Recipe:
     @property
     def distils(self) -> bool:
         """Whether a teacher is needed."""
-        return self.loss != "ctc"
+        return self.loss != "labels"
 
     @property
     def reads_labels(self) -> bool:

@@ -17,7 +17,7 @@ from lprc.compiler.training.augment import Augmentation, augment
 from lprc.compiler.training.graph_module import GraphModule, Tensors
 from lprc.compiler.training.objective import Objective
 from lprc.compiler.training.recipe import Recipe
-from lprc.compiler.training.training_set import Plates, Samples, Split
+from lprc.compiler.training.training_set import Images, Samples, Split
 
 _WARM_UP = 20
 """Steps until the rate is full: Adam's first steps are as large as any."""
@@ -206,13 +206,13 @@ class Trainer:
 
     def _augmented(self, inputs: Tensors) -> Tensors:
         samples = self._samples
-        if not isinstance(samples, Plates):
+        if not isinstance(samples, Images):
             return inputs
         how, (low, high) = Augmentation(), samples.range
         if self._recipe.reads_labels:
-            how = how.without_splices()
-        changed = augment(inputs[samples.images], how, self._generator, low=low, high=high)
-        return {**inputs, samples.images: changed}
+            how = how.without_motion() if samples.task.is_placed else how.without_splices()
+        changed = augment(inputs[samples.input], how, self._generator, low=low, high=high)
+        return {**inputs, samples.input: changed}
 
     def _look(self, loss: float) -> None:
         """Judge the weights as they are now, and keep them if they are the best."""

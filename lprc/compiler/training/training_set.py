@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from lprc.core.errors import DataError
 from lprc.core.files.array_files import read_arrays
-from lprc.models.images import load_batch
-from lprc.models.labels import list_images, read_labelled
-from lprc.models.plate_config import PlateConfig
+from lprc.core.tasks.interface import Interface
+from lprc.core.tasks.task import Task
 
 Tensors = dict[str, torch.Tensor]
 
@@ -23,8 +22,8 @@ class Samples(Protocol):
     """Inputs of a network by number."""
 
     @property
-    def labels(self) -> Sequence[str] | None:
-        """The texts on the plates; None where they are not known."""
+    def labels(self) -> Sequence[Any] | None:
+        """What a task calls the truth of each; None where that is not known."""
 
     def __len__(self) -> int:
         """The number of samples."""
@@ -34,50 +33,56 @@ class Samples(Protocol):
 
 
 @dataclass(frozen=True)
-class Plates:
-    """A folder of plate images, preprocessed as `config` says."""
+class Images:
+    """Images, prepared as a task says.
 
-    images: str
+    Attributes:
+        input: The network's input that takes them.
+        paths: Their files.
+        labels: What the task calls the truth of each; None where that is not known.
+        task: Fitted to the model.
+        interface: The model's.
+    """
+
+    input: str
     paths: tuple[Path, ...]
-    labels: tuple[str, ...] | None
-    config: PlateConfig
+    labels: tuple[Any, ...] | None
+    task: Task
+    interface: Interface
 
     @classmethod
-    def read(cls, folder: Path, config: PlateConfig, name: str, *, labelled: bool) -> Plates:
-        """The images of `folder` for the input `name`.
+    def read(cls, folder: Path, task: Task, interface: Interface, *, labelled: bool) -> Images:
+        """The samples in `folder`.
 
         Raises:
             DataError: No images, or unusable labels where they are needed.
         """
+        name = interface.image_input
         if not labelled:
-            return cls(name, tuple(list_images(folder)), None, config)
-        images = read_labelled(folder, config)
-        return cls(
-            name,
-            tuple(image.path for image in images),
-            tuple(image.label for image in images),
-            config,
-        )
+            return cls(name, tuple(task.unlabelled(folder)), None, task, interface)
+        samples = task.labelled(folder)
+        paths, labels = zip(*((item.path, item.truth) for item in samples), strict=True)
+        return cls(name, paths, labels, task, interface)
 
     def __len__(self) -> int:
         """The number of images."""
         return len(self.paths)
 
     def batch(self, indices: Sequence[int]) -> Tensors:
-        """Images as float32 [n, 3, height, width].
+        """Images as float32 [n, channels, height, width].
 
         Raises:
             DataError: One can't be read.
         """
-        array = load_batch([self.paths[index] for index in indices], self.config)
-        return {self.images: torch.from_numpy(array)}
+        arrays = [
+            self.task.prepare(self.paths[index], self.interface)[0][self.input] for index in indices
+        ]
+        return {self.input: torch.from_numpy(np.stack(arrays))}
 
     @property
     def range(self) -> tuple[float, float]:
         """The least and the largest value after preprocessing."""
-        ends = ((value - self.config.mean) * self.config.scale for value in (0.0, 255.0))
-        low, high = sorted(ends)
-        return low, high
+        return self.task.input.range
 
 
 @dataclass(frozen=True)

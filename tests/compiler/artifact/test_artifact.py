@@ -12,8 +12,8 @@ import pytest
 from lprc.compiler.artifact.artifact import open_artifact
 from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request
-from lprc.compiler.measure.accuracy import evaluate
 from lprc.compiler.measure.bench import bench
+from lprc.compiler.measure.evaluation import evaluate
 from lprc.core.errors import DataError, InvalidModelError
 from lprc.core.files.digest import sha256
 from lprc.core.running.numerics import RunError

@@ -7,8 +7,8 @@ import pytest
 from lprc.compiler.compile import guard as guard_module
 from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request
-from lprc.compiler.measure.accuracy import Evaluation
 from lprc.compiler.measure.bench import BenchRow
+from lprc.compiler.measure.evaluation import Evaluation
 from lprc.core.errors import AccuracyError
 
 

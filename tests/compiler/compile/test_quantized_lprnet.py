@@ -9,7 +9,7 @@ import pytest
 from lprc.compiler.compile.calibration import ImageSamples
 from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request
-from lprc.compiler.measure.accuracy import evaluate
+from lprc.compiler.measure.evaluation import evaluate
 from lprc.core.onnx_io.model_io import load
 from lprc.core.targets.target import target
 

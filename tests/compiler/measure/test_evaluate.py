@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from lprc.compiler.measure.accuracy import evaluate
+from lprc.compiler.measure.evaluation import evaluate
 from lprc.core.errors import DataError, LprcError
 from lprc.models.plate_config import PlateConfig
 
@@ -73,7 +73,7 @@ def test_a_model_for_other_plates(tmp_path, few, wrong, name, message):
     config = PlateConfig.named(name) if name else None
     with pytest.raises(DataError, match=message) as caught:
         evaluate(path, few, config=config)
-    assert "--plates" in (caught.value.hint or "")
+    assert "--task" in (caught.value.hint or "")
 
 
 def test_several_inputs(tmp_path, few):

@@ -9,18 +9,18 @@ import re
 
 import onnx
 import pytest
+from lprc.compiler.report.plates import wrong_plates
 from PIL import Image
 from report_graphs import HOSTILE, findings, hostile, residual_chain
 
-from lprc.compiler.measure.accuracy import Evaluation, Wrong
 from lprc.compiler.measure.bench import BenchRow
+from lprc.compiler.measure.evaluation import Evaluation, Wrong
 from lprc.compiler.measure.sensitivity import LayerSensitivity
 from lprc.compiler.report.charts import charts
 from lprc.compiler.report.graphs import GraphTable, Strings
 from lprc.compiler.report.layers import precision
 from lprc.compiler.report.page import report_page, write_report
 from lprc.compiler.report.passes import pass_table
-from lprc.compiler.report.plates import wrong_plates
 from lprc.compiler.report.units import count_text, seconds_text, size_text
 from lprc.core.errors import DataError, OutputError
 from lprc.core.graph_diff.outline import outline

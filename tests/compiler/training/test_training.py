@@ -216,7 +216,7 @@ def test_statistics_follow_the_batches_where_asked(updated):
 @pytest.mark.parametrize(
     ("recipe", "sources", "error", "message"),
     [
-        (Recipe(loss="ctc"), {}, DataError, "needs labels"),
+        (Recipe(loss="labels"), {}, DataError, "needs labels"),
         (Recipe(), {}, UsageError, "needs a teacher"),
         (Recipe(init="rewind"), {"teacher": 0}, UsageError, "go together"),
     ],
