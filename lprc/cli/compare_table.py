@@ -9,6 +9,7 @@ from typing import Any
 
 from lprc.cli import console
 from lprc.cli.progress import reporter
+from lprc.cli.say import say
 from lprc.compiler.artifact.artifact import open_artifact
 from lprc.compiler.measure.bench import BenchRow, bench
 from lprc.compiler.measure.evaluation import Evaluation, evaluate
@@ -97,11 +98,20 @@ def compare_document(rows: Sequence[Measured]) -> list[dict[str, Any]]:
             "artefact": row.name,
             "bytes": row.size_bytes,
             "accuracy": row.evaluation.accuracy if row.evaluation else None,
+            "score": row.evaluation.score.document() if row.evaluation else None,
+            "difference": _difference(row, rows[0]),
             "median_ms": row.latency.median_ms if row.latency else None,
             "ratio": row.latency.ratio_to_first if row.latency else None,
         }
         for row in rows
     ]
+
+
+def _difference(row: Measured, first: Measured) -> dict[str, Any] | None:
+    """How far a row's score is from the first one's, as JSON data."""
+    if row is first or row.evaluation is None or first.evaluation is None:
+        return None
+    return row.evaluation.score.less(first.evaluation.score).document()
 
 
 def print_comparison(rows: Sequence[Measured]) -> None:
@@ -123,3 +133,16 @@ def print_comparison(rows: Sequence[Measured]) -> None:
                 latency.backend,
             ]
     console.stdout().print(console.table(columns, cells))
+    _print_differences(rows)
+
+
+def _print_differences(rows: Sequence[Measured]) -> None:
+    """Print how far scores moved from the first row's, and whether that is more than chance."""
+    first = rows[0].evaluation
+    if first is None:
+        return
+    say(f"{rows[0].name}: {first}")
+    for row in rows[1:]:
+        if row.evaluation is not None:
+            difference = row.evaluation.score.less(first.score)
+            say(f"{row.name}: {row.evaluation}; {difference}")

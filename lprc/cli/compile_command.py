@@ -301,8 +301,8 @@ def _print_restored(restored: dict[str, Any], *, as_json: bool, quiet: bool) -> 
         for warning in document["warnings"]:
             console.note(f"warning: {warning}")
         for row in document["comparison"]:
-            if row["accuracy"] is not None:
-                say(f"{row['artefact']}: plate accuracy {row['accuracy']:.4f}")
+            if row["score"] is not None:
+                say(f"{row['artefact']}: {row['score']['metric']} {row['score']['value']:.4f}")
         say(f"{document['output']}: {restored['summary']}; from the cache (-v tells all)")
 
 

@@ -34,7 +34,7 @@ def test_the_real_alphabet_is_the_checkpoints():
 
 def test_a_scale_of_nothing_is_refused():
     text = 'alphabet = "A"\nwidth = 6\nheight = 4\nchannels = "RGB"\nmean = 0\nscale = 0.0\n'
-    with pytest.raises(DataError, match=r"x\.toml: scale: must not be 0"):
+    with pytest.raises(DataError, match=r"x\.toml: input\.scale: must not be 0"):
         parse_task(text, name="x", where="x.toml")
 
 

@@ -47,8 +47,8 @@ def test_config():
         ('"BGR"', '"GRB"', "color: must be 'BGR', 'RGB' or 'GRAY'"),
         ('"ABC1京"', "3", "alphabet: must be a list"),
         ('"ABC1京"', '""', "alphabet: must not be empty"),
-        ("mean = 127.5", "mean = 'x'", "mean: must be a number"),
-        ("mean = 127.5", "mean = inf", "mean: must be "),
+        ("mean = 127.5", "mean = 'x'", "mean.0: must be a number"),
+        ("mean = 127.5", "mean = inf", "mean.0: must be a finite"),
         ("mean = 127.5", "mean = ", "not TOML"),
     ],
 )
@@ -61,7 +61,7 @@ def test_config_errors(tmp_path, old, new, message):
 
 
 def test_unknown_config():
-    with pytest.raises(DataError, match="unknown plates 'klingon'"):
+    with pytest.raises(DataError, match="unknown task 'klingon'"):
         PlateConfig.named("klingon")
 
 

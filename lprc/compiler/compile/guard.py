@@ -21,6 +21,7 @@ from lprc.core.errors import AccuracyError
 from lprc.core.options import option_texts
 from lprc.core.passing.pipeline import Pipeline
 from lprc.core.targets.target import target as find_target
+from lprc.core.tasks.confidence import Difference
 
 LATENCY_MARGIN = 0.02
 """An artefact that is slower by less than this is as fast: latencies are not known better."""
@@ -40,6 +41,7 @@ class Guarded:
         accuracy: Of the artefact; None where there were no labels.
         reference_accuracy: Of the reference.
         size_ratio: The artefact's bytes over the reference's.
+        difference: The artefact's score less the reference's, with a paired test.
         objections: Why not to ship the artefact; empty where there is no reason.
     """
 
@@ -50,6 +52,7 @@ class Guarded:
     reference_accuracy: float | None
     size_ratio: float
     objections: tuple[str, ...]
+    difference: Difference | None = None
 
     @property
     def ship(self) -> str:
@@ -58,13 +61,17 @@ class Guarded:
 
     def document(self) -> dict[str, Any]:
         """As JSON data."""
-        return vars(self) | {"objections": list(self.objections), "ship": self.ship}
+        difference = None if self.difference is None else self.difference.document()
+        own = {"objections": list(self.objections), "difference": difference, "ship": self.ship}
+        return vars(self) | own
 
     def __str__(self) -> str:
         """For instance ``ship openvino-int8: 0.31x the latency, 0.47x the size …``."""
         parts = [f"{self.latency_ratio:.2f}x the latency", f"{self.size_ratio:.2f}x the size"]
         if self.accuracy is not None and self.reference_accuracy is not None:
             parts.append(f"accuracy {self.accuracy:.4f} against {self.reference_accuracy:.4f}")
+        if self.difference is not None and self.difference.value:
+            parts[-1] += f", {self.difference}"
         why = f"; {' and '.join(self.objections)}" if self.objections else ""
         return f"ship {self.ship}: {self.target} has {', '.join(parts)} of {self.reference}{why}"
 
@@ -89,11 +96,12 @@ def guard(request: CompileRequest, artefact: Path) -> Guarded:
         places = [reference, artefact]
         sizes = request.execution.measured_sizes
         rows = bench(places, sizes=sizes, progress=request.observation.progress)
-        accuracies = [
-            evaluate(place, demands.data, task=demands.task).accuracy
+        scores = [
+            evaluate(place, demands.data, task=demands.task).score
             for place in places
             if demands.data is not None
         ]
+    accuracies = [score.value for score in scores]
     guarded = Guarded(
         target=target,
         reference=request.target.reference,
@@ -102,6 +110,7 @@ def guard(request: CompileRequest, artefact: Path) -> Guarded:
         reference_accuracy=accuracies[0] if accuracies else None,
         size_ratio=rows[1].size_bytes / rows[0].size_bytes,
         objections=tuple(_objections(target, rows[1].ratio_to_first, accuracies, demands)),
+        difference=scores[1].less(scores[0]) if scores else None,
     )
     if guarded.objections:
         raise AccuracyError(

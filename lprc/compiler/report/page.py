@@ -118,6 +118,7 @@ def _sections(findings: Findings) -> dict[str, Any]:
         "chart_width": BARS,
         "pictures": pictures,
         "samples": samples,
+        "total": 0 if last is None or last.evaluation is None else last.evaluation.total,
         "wrong": wrong,
         "has_sensitivity": bool(findings.sensitivity),
         "environment": environment(findings.manifest),

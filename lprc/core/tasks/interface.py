@@ -37,6 +37,15 @@ class Interface:
     where: str
     run: Run = field(compare=False, repr=False)
 
+    def __str__(self) -> str:
+        """For instance ``inputs 'image' [?, 3, 24, 94] and outputs 'logits'``."""
+        inputs = ", ".join(
+            f"'{name}' [{', '.join('?' if size is None else str(size) for size in shape)}]"
+            for name, shape in self.inputs.items()
+        )
+        outputs = ", ".join(f"'{name}'" for name in self.outputs)
+        return f"inputs {inputs or 'none'} and outputs {outputs}"
+
     @property
     def image_input(self) -> str:
         """The name of the one input, which takes images.

@@ -57,7 +57,7 @@ class TaskChoice:
             if task.recognizes(interface):
                 return task
         raise DataError(
-            "nothing tells what the model is for",
+            f"nothing tells what a model is for that has {interface}",
             where=interface.where,
             hint=f"--task names one of {', '.join(known_names())}, or a file of `lprc task new`",
         )
@@ -208,3 +208,15 @@ def _builtin(name: str) -> Task:
     package, _, file = TASK_FILES[name].partition(":")
     text = resources.files(package).joinpath(file).read_text(encoding="utf-8")
     return parse_task(text, name=name, where=file)
+
+
+def json_schema(kind: type[Task]) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of files of a kind."""
+    schema = kind.table.model_json_schema(by_alias=True)
+    schema["properties"] = {"task": {"const": kind.kind}, **schema.get("properties", {})}
+    schema["required"] = ["task", *schema.get("required", [])]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": f"lprc task file of kind {kind.kind}",
+    }

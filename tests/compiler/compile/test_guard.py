@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from lprc.compiler.compile import guard as guard_module
@@ -10,6 +11,8 @@ from lprc.compiler.compile.request import compile_request
 from lprc.compiler.measure.bench import BenchRow
 from lprc.compiler.measure.evaluation import Evaluation
 from lprc.core.errors import AccuracyError
+from lprc.core.tasks.score import Score
+from lprc.core.tasks.task_file import task_choice
 
 
 @pytest.fixture
@@ -22,7 +25,10 @@ def measured(monkeypatch):
             BenchRow("a", "ort", 1, 1, 1, ratio, 50),
         ]
         monkeypatch.setattr(guard_module, "bench", lambda *_, **__: rows)
-        found = iter([Evaluation("", "", each, 100, ()) for each in accuracies])
+        task = task_choice("synthetic").task
+        records = [[1.0] * right + [0.0] * (100 - right) for right in accuracies]
+        scores = [Score(task, tuple(np.array([value]) for value in row)) for row in records]
+        found = iter([Evaluation("", score, ()) for score in scores])
         monkeypatch.setattr(guard_module, "evaluate", lambda *_, **__: next(found))
 
     return give
@@ -62,6 +68,7 @@ def test_what_is_not_worth_it_is_refused(
     with pytest.raises(AccuracyError, match="ship openvino-fp32") as caught:
         compiled(**demands)
     assert why in caught.value.message
+    assert ("McNemar p = " in caught.value.message) == (accuracies[0] != accuracies[1])
     assert caught.value.hint == "compile with --target openvino-fp32"
     assert not (tmp_path / "out").exists()
 

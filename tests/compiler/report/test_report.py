@@ -6,10 +6,11 @@ import base64
 import hashlib
 import json
 import re
+from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
-from lprc.compiler.report.plates import wrong_plates
 from PIL import Image
 from report_graphs import HOSTILE, findings, hostile, residual_chain
 
@@ -22,9 +23,12 @@ from lprc.compiler.report.layers import precision
 from lprc.compiler.report.page import report_page, write_report
 from lprc.compiler.report.passes import pass_table
 from lprc.compiler.report.units import count_text, seconds_text, size_text
+from lprc.compiler.report.wrong_samples import wrong_samples
 from lprc.core.errors import DataError, OutputError
 from lprc.core.graph_diff.outline import outline
 from lprc.core.onnx_io.model_io import from_proto
+from lprc.core.tasks.score import Score
+from lprc.core.tasks.task_file import task_choice
 
 PIPELINE = "infer-shapes,fold-bn,eliminate-identity"
 
@@ -54,8 +58,12 @@ class Measured:
         )
 
 
-def evaluation(*wrong, total=10):
-    return Evaluation("a", "synthetic", total - len(wrong), total, tuple(Wrong(*w) for w in wrong))
+def evaluation(*wrong, total=10, folder=Path()):
+    """Plates of which some were misread: (file, label, what was read)."""
+    task = task_choice("synthetic").task
+    records = [np.zeros(1)] * len(wrong) + [np.ones(1)] * (total - len(wrong))
+    misread = tuple(Wrong(folder / file, label, read, 0.0, read) for file, label, read in wrong)
+    return Evaluation("a", Score(task, tuple(records)), misread)
 
 
 # Graphs
@@ -229,9 +237,9 @@ def folder(tmp_path):
 
 
 def test_plates_that_were_lost_come_first(folder):
-    before = evaluation(("2.png", "BB", "B"), ("3.png", "CC", "C"))
-    after = evaluation(("1.png", "AA", "A"), ("2.png", "BB", ""))
-    plates, count = wrong_plates(before, after, folder)
+    before = evaluation(("2.png", "BB", "B"), ("3.png", "CC", "C"), folder=folder)
+    after = evaluation(("1.png", "AA", "A"), ("2.png", "BB", ""), folder=folder)
+    plates, count = wrong_samples(before, after)
     told = [(plate.verdict, plate.label, plate.float32, plate.artefact) for plate in plates]
     assert told == [
         ("lost", "AA", "AA", "A"),
@@ -244,26 +252,29 @@ def test_plates_that_were_lost_come_first(folder):
 
 
 def test_plates_without_a_baseline_have_one_reading(folder):
-    plates, _ = wrong_plates(None, evaluation(("1.png", "AA", "A")), folder)
+    plates, _ = wrong_samples(None, evaluation(("1.png", "AA", "A"), folder=folder))
     assert [(plate.float32, plate.artefact) for plate in plates] == [(None, "A")]
 
 
 def test_large_pictures_are_made_smaller(folder):
     Image.new("RGB", (1000, 500)).save(folder / "1.png")
-    plates, _ = wrong_plates(None, evaluation(("1.png", "AA", "A")), folder)
+    plates, _ = wrong_samples(None, evaluation(("1.png", "AA", "A"), folder=folder))
     assert (plates[0].width, plates[0].height) == (376, 188)
 
 
 def test_a_picture_that_is_gone_is_named(folder):
     (folder / "1.png").unlink()
     with pytest.raises(DataError, match=r"1\.png"):
-        wrong_plates(None, evaluation(("1.png", "AA", "A")), folder)
+        wrong_samples(None, evaluation(("1.png", "AA", "A"), folder=folder))
 
 
 def test_the_page_shows_plates_with_both_readings(folder):
-    rows = [Measured("m.onnx", 2000, []), Measured("out", 500, [("1.png", HOSTILE, "A")])]
-    page = report_page(findings(residual_chain(10), "fold-bn", measurements=rows, data=folder))
-    assert "1 plates" not in page
+    rows = [
+        Measured("m.onnx", 2000, []),
+        Measured("out", 500, [(str(folder / "1.png"), HOSTILE, "A")]),
+    ]
+    page = report_page(findings(residual_chain(10), "fold-bn", measurements=rows))
+    assert "1 of 10 plates were not answered perfectly" in page
     assert page.count("<img ") == 1
     assert "&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;" in page
 
