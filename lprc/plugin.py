@@ -13,6 +13,7 @@ from lprc._lazy import lazy_names
 
 if TYPE_CHECKING:
     from lprc.core import errors
+    from lprc.core.files.checked import StrictTable
     from lprc.core.graph import editing
     from lprc.core.options import option
     from lprc.core.passing.adapters import graphsurgeon_pass, onnx_pass
@@ -24,20 +25,30 @@ if TYPE_CHECKING:
     from lprc.core.targets.emitter import EmitJob, Emitted, TargetOptions
     from lprc.core.targets.runtimes import Runtime
     from lprc.core.targets.target import Target
+    from lprc.core.tasks.image_input import ImageInput
+    from lprc.core.tasks.interface import Interface
+    from lprc.core.tasks.placement import Placement
+    from lprc.core.tasks.task import Sample, Task
 
 __all__ = [
     "Contract",
     "EmitJob",
     "Emitted",
+    "ImageInput",
+    "Interface",
     "OpenJob",
     "Pass",
     "PassContext",
+    "Placement",
     "RunError",
     "Runner",
     "Runtime",
+    "Sample",
     "State",
+    "StrictTable",
     "Target",
     "TargetOptions",
+    "Task",
     "approximate",
     "editing",
     "errors",
@@ -53,6 +64,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "lprc.core.errors": ("errors=",),
+        "lprc.core.files.checked": ("StrictTable",),
         "lprc.core.graph.editing": ("editing=",),
         "lprc.core.options": ("option",),
         "lprc.core.passing.adapters": ("graphsurgeon_pass", "onnx_pass"),
@@ -64,5 +76,9 @@ __getattr__ = lazy_names(
         "lprc.core.targets.emitter": ("EmitJob", "Emitted", "TargetOptions"),
         "lprc.core.targets.runtimes": ("Runtime",),
         "lprc.core.targets.target": ("Target",),
+        "lprc.core.tasks.image_input": ("ImageInput",),
+        "lprc.core.tasks.interface": ("Interface",),
+        "lprc.core.tasks.placement": ("Placement",),
+        "lprc.core.tasks.task": ("Sample", "Task"),
     },
 )

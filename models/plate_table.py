@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_serializer, model_validator
 
 from lprc.core.files.checked import StrictTable
 from lprc.core.tasks.image_input import ImageInput
@@ -43,13 +43,17 @@ class PlateText(StrictTable):
     alphabet: Annotated[
         tuple[Annotated[str, AfterValidator(_single)], ...],
         Field(strict=False, min_length=1),
-        BeforeValidator(_characters),
+        BeforeValidator(_characters, json_schema_input_type=str | list[str]),
         AfterValidator(_distinct),
     ]
     decoder: Literal["greedy", "beam"] = "greedy"
     beam_width: Annotated[int, Field(ge=1, le=1000)] = 10
     pattern: Annotated[str, AfterValidator(_regular)] | None = None
     lexicon: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+    @field_serializer("alphabet", when_used="json")
+    def _as_written(self, alphabet: tuple[str, ...]) -> str:
+        return "".join(alphabet)
 
     @model_validator(mode="after")
     def _consistent(self) -> PlateText:

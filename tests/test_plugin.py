@@ -1,4 +1,4 @@
-"""examples/plugin, installed as a user would, adds its pass, its targets and its runtime."""
+"""examples/plugin, installed as a user would, adds its pass, its targets, its runtime and its task."""
 
 from __future__ import annotations
 
@@ -96,6 +96,27 @@ def test_the_runtime_reads_plates(run, bundled, plates, tmp_path):
         for name in ("onnx-reference", "ort")
     ]
     assert scores[0] == scores[1]
+
+
+def test_the_task_is_written_and_judges(run, tmp_path):
+    import onnx
+    from PIL import Image
+
+    text = """<ir_version: 9, opset_import: ["" : 18]>
+    g (float[N,3,4,4] x) => (float[N,1] y) <int64[3] axes = {1,2,3}, float ten = {10}> {
+        a = ReduceMean<keepdims=0>(x, axes) b = Unsqueeze(a, one) y = Mul(b, ten)
+    }""".replace("float ten", "int64[1] one = {1}, float ten")
+    model = tmp_path / "turned.onnx"
+    onnx.save(onnx.parser.parse_model(text), model)
+    (tmp_path / "data").mkdir()
+    for name, value in (("10-a.png", 255), ("0-b.png", 0), ("90-c.png", 0)):
+        Image.new("RGB", (4, 4), (value,) * 3).save(tmp_path / "data" / name)
+    task = tmp_path / "task.toml"
+    assert "image-angle" in run("lprc", "task", "list")
+    run("lprc", "task", "new", model, "--like", "image-angle", "-o", task)
+    said = run("lprc", "eval", model, "--data", tmp_path / "data", "--task", task)
+    assert "share within tolerance 0.6667 (" in said
+    assert "2 of 3 images" in said
 
 
 def test_its_own_tests_pass(run):

@@ -48,7 +48,7 @@ def _describe(name: str) -> dict[str, Any]:
     choice = task_choice(name)
     kind = type(choice.task) if choice.task is not None else choice.kind
     assert kind is not None
-    summary = (kind.__doc__ or "").strip().partition("\n")[0]
+    summary = (kind.__doc__ or "").strip().partition("\n")[0].partition(".")[0]
     return {
         "name": name,
         "kind": kind.kind,

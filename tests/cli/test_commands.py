@@ -91,7 +91,7 @@ def test_opt_writes_snapshots_of_changes_only(lprc, small, tmp_path):
 def test_eval(lprc, bundled, plates):
     document = json.loads(lprc("eval", bundled, "--data", plates, "--json").stdout)
     assert document["accuracy"] >= 0.95
-    assert document["plates"] == "synthetic"
+    assert (document["task"], document["kind"]) == ("synthetic", "plates")
     assert len(document["wrong"]) == document["total"] - document["correct"]
     batched = json.loads(lprc("eval", bundled, "--data", plates, "--batch", "7", "--json").stdout)
     assert batched["accuracy"] == document["accuracy"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, field_serializer
 
 from lprc.core.files.checked import StrictTable
 from lprc.core.tasks.image_files import read_image
@@ -42,8 +42,11 @@ def _not_zero(scale: tuple[float, ...]) -> tuple[float, ...]:
 
 Pixels = Annotated[int, Field(ge=1, le=10_000)]
 Number = Annotated[float, Field(gt=-1e9, lt=1e9)]
+_Written: TypeAlias = Number | Annotated[list[Number], Field(min_length=1, max_length=3)]
 PerChannel = Annotated[
-    tuple[Number, ...], Field(strict=False, min_length=1, max_length=3), BeforeValidator(_tuple)
+    tuple[Number, ...],
+    Field(strict=False, min_length=1, max_length=3),
+    BeforeValidator(_tuple, json_schema_input_type=_Written),
 ]
 
 
@@ -65,6 +68,10 @@ class ImageInput(StrictTable):
     mean: PerChannel = (0.0,)
     scale: Annotated[PerChannel, AfterValidator(_not_zero)] = (1.0,)
     border: Annotated[int, Field(ge=0, le=255)] = 114
+
+    @field_serializer("mean", "scale", when_used="json")
+    def _as_written(self, values: tuple[float, ...]) -> float | list[float]:
+        return values[0] if len(values) == 1 else list(values)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -74,6 +74,11 @@ class TaskChoice:
                 width, height = task.input.size
                 if {shape[2], height} <= {None, height} and {shape[3], width} <= {None, width}:
                     return task.fitted(interface)
+            raise DataError(
+                f"has {interface}, and no built-in task has images of its size",
+                where=interface.where,
+                hint="--task names a file of `lprc task new`, which says how images are prepared",
+            )
         return self.resolve(interface)
 
 
