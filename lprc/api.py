@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +43,7 @@ from lprc.core.passing.pipeline import Pipeline
 from lprc.core.quantization.already import Choice
 from lprc.core.renamed import renamed_argument
 from lprc.core.targets.emitter import Emit
+from lprc.core.tasks.image_input import Color
 from lprc.core.tasks.task_file import task_choice
 
 
@@ -73,6 +74,8 @@ def compile(  # noqa: A001 - the word for it
     min_accuracy: float | None = None,
     guard: bool = False,
     task: str | None = None,
+    embed: Sequence[str] = (),
+    source_color: Color | None = None,
     quantized: Choice = "refuse",
     seed: int = 0,
     progress: Progress | None = None,
@@ -102,6 +105,10 @@ def compile(  # noqa: A001 - the word for it
         min_accuracy: Refuse an artefact with a lower score on `data`, from 0 to 1.
         guard: Refuse an artefact that is slower or less accurate than the float32 one.
         task: What the model is for: a built-in task's name, a kind of tasks, or a TOML file.
+        embed: Which parts of the task become part of the graph: ``preprocessing``, so that it
+            takes bytes [N, height, width, channels], ``postprocessing``, so that it gives answers.
+        source_color: The order of colours in which images come to such a graph; None for the
+            network's own.
         quantized: What to do with a model that is quantised already.
         seed: Of the random inputs.
         progress: Called as work goes on.
@@ -129,6 +136,8 @@ def compile(  # noqa: A001 - the word for it
             min_accuracy=min_accuracy,
             guard=guard,
             task=task,
+            embed=embed,
+            source_color=source_color,
             quantized=quantized,
             seed=seed,
             progress=progress,

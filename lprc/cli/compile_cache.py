@@ -34,6 +34,8 @@ _SHAPING = (
     "verify",
     "seed",
     "task",
+    "embed",
+    "source_color",
     "min_accuracy",
 )
 """Options that shape the artefact."""

@@ -101,6 +101,18 @@ if TYPE_CHECKING:
 @depfile_options
 @no_cache_option
 @task_option
+@click.option(
+    "--embed",
+    metavar="PARTS",
+    callback=lambda _, __, text: tuple(text.split(",")) if text else (),
+    help="Parts of the task that become part of the graph: preprocessing (it takes uint8 NHWC "
+    "pixels), postprocessing (it gives answers), or both with a comma.",
+)
+@click.option(
+    "--source-color",
+    type=click.Choice(["BGR", "RGB"]),
+    help="The order of colours in which pixels come to such a graph.  [default: the network's]",
+)
 @threads_option
 @json_option
 @quiet_option
@@ -141,6 +153,8 @@ def command(
     depfile_target: Path | None,
     no_cache: bool,
     task: str | None,
+    embed: tuple[str, ...],
+    source_color: Any,
     threads: int | None,
     as_json: bool,
     quiet: bool,
@@ -212,6 +226,8 @@ def command(
             min_accuracy=min_accuracy,
             guard=guard,
             task=task,
+            embed=embed,
+            source_color=source_color,
             quantized=quantized,
             seed=seed,
             progress=progress,

@@ -120,6 +120,10 @@ class Classification(Task):
             )
         return list(np.argsort(-scores, axis=1, kind="stable")[:, :5].astype(np.int64))
 
+    def answer_in_graph(self) -> dict[str, str] | None:
+        """The best class."""
+        return {"kind": "argmax", "axis": "1"}
+
     def judge(self, answer: NDArray[np.int64], truth: int) -> NDArray[np.float64]:
         """Whether the best class is right, whether one of five is, the class, and the answer."""
         best = int(answer[0])

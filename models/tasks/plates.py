@@ -74,6 +74,11 @@ class Plates(Task):
             lexicon=output.lexicon,
         )
 
+    def answer_in_graph(self) -> dict[str, str] | None:
+        """Greedy CTC: codes, and -1 behind the last."""
+        greedy = self.settings.output.decoder == "greedy"
+        return {"kind": "ctc"} if greedy else None
+
     def _spelt(self, codes: NDArray[np.integer[Any]]) -> str:
         """The text of codes that the graph itself decoded: -1 stands behind the last."""
         inside = codes[codes >= 0]

@@ -144,6 +144,10 @@ class Segmentation(Task):
             return np.asarray(planes[0] > 0, np.uint8)
         return np.asarray(planes.argmax(axis=0), np.uint8)
 
+    def answer_in_graph(self) -> dict[str, str] | None:
+        """The best class of each pixel."""
+        return {"kind": "argmax", "axis": "1"}
+
     def judge(self, answer: NDArray[np.uint8], truth: Path) -> NDArray[np.int64]:
         """Pixels by true class and answered class, int64 [classes, classes]."""
         mask = self.mask(truth)

@@ -20,6 +20,7 @@ from lprc.compiler.compile.optimize import Optimized
 from lprc.compiler.compile.request import CompileRequest
 from lprc.core.running.numerics import OutputDelta
 from lprc.core.targets.emitter import Emitted
+from lprc.core.tasks.in_graph import embedded
 from lprc.core.tasks.task_file import BY_MODEL
 
 
@@ -85,7 +86,14 @@ def build_artefact(request: CompileRequest, folder: Path) -> Built:
 def _write_task(request: CompileRequest, model: ir.Model, folder: Path) -> None:
     """Write what the lowered `model` is for, where the user said it or it is measured."""
     demands = request.demands
-    if demands.task == BY_MODEL and demands.data is None:
+    if demands.task == BY_MODEL and demands.data is None and not demands.embed:
         return
     interface = interface_of_graph(model, str(request.source))
-    write_task(demands.task.resolve(interface), interface, folder)
+    if demands.embed:  # what evidently is the source's task need not be the lowered graph's
+        task = demands.task.resolve(interface_of_graph(request.model, str(request.source)))
+        if "preprocessing" in demands.embed:
+            task = embedded(task, demands.source_color or task.input.color)
+        task = task.fitted(interface)
+    else:
+        task = demands.task.resolve(interface)
+    write_task(task, interface, folder)

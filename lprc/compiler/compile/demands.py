@@ -13,6 +13,8 @@ from lprc.core.passing.pipeline import Pipeline
 from lprc.core.quantization.quantizer import quantizer_index
 from lprc.core.targets.emitter import Emit, TargetOptions
 from lprc.core.targets.target import Target
+from lprc.core.tasks.image_input import Color
+from lprc.core.tasks.in_graph import Part
 from lprc.core.tasks.task_file import BY_MODEL, TaskChoice
 
 
@@ -28,6 +30,9 @@ class Demands:
         data: Labelled samples that give the score; without them it is the agreement with the float
             graph on the calibration data.
         task: What the model is for.
+        embed: Which parts of the task become part of the graph.
+        source_color: The order of colours in which images come to such a graph; None for the
+            network's own.
     """
 
     max_drop: float | None = None
@@ -35,6 +40,8 @@ class Demands:
     guard: bool = False
     data: Path | None = None
     task: TaskChoice = BY_MODEL
+    embed: tuple[Part, ...] = ()
+    source_color: Color | None = None
 
 
 def check_demands(demands: Demands, goal: Target, emit: Emit, options: TargetOptions) -> None:

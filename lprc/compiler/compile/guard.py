@@ -22,6 +22,7 @@ from lprc.core.options import option_texts
 from lprc.core.passing.pipeline import Pipeline
 from lprc.core.targets.target import target as find_target
 from lprc.core.tasks.confidence import Difference
+from lprc.core.tasks.task_file import BY_MODEL
 
 LATENCY_MARGIN = 0.02
 """An artefact that is slower by less than this is as fast: latencies are not known better."""
@@ -97,8 +98,8 @@ def guard(request: CompileRequest, artefact: Path) -> Guarded:
         sizes = request.execution.measured_sizes
         rows = bench(places, sizes=sizes, progress=request.observation.progress)
         scores = [
-            evaluate(place, demands.data, task=demands.task).score
-            for place in places
+            evaluate(place, demands.data, task=choice).score
+            for place, choice in ((reference, demands.task), (artefact, BY_MODEL))
             if demands.data is not None
         ]
     accuracies = [score.value for score in scores]

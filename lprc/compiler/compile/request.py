@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from lprc.compiler.compile.demands import Demands, check_demands
 from lprc.compiler.compile.emitters import read_options, require
+from lprc.compiler.compile.graph_interface import interface_of_graph
 from lprc.compiler.compile.input_shapes import InputShapes, fixing
 from lprc.compiler.compile.samples import Samples, execution_of
 from lprc.compiler.compile.settings import Execution, Memory, Observation, Report, VerifyMode
@@ -24,6 +25,8 @@ from lprc.core.quantization.recognise import quantized_form
 from lprc.core.targets.emitter import Emit, TargetOptions
 from lprc.core.targets.target import Target
 from lprc.core.targets.target import target as find_target
+from lprc.core.tasks.image_input import Color
+from lprc.core.tasks.in_graph import PARTS, Part, postprocessing_text, preprocessing_text
 from lprc.core.tasks.task_file import task_choice
 
 
@@ -77,6 +80,8 @@ def compile_request(
     min_accuracy: float | None = None,
     guard: bool = False,
     task: str | None = None,
+    embed: Sequence[str] = (),
+    source_color: Color | None = None,
     quantized: Choice = "refuse",
     seed: int = 0,
     progress: Report | None = None,
@@ -105,6 +110,10 @@ def compile_request(
         min_accuracy: The least score on `data`, 0 to 1.
         guard: Whether to refuse what is not worth shipping instead of the float32 artefact.
         task: What the model is for: a built-in task's name, a kind of tasks, or a TOML file.
+        embed: Which parts of the task become part of the graph: ``preprocessing``, so that it
+            takes bytes [N, height, width, channels], ``postprocessing``, so that it gives answers.
+        source_color: The order of colours in which images come to such a graph; None for the
+            network's own.
         quantized: What to do with a quantised model where the pipeline would quantise: refuse
             it, or keep its Q/DQ and leave those passes out.
         seed: Of random inputs.
@@ -130,6 +139,8 @@ def compile_request(
         guard=guard,
         data=data,
         task=choice,
+        embed=_parts(embed),
+        source_color=source_color,
     )
     check_demands(demands, goal, emit, target_options)
     require(goal, target_options, emit)
@@ -154,7 +165,10 @@ def compile_request(
         model=model,
         target=goal,
         options=target_options,
-        pipeline=fixing(execution.shapes, _for_quantized(model, pipeline, quantized, where)),
+        pipeline=fixing(
+            execution.shapes,
+            _with_task(model, _for_quantized(model, pipeline, quantized, where), demands, where),
+        ),
         out=out,
         emit=emit,
         execution=execution,
@@ -185,6 +199,41 @@ def _pipeline(goal: Target, passes: str | None, then: str | None) -> Pipeline:
     if then is None:
         return pipeline
     return Pipeline((*pipeline.passes, *Pipeline.parse(then).passes))
+
+
+def _parts(embed: Sequence[str]) -> tuple[Part, ...]:
+    """Parts of a task by name.
+
+    Raises:
+        UsageError: There is no such part.
+    """
+    unknown = [name for name in embed if name not in PARTS]
+    if unknown:
+        raise UsageError(
+            f"'{unknown[0]}' is no part of a task",
+            where="--embed",
+            hint=f"one of {', '.join(PARTS)}, or both",
+            option="--embed",
+        )
+    return tuple(part for part in PARTS if part in embed)
+
+
+def _with_task(model: ir.Model, pipeline: Pipeline, demands: Demands, where: str) -> Pipeline:
+    """The pipeline with the parts of the task that become part of the graph at its ends.
+
+    Raises:
+        DataError: The model is not one for the task, or its answers can't be computed in a graph.
+    """
+    if not demands.embed:
+        return pipeline
+    task = demands.task.resolve(interface_of_graph(model, where))
+    passes = [*pipeline.passes]
+    if "preprocessing" in demands.embed:
+        text = preprocessing_text(task.input, demands.source_color or task.input.color)
+        passes = [*Pipeline.parse(text).passes, *passes]
+    if "postprocessing" in demands.embed:
+        passes += Pipeline.parse(postprocessing_text(task)).passes
+    return Pipeline(tuple(passes))
 
 
 def _for_quantized(model: ir.Model, pipeline: Pipeline, quantized: Choice, where: str) -> Pipeline:

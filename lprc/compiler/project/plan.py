@@ -108,6 +108,8 @@ def _build(file: File, parts: tuple[str, ...], model: str, target: str, where: s
         ("--calib", calib),
         ("--data", data),
         ("--task", task),
+        ("--embed", ",".join(table.embed) or None),
+        ("--source-color", table.source_color),
         ("--passes", table.passes),
         ("--then", table.then),
         ("--emit", table.emit),

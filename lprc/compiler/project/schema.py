@@ -62,6 +62,12 @@ class BuildTable(Samples):
     )
     verify: Literal["off", "final", "each"] | None = Field(None, description="As in [project].")
     seed: int | None = Field(None, description="As in [project].")
+    embed: list[Literal["preprocessing", "postprocessing"]] = Field(
+        default_factory=list, description="Parts of the task that become part of the graph."
+    )
+    source_color: Literal["BGR", "RGB"] | None = Field(
+        None, description="The order of colours in which pixels come to such a graph."
+    )
     guard: bool = Field(False, description="Refuse what is worse than the float32 artefact.")
     max_accuracy_drop: Share | None = Field(
         None, description="Leave layers in float until accuracy drops by no more than this."

@@ -170,6 +170,13 @@ class Task(ABC):
         del answer
         return read_image(path)
 
+    def answer_in_graph(self) -> dict[str, str] | None:
+        """Options of ``embed-postprocessing`` that compute answers; None where nothing can.
+
+        `answers` reads what comes out then, too.
+        """
+        return None
+
     # ---- fitting a model
 
     @classmethod
