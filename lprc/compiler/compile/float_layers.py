@@ -10,6 +10,7 @@ from lprc.compiler.measure.fidelity import AgreementJudge, Judge, TaskJudge
 from lprc.compiler.measure.sensitivity import Quantizable, Search, search
 from lprc.core.errors import DataError
 from lprc.core.passing.pipeline import Pipeline
+from lprc.core.quantization.quantizer import excluding, quantizer_index
 from lprc.core.running.numerics import Arrays
 
 
@@ -32,10 +33,15 @@ def layers_in_float(request: CompileRequest) -> tuple[Search, Pipeline]:
             where="--max-accuracy-drop",
             hint="--data DIR names labelled samples; --calib DIR samples without labels",
         )
-    graph = Quantizable(request.model.clone(), request.pipeline, calibration)
+    pipeline = request.pipeline
+    # Scores and samples are those of the source's interface.
+    inner = tuple(item for item in pipeline.passes if not item.changes_interface)
+    graph = Quantizable(request.model.clone(), Pipeline(inner), calibration)
     judge, samples = _judge(request, graph)
     result = search(graph, judge, samples, demands.max_drop, progress=request.observation.progress)
-    return result, graph.pipeline(result.excluded)
+    at = quantizer_index(pipeline)
+    quantizer = excluding(pipeline.passes[at], result.excluded)
+    return result, Pipeline((*pipeline.passes[:at], quantizer, *pipeline.passes[at + 1 :]))
 
 
 def _judge(request: CompileRequest, graph: Quantizable) -> tuple[Judge, Sequence[Arrays]]:

@@ -16,6 +16,7 @@ from lprc.core.passing.pipeline import Pipeline
 from lprc.core.proof.rewrites import Proof, prove_pipeline
 from lprc.core.proof.solver import require_z3
 from lprc.core.running.size_search import made_up_inputs
+from lprc.core.tasks.task_file import task_choice
 
 
 def prove_artefact(
@@ -60,7 +61,7 @@ def prove_artefact(
         inputs=inputs,
         input_shapes=input_shapes,
         dims=dims,
-        task=task,
+        task=task_choice(task),
     )
     check_calibration(manifest, execution.calibration, folder)
     if inputs is not None and execution.inputs:
