@@ -46,6 +46,13 @@ if TYPE_CHECKING:
 @click.option("--bench", "measure", is_flag=True, help="Measure latency, all values in turn.")
 @click.option("-o", "--out", type=OutputArgument, help="A folder to keep the artefacts in.")
 @click.option("--plot", type=OutputArgument, help="Draw the curves into this .svg or .png.")
+@click.option(
+    "--dim",
+    "dims",
+    multiple=True,
+    metavar="NAME=640",
+    help="A symbolic dimension's size where latency is measured. Repeatable.",
+)
 @task_option
 @threads_option
 @json_option
@@ -62,6 +69,7 @@ def command(
     measure: bool,
     out: Path | None,
     plot: Path | None,
+    dims: tuple[str, ...],
     task: str | None,
     threads: int | None,
     as_json: bool,
@@ -75,7 +83,9 @@ def command(
     from lprc.cli.progress import reporter
     from lprc.cli.settings import calibration_samples
     from lprc.cli.sweep_plot import check_plot, draw
+    from lprc.compiler.compile.input_shapes import parsed_dims, run_sizes
     from lprc.compiler.sweeping.sweep import Measures, sweep
+    from lprc.core.onnx_io.model_io import load
     from lprc.core.tasks.task_file import task_choice
 
     if plot is not None:
@@ -88,6 +98,7 @@ def command(
         task=task_choice(task),
         latency=measure,
         threads=threads,
+        sizes=run_sizes(load(model), {}, parsed_dims(dims), str(model)) if dims else {},
     )
     with (
         tempfile.TemporaryDirectory() if out is None else nullcontext(str(out)) as folder,

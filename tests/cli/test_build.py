@@ -281,3 +281,34 @@ def test_the_schema_says_the_same(call, before, after, valid):
     jsonschema.Draft202012Validator.check_schema(schema)
     text = PROJECT.replace(before, after) if before else PROJECT
     assert jsonschema.Draft202012Validator(schema).is_valid(tomllib.loads(text)) is valid
+
+
+def test_sizes_and_parts_of_the_task_are_options_of_the_compile():
+    text = """
+[model.net]
+file = "net.onnx"
+task = "mine.toml"
+input-shape = {image = [1, 3, -1, 64]}
+dim = {N = 4}
+
+[build.one]
+model = "net"
+target = "onnx"
+inputs = "real.npz"
+dim = {N = 2}
+embed = ["preprocessing", "postprocessing"]
+source-color = "RGB"
+"""
+    (build,) = plan(parse(text, "lprc.toml"), "lprc.toml")
+    given = build.arguments
+    options = dict(zip(given[2::2], given[3::2], strict=True))
+    assert options["--input-shape"] == "image:1,3,?,64"
+    assert (options["--dim"], options["--inputs"]) == ("N=2", "real.npz")
+    assert options["--embed"] == "preprocessing,postprocessing"
+    assert (options["--source-color"], options["--task"]) == ("RGB", "mine.toml")
+    assert build.inputs == Path("real.npz")
+
+
+def test_the_old_key_of_tasks_is_read():
+    text = PROJECT.replace('file = "net.onnx"', 'file = "net.onnx"\nplates = "synthetic"')
+    assert plan(parse(text, "lprc.toml"), "lprc.toml")[0].task == "synthetic"

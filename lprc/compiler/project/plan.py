@@ -24,7 +24,8 @@ class Build:
         model: The ONNX file, relative to the project like all paths here.
         target: What for.
         out: The artefact's folder.
-        calib: Images, or None.
+        calib: Images or arrays, or None.
+        inputs: Arrays to verify with, or None.
         data: Labelled samples, or None.
         task: Name or file of the task, or None.
         arguments: Of ``lprc compile``, without what it prints.
@@ -35,6 +36,7 @@ class Build:
     target: str
     out: Path
     calib: Path | None
+    inputs: Path | None
     data: Path | None
     task: str | None
     arguments: tuple[str, ...]
@@ -98,6 +100,7 @@ def _build(file: File, parts: tuple[str, ...], model: str, target: str, where: s
     calib, data, task = (
         _first(name, table, network, project) for name in ("calib", "data", "task")
     )
+    inputs = table.inputs or network.inputs
     name = ".".join(parts)
     if table.min_accuracy is not None and data is None:
         raise UsageError(
@@ -106,6 +109,7 @@ def _build(file: File, parts: tuple[str, ...], model: str, target: str, where: s
     arguments = ["compile", network.file, "--target", target, "-o", str(out)]
     for option, value in (
         ("--calib", calib),
+        ("--inputs", inputs),
         ("--data", data),
         ("--task", task),
         ("--embed", ",".join(table.embed) or None),
@@ -124,6 +128,7 @@ def _build(file: File, parts: tuple[str, ...], model: str, target: str, where: s
     for key, values in table.options.items():
         texts = values if isinstance(values, list) else [values]
         arguments += ["-O", f"{key}={','.join(map(_text, texts))}"]
+    arguments += _sizes(network, table)
     arguments += ["--guard"] if table.guard else []
     return Build(
         name,
@@ -131,10 +136,23 @@ def _build(file: File, parts: tuple[str, ...], model: str, target: str, where: s
         target,
         out,
         Path(calib) if calib is not None else None,
+        Path(inputs) if inputs is not None else None,
         Path(data) if data is not None else None,
         task,
         tuple(arguments),
     )
+
+
+def _sizes(network: ModelTable, table: BuildTable) -> list[str]:
+    """Options with the sizes of a model's inputs; the build's own win."""
+    shapes = {**network.input_shape, **table.input_shape}
+    arguments: list[str] = []
+    for name, shape in shapes.items():
+        sizes = ",".join("?" if size == -1 else str(size) for size in shape)
+        arguments += ["--input-shape", f"{name}:{sizes}"]
+    for name, size in {**network.dim, **table.dim}.items():
+        arguments += ["--dim", f"{name}={size}"]
+    return arguments
 
 
 def _first(name: str, table: BuildTable, network: ModelTable, project: ProjectTable) -> str | None:

@@ -39,13 +39,28 @@ class ProjectTable(Samples):
     seed: int = Field(0, description="Seed of random inputs.")
 
 
-class ModelTable(Samples):
+class Sizes(Samples):
+    """What a network is run on, and at which sizes."""
+
+    inputs: str | None = Field(
+        None, description="Arrays named as the inputs to verify with: a file or a folder of them."
+    )
+    input_shape: dict[str, list[int]] = Field(
+        default_factory=dict,
+        description="Shapes of inputs that are fixed in the graph; -1 leaves a size open.",
+    )
+    dim: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict, description="Sizes of symbolic dimensions to verify with."
+    )
+
+
+class ModelTable(Sizes):
     """A network."""
 
     file: str = Field(description="The ONNX file.")
 
 
-class BuildTable(Samples):
+class BuildTable(Sizes):
     """One artefact, or one for each of several models and targets."""
 
     model: str | Names = Field(description="A [model.NAME], or several.")

@@ -194,7 +194,12 @@ class States:
 def listed(root: Path, build: Build) -> dict[str, list[str]]:
     """The folders that a build lists, each with the files in it that count."""
     files_by_folder = {}
-    for place, files_in in ((build.calib, calibration_files), (build.data, list_labelled)):
+    places = (
+        (build.calib, calibration_files),
+        (build.inputs, calibration_files),
+        (build.data, list_labelled),
+    )
+    for place, files_in in places:
         if place is None:
             continue
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -21,6 +21,7 @@ from lprc.core.costs.statistics import model_statistics
 from lprc.core.errors import LprcError
 from lprc.core.onnx_io.model_io import load
 from lprc.core.running.agreement import agreement
+from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.numerics import Arrays
 from lprc.core.running.signal_to_noise import SignalToNoise
 from lprc.core.targets.emitter import Emit
@@ -95,6 +96,7 @@ class Measures:
         task: What the model is for.
         latency: Whether to measure it.
         threads: CPU threads of the runtimes.
+        sizes: Of symbolic dimensions, where latency is measured.
     """
 
     samples: Sequence[Arrays] = ()
@@ -102,6 +104,7 @@ class Measures:
     task: TaskChoice = BY_MODEL
     latency: bool = False
     threads: int | None = None
+    sizes: InputSizes = field(default_factory=dict)
 
 
 def sweep(
@@ -230,7 +233,9 @@ def _measured(
         _agree(places, measurements, held_out, measures.threads, steps.inner())
         steps.done()
     if measures.latency:
-        timed = bench(places, threads=measures.threads, progress=steps.inner())
+        timed = bench(
+            places, sizes=measures.sizes, threads=measures.threads, progress=steps.inner()
+        )
         for values, latency in zip(measurements, timed, strict=True):
             values["median_ms"] = latency.median_ms
             values["latency_ratio"] = latency.ratio_to_first
