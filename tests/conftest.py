@@ -64,3 +64,12 @@ def bundled() -> Path:
 def plates() -> Path:
     """The bundled test plates."""
     return ROOT / "models" / "synthetic_plates" / "test"
+
+
+@pytest.fixture(scope="session")
+def frames() -> Path:
+    """The photographs with plates that LPRC_FRAMES names."""
+    folder = Path(os.environ.get("LPRC_FRAMES", ROOT.parent / "shared" / "frames"))
+    if not (folder / "val" / "instances.json").is_file():
+        pytest.skip(f"no photographs at {folder}; set LPRC_FRAMES")
+    return folder

@@ -122,5 +122,6 @@ TASK_FILES: dict[str, str] = {
     "lprnet": "lprc.models:lprnet.toml",
     "synthetic": "lprc.models:synthetic.toml",
     "european": "lprc.models:european.toml",
+    "plate-detector": "lprc.models:plate_detector.toml",
 }
 """Built-in task to ``package:file``."""

@@ -2,55 +2,40 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from lprc.core.errors import DataError
+from lprc.core.tasks.image_files import read_image
+from lprc.core.tasks.task import Task
+from lprc.core.tasks.task_file import task_choice
 from lprc.models.plate_detector.scene_background import SCENE_SIZE
 from lprc.models.plate_detector.scenes import Scene
 
-ANNOTATIONS_FILE = "instances.json"
+
+def detector_task() -> Task:
+    """The built-in task ``plate-detector``."""
+    task = task_choice("plate-detector").task
+    assert task is not None
+    return task
 
 
 def load_frames(folder: Path) -> list[Scene]:
-    """Read the pictures that ``instances.json`` in ``folder`` lists, in its order.
+    """Read the pictures of a folder with COCO's ``instances.json``, by their numbers.
 
     A picture of another size than `SCENE_SIZE` is scaled to fit and its boxes with it.
 
     Raises:
         DataError: A file is missing or can't be read, or the annotations are not COCO's.
+        MissingDependencyError: pycocotools is not installed.
     """
-    where = folder / ANNOTATIONS_FILE
-    try:
-        document: dict[str, Any] = json.loads(where.read_text(encoding="utf-8"))
-        boxes: dict[int, list[list[float]]] = {image["id"]: [] for image in document["images"]}
-        for annotation in document["annotations"]:
-            x, y, width, height = annotation["bbox"]
-            boxes[annotation["image_id"]].append([x, y, x + width, y + height])
-        names = [(image["id"], str(image["file_name"])) for image in document["images"]]
-    except OSError as error:
-        raise DataError(
-            f"can't be read: {error.strerror}",
-            where=str(where),
-            hint="name a folder of pictures with COCO's instances.json",
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"is not COCO's instances: {error!r}", where=str(where)) from error
-    return [_load(folder / name, boxes[identity]) for identity, name in names]
+    samples = detector_task().labelled(folder)
+    return [_scene(read_image(sample.path), sample.truth.boxes) for sample in samples]
 
 
-def _load(path: Path, boxes: list[list[float]]) -> Scene:
-    try:
-        with Image.open(path) as opened:
-            picture = opened.convert("RGB")
-    except (OSError, UnidentifiedImageError) as error:
-        raise DataError(f"can't be read: {error}", where=str(path)) from error
+def _scene(picture: Image.Image, boxes: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Scene:
     scale = (SCENE_SIZE[0] / picture.width, SCENE_SIZE[1] / picture.height)
     if picture.size != SCENE_SIZE:
         picture = picture.resize(SCENE_SIZE, Image.Resampling.BILINEAR)
-    scaled = np.array(boxes, np.float32).reshape(-1, 4) * np.array(scale * 2, np.float32)
-    return Scene(np.asarray(picture), np.clip(scaled, 0, np.array(SCENE_SIZE * 2, np.float32)))
+    return Scene(np.asarray(picture), (boxes * np.array(scale * 2)).astype(np.float32))

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lprc.models.tasks.detection import points as grids
+
 STRIDES = (8, 16)
 """Pixels between the points of each grid that boxes are predicted at."""
 
@@ -153,15 +155,8 @@ def grid_points(height: int, width: int, strides: Sequence[int] = STRIDES) -> tu
     Returns:
         The points grid after grid, row after row; and float32 [points, 1].
     """
-    points, steps = [], []
-    for stride in strides:
-        y, x = torch.meshgrid(
-            torch.arange(height // stride), torch.arange(width // stride), indexing="ij"
-        )
-        cells = torch.stack([x.flatten(), y.flatten()], dim=1)
-        points.append((cells + 0.5) * stride)
-        steps.append(torch.full((len(cells), 1), float(stride)))
-    return torch.cat(points), torch.cat(steps)
+    points, steps = grids.grid_points((width, height), strides)
+    return torch.from_numpy(points), torch.from_numpy(steps)
 
 
 def boxes_at(points: Tensor, strides: Tensor, distances: Tensor) -> Tensor:

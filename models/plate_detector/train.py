@@ -12,10 +12,12 @@ from typing import Any
 import click
 
 from lprc.core.errors import UsageError
+from lprc.core.tasks.score import Score
 from lprc.models.plate_detector.frames import load_frames
 from lprc.models.plate_detector.picture_pool import Kind, Order, PicturePool, SceneDrawers
 from lprc.models.plate_detector.trainer import DetectorOptions, DetectorTrainer
 from lprc.models.program import Program
+from lprc.models.tasks.detection.matching import check_pycocotools
 
 _HELD_OUT_SEED_OFFSET = 1_000_000
 _FIRST_SCENES = 1024
@@ -57,11 +59,16 @@ def _evaluate(
     """Write the averaged weights and log how well they do; no score chooses what is written."""
     trainer.save(out / "best.pt")
     scores = {
-        name: {key: round(value, 4) for key, value in asdict(trainer.score(pool)).items()}
+        name: _numbers(trainer.score(pool))
         for name, pool in pools.items()
         if pool is not None and pool.filled
     }
     log.write("evaluated", step=trainer.step, average_precision=scores)
+
+
+def _numbers(score: Score) -> dict[str, float]:
+    every = {score.task.metric: score.value, **score.task.details(score.records)}
+    return {key: round(value, 4) for key, value in every.items() if isinstance(value, float)}
 
 
 def run_training(
@@ -152,6 +159,7 @@ def main(
     chosen = DetectorOptions(**options)
     if frames is None and not scenes:
         raise UsageError("there is nothing to train on", where="--scenes", hint="or give --frames")
+    check_pycocotools()
     out.mkdir(parents=True, exist_ok=True)
     log = TrainingLog(out / "log.jsonl")
     photographs = [] if frames is None else load_frames(frames / "train")

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from lprc.core.errors import DataError
+from lprc.core.tasks.score import Score
 from lprc.models.plate_detector.augmentation import Batch, Strength, augmented
-from lprc.models.plate_detector.average_precision import AveragePrecision
 from lprc.models.plate_detector.evaluation import score_pool
 from lprc.models.plate_detector.losses import DetectorLoss, detector_loss
 from lprc.models.plate_detector.network import DeployedDetector, PlateDetector, grid_points
@@ -179,8 +179,8 @@ class DetectorTrainer:
         decay = min(self.options.averaging, (1 + self.step) / (20 + self.step))
         torch._foreach_lerp_(self._averages, self._weights, 1 - decay)
 
-    def score(self, pool: PicturePool) -> AveragePrecision:
-        """Return the average precision of the averaged weights, in float32."""
+    def score(self, pool: PicturePool) -> Score:
+        """The average precision of the averaged weights, in float32; see `score_pool`."""
         return score_pool(self.deployed, pool, self.options.size)
 
     def save(self, path: Path) -> None:

@@ -79,7 +79,14 @@ def wilson(right: float, total: int) -> Interval:
     return Interval(max(0.0, middle - half), min(1.0, middle + half))
 
 
-def interval(combine: Combine, records: Sequence[Any], *, shares: bool, seed: int = 0) -> Interval:
+def interval(
+    combine: Combine,
+    records: Sequence[Any],
+    *,
+    shares: bool,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Interval:
     """The interval of a score: Wilson's for shares, else the percentile bootstrap.
 
     Efron, "Bootstrap methods", Annals of Statistics 1979.
@@ -89,10 +96,12 @@ def interval(combine: Combine, records: Sequence[Any], *, shares: bool, seed: in
         records: One a sample.
         shares: Whether the first number of a record is 1 or 0 and the score their mean.
         seed: Of the resampling.
+        resamples: How many sets of samples are drawn.
     """
     if shares:
         return wilson(sum(float(record[0]) for record in records), len(records))
-    scores = [combine([records[index] for index in drawn]) for drawn in _draws(len(records), seed)]
+    draws = _draws(len(records), seed, resamples)
+    scores = [combine([records[index] for index in drawn]) for drawn in draws]
     return _percentiles(scores)
 
 
@@ -103,6 +112,7 @@ def difference(
     *,
     shares: bool,
     seed: int = 0,
+    resamples: int = RESAMPLES,
 ) -> Difference:
     """How far our score is above theirs.
 
@@ -112,6 +122,7 @@ def difference(
         theirs: The same samples' in the same order.
         shares: As of `interval`.
         seed: Of the resampling.
+        resamples: As of `interval`.
 
     Raises:
         ValueError: The two have different lengths.
@@ -121,7 +132,7 @@ def difference(
     value = combine(ours) - combine(theirs)
     gaps = [
         combine([ours[index] for index in drawn]) - combine([theirs[index] for index in drawn])
-        for drawn in _draws(len(ours), seed)
+        for drawn in _draws(len(ours), seed, resamples)
     ]
     ends = _percentiles(gaps)
     if shares:
@@ -144,9 +155,11 @@ def mcnemar(gained: int, lost: int) -> float:
     return float(min(1.0, 2 * tail / 2**total))
 
 
-def _draws(count: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+def _draws(
+    count: int, seed: int, resamples: int
+) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
     generator = np.random.default_rng(seed)
-    return generator.integers(0, max(count, 1), (RESAMPLES if count else 0, count))
+    return generator.integers(0, max(count, 1), (resamples if count else 0, count))
 
 
 def _percentiles(scores: Sequence[float]) -> Interval:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -21,12 +23,31 @@ def read_image(path: Path, mode: str = "RGB") -> Image.Image:
         DataError: Not an image that Pillow reads, truncated, absurdly large, or with more than
             8 bits a channel.
     """
+    with _opened(path) as opened:
+        if opened.mode[0] in "IF":  # convert() would cut their values off at 255
+            raise ValueError(f"more than 8 bits a channel (mode {opened.mode})")
+        image: Image.Image = opened.convert(mode or opened.mode)
+    return image
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height of an image file in pixels; its pixels are not read.
+
+    Raises:
+        DataError: Not an image that Pillow reads, or absurdly large.
+    """
+    with _opened(path) as opened:
+        size: tuple[int, int] = opened.size
+    return size
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """An image file, open; what is wrong with it as a `DataError`."""
     try:
         with open_regular(path) as stream, Image.open(stream) as opened:
             _refuse_absurd(opened.size)
-            if opened.mode[0] in "IF":  # convert() would cut their values off at 255
-                raise ValueError(f"more than 8 bits a channel (mode {opened.mode})")
-            image: Image.Image = opened.convert(mode or opened.mode)
+            yield opened
     except (
         MemoryError,
         UnidentifiedImageError,
@@ -37,7 +58,6 @@ def read_image(path: Path, mode: str = "RGB") -> Image.Image:
     ) as error:
         reason = "not an image" if isinstance(error, UnidentifiedImageError) else str(error)
         raise DataError(f"can't be read: {reason}", where=str(path)) from error
-    return image
 
 
 def _refuse_absurd(size: tuple[int, int]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Resize = Literal["stretch", "letterbox", "crop"]
+Resize = Literal["stretch", "letterbox", "letterbox-corner", "crop"]
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,9 @@ class Placement:
     def of(cls, image: tuple[int, int], size: tuple[int, int], resize: Resize) -> Placement:
         """How `resize` puts an image into an input.
 
-        ``stretch`` ignores the aspect ratio, ``letterbox`` keeps it and adds borders, ``crop``
-        keeps it and cuts what is beyond.
+        ``stretch`` ignores the aspect ratio, ``letterbox`` keeps it and adds borders on both
+        sides, ``letterbox-corner`` on the right or below, ``crop`` keeps it and cuts what is
+        beyond.
 
         Args:
             image: Width and height of the image.
@@ -41,8 +42,10 @@ class Placement:
         if resize == "stretch":
             return cls(image, size, 0, 0, size)
         ratios = (size[0] / image[0], size[1] / image[1])
-        ratio = min(ratios) if resize == "letterbox" else max(ratios)
+        ratio = max(ratios) if resize == "crop" else min(ratios)
         width, height = (max(1, round(length * ratio)) for length in image)
+        if resize == "letterbox-corner":
+            return cls(image, (width, height), 0, 0, size)
         return cls(image, (width, height), (size[0] - width) // 2, (size[1] - height) // 2, size)
 
     @property

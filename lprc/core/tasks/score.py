@@ -31,7 +31,12 @@ class Score:
     @cached_property
     def interval(self) -> Interval:
         """Its 95 % confidence interval."""
-        return interval(self.task.combine, self.records, shares=self.task.shares)
+        return interval(
+            self.task.combine,
+            self.records,
+            shares=self.task.shares,
+            resamples=self.task.resamples(self.records),
+        )
 
     @property
     def total(self) -> int:
@@ -57,7 +62,13 @@ class Score:
         Raises:
             ValueError: It has not as many.
         """
-        return difference(self.task.combine, self.records, other.records, shares=self.task.shares)
+        return difference(
+            self.task.combine,
+            self.records,
+            other.records,
+            shares=self.task.shares,
+            resamples=self.task.resamples(self.records),
+        )
 
     def document(self) -> dict[str, Any]:
         """As JSON data."""

@@ -15,6 +15,7 @@ from lprc.core.errors import DataError
 from lprc.core.files.checked import StrictTable
 from lprc.core.files.image_listing import list_images
 from lprc.core.running.numerics import Arrays
+from lprc.core.tasks.confidence import RESAMPLES
 from lprc.core.tasks.image_files import read_image
 from lprc.core.tasks.image_input import ImageInput
 from lprc.core.tasks.interface import Interface
@@ -147,6 +148,11 @@ class Task(ABC):
     @abstractmethod
     def combine(self, records: Sequence[Any]) -> float:
         """The score of samples, from what `judge` gave for each."""
+
+    def resamples(self, records: Sequence[Any]) -> int:
+        """How many sets of samples a bootstrap draws: fewer where `combine` takes long."""
+        del records
+        return RESAMPLES
 
     def details(self, records: Sequence[Any]) -> dict[str, Any]:
         """More than the score, as JSON data; for instance the score of each class."""

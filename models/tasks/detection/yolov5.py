@@ -1,0 +1,43 @@
+"""YOLOv5's head: boxes from anchors, and a score of whether there is anything.
+
+Ultralytics' YOLOv5; YOLOv7 has the same, and YOLOX's decoded output the same form.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lprc.models.tasks.detection.decoded import in_pixels
+from lprc.models.tasks.detection.points import prior_boxes
+from lprc.models.tasks.detection.raw import Candidates, Raw, activated
+
+
+def decode_yolov5(raw: Raw) -> Candidates:
+    """[N, K, 5 + classes] decoded, or raw maps of each level.
+
+    A row is centre, size, objectness and the classes' scores; a score is the product.
+    """
+    channels = 5 + raw.score_channels
+    arrays = raw.named(raw.settings.boxes) or list(raw.outputs.values())
+    decoded = [array for array in arrays if array.ndim == 3 and channels in array.shape[1:]]
+    rows = raw.needed("boxes", channels, len(raw.settings.anchors[0])) if not decoded else None
+    if rows is not None:
+        boxes = _from_anchors(raw, rows)
+        scores = activated(rows[..., 4:], raw.settings.activation or "sigmoid")
+    else:
+        # Ultralytics' export with raw maps beside: only the decoded one counts.
+        whole = decoded[0].astype(np.float32)
+        whole = whole if whole.shape[2] == channels else whole.transpose(0, 2, 1)
+        boxes = in_pixels(raw, whole[..., :4])
+        scores = activated(whole[..., 4:], raw.settings.activation or "none")
+    return Candidates(boxes, raw.without_background(scores[..., 1:]) * scores[..., :1])
+
+
+def _from_anchors(raw: Raw, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    priors, steps = prior_boxes(raw.size, raw.settings.strides, raw.settings.anchors)
+    raw.check_cells(rows, len(priors))
+    placed = 2 * activated(rows[..., :4], "sigmoid")
+    centres = priors[:, :2] + (placed[..., :2] - 1) * steps
+    halves = placed[..., 2:] ** 2 * priors[:, 2:] / 2
+    return np.concatenate([centres - halves, centres + halves], axis=-1)
