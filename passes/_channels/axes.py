@@ -38,8 +38,9 @@ def slice_bounds(node: ir.Node) -> dict[int, slice] | None:
     arrays = [editing.constant(value) for value in given]
     if any(value is not None and array is None for value, array in zip(given, arrays, strict=True)):
         return None
-    starts, ends, axes, steps = arrays
-    if starts is None or ends is None:
+    lists = [None if array is None else array.reshape(-1) for array in arrays]
+    starts, ends, axes, steps = lists
+    if starts is None or ends is None or len({a.size for a in lists if a is not None}) > 1:
         return None
     axes = np.arange(starts.size) if axes is None else axes
     steps = np.ones(starts.size, np.int64) if steps is None else steps

@@ -14,11 +14,13 @@ from pathlib import Path
 
 from .children import Campaign
 from .graph_campaign import GraphCampaign
+from .kill_campaign import KillCampaign
 from .model_campaign import ModelCampaign
 
 CAMPAIGNS = {
     "graphs": "every exact pass on random graphs",
     "models": "mutated models through the command line",
+    "kills": "runs that are ended at any moment",
 }
 
 
@@ -54,6 +56,8 @@ def main() -> int:
 def _campaign(name: str, given: argparse.Namespace) -> Campaign:
     if name == "graphs":
         return GraphCampaign(given.crashes, given.passes.split(";") if given.passes else None)
+    if name == "kills":
+        return KillCampaign(given.crashes / "kills")
     return ModelCampaign(given.crashes, given.models)
 
 

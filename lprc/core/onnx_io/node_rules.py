@@ -169,6 +169,9 @@ def _slice(site: Site) -> str | None:
         lengths = {n: len(site.attributes[n]) for n in names if n in site.attributes}
         axes = list(site.attributes.get("axes", ()))
     else:
+        for index, name in enumerate(names, 1):
+            if site.rank(index) not in (None, 1):
+                return f"{name} has {site.rank(index)} dimensions, and must have one"
         input_lengths = {name: site.length(index) for index, name in enumerate(names, 1)}
         lengths = {name: length for name, length in input_lengths.items() if length is not None}
         axes = []

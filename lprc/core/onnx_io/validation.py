@@ -92,6 +92,10 @@ def _check_versions(proto: onnx.ModelProto, where: str) -> None:
             where=where,
             hint="upgrade the onnx package",
         )
+    for function in proto.functions:
+        for entry in function.opset_import:
+            if entry.domain in ONNX_DOMAINS:
+                _check_version(entry.version, f"{where}: function '{function.name}'")
     versions = {entry.version for entry in proto.opset_import if entry.domain in ONNX_DOMAINS}
     if not versions:
         if any(node.domain in ONNX_DOMAINS for node in proto.graph.node):
@@ -101,6 +105,10 @@ def _check_versions(proto: onnx.ModelProto, where: str) -> None:
         listed = " and ".join(map(str, sorted(versions)))
         raise InvalidModelError(f"it imports opset {listed} at once", where=where)
     (version,) = versions
+    _check_version(version, where)
+
+
+def _check_version(version: int, where: str) -> None:
     newest = defs.onnx_opset_version()
     if not 1 <= version <= newest:
         reason = f"newer than {newest}, the newest known here" if version > 0 else "not a version"

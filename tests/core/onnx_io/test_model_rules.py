@@ -36,6 +36,10 @@ BROKEN = {
         node("y = Slice (x, s, e, a)", weights="int64[1] s={0}, int64[1] e={1}, int64[2] a={0,1}"),
         "starts has 1 numbers, and axes has 2",
     ),
+    "slice by no list": (
+        node("y = Slice (x, s, s)", weights="int64 s={0}"),
+        "starts has 0 dimensions, and must have one",
+    ),
     "slice rank": (
         node("y = Slice (x, s, s)", "float[4] x", "int64[2] s={0,0}"),
         "it slices 2 axes, and its input has 1",
@@ -110,6 +114,10 @@ FUNCTIONS = {
         '<domain: "my", opset_import: ["" : 18, "my" : 1]> f (v) => (w) { w = my.h(v) }'
         '<domain: "my", opset_import: ["" : 18, "my" : 1]> h (v) => (w) { w = my.f(v) }',
         "calls itself: my::",
+    ),
+    "a version that is none": (
+        f'<domain: "my", opset_import: ["" : {2**40}]> f (v) => (w) {{ w = Relu(v) }}',
+        "opset 1099511627776 is newer than",
     ),
     "undeclared attribute": (
         '<domain: "my", opset_import: ["" : 18]> f (v) => (w) '
