@@ -91,7 +91,9 @@ def _summary(rows: Rows) -> str:
     ]  # fmt: skip
     share = f"{100 * totals[1] / max(totals[0], 1):.1f} % of the cells that were run are ok."
     networks = {re.sub(r"-(dynamo|script)(-dynamic)?$", "", name) for name in rows}
-    return f"{len(rows)} files of {len(networks)} networks. {share}\n\n" + _table(headings, lines)
+    return f"{len(rows)} files of {len(networks)} networks. {share}\n\n" + markdown_table(
+        headings, lines
+    )
 
 
 def _is_warned(cell: Cell) -> bool:
@@ -135,7 +137,7 @@ def _cells(rows: Rows, letters: dict[str, tuple[str, list[str]]]) -> str:
         return letter if cell["status"] == "refused" else f"**{cell['status']}** {letter}".strip()
 
     lines = [[network, *(shown(row.get(name)) for name in OURS)] for network, row in rows.items()]
-    return _table(["network", *OURS], lines)
+    return markdown_table(["network", *OURS], lines)
 
 
 def _refusals(letters: dict[str, tuple[str, list[str]]]) -> str:
@@ -167,7 +169,7 @@ def _signal_to_noise(rows: Rows) -> str:
         if pairs:
             told.append(_compared(ours, peer, pairs))
     assert peers, "without peers there is nothing to compare"
-    return " ".join(told) + "\n\n" + _table(["network", *names], lines)
+    return " ".join(told) + "\n\n" + markdown_table(["network", *names], lines)
 
 
 def _compared(ours: str, peer: str, pairs: Sequence[tuple[float, float]]) -> str:
@@ -202,9 +204,9 @@ def _nodes(rows: Rows) -> str:
         more += worse
         lines.append([network, count(ours), *map(count, theirs), "more" if worse else ""])
     told = f"lprc leaves more than the smaller of the two on {more} of {len(lines)} networks."
-    return told + "\n\n" + _table(["network", "lprc", "onnxsim", "onnxslim", ""], lines)
+    return told + "\n\n" + markdown_table(["network", "lprc", "onnxsim", "onnxslim", ""], lines)
 
 
-def _table(headings: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:
+def markdown_table(headings: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:
     rule = ["---"] * len(headings)
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in [headings, rule, *lines])

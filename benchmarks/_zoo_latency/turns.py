@@ -1,0 +1,87 @@
+"""Two models measured in turns, in a process of their own; prints one JSON document.
+
+python benchmarks/_zoo_latency/turns.py OURS PEER SAMPLE SECONDS
+
+Names are those of ``lprc bench``: a folder, a file, or ``file@runtime``.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from lprc.compiler.artifact.artifact import open_artifact
+from lprc.compiler.measure.bench_inputs import given_inputs
+
+THREADS = 2
+BLOCK_SECONDS = 0.004
+"""What the measured runs of one turn take together, where a run is shorter than that."""
+PAUSE_SECONDS = 0.003
+"""In which threads of the runtime that had its turn stop spinning."""
+SETTLING_RUNS = 2
+"""Runs at the beginning of a turn that are not measured."""
+WARMING_RUNS = 10
+LEAST_TURNS, MOST_TURNS = 25, 400
+
+
+def main() -> None:
+    """Print medians in milliseconds, and the median of the ratios of quiet turns."""
+    ours, peer, sample_path, seconds = sys.argv[1:]
+    sample = dict(np.load(Path(sample_path)))
+    runs = [_bound(name, sample) for name in (ours, peer)]
+    counts = []
+    for run in runs:
+        _block(run, WARMING_RUNS)
+        counts.append(max(1, round(BLOCK_SECONDS / _block(run, 3))))
+    blocks: list[tuple[float, float]] = []
+    end = time.perf_counter() + float(seconds)
+    while len(blocks) < LEAST_TURNS or (time.perf_counter() < end and len(blocks) < MOST_TURNS):
+        # Who begins changes, so that what drifts is none's gain.
+        order = (0, 1) if len(blocks) % 2 == 0 else (1, 0)
+        taken = [0.0, 0.0]
+        for index in order:
+            time.sleep(PAUSE_SECONDS)
+            _block(runs[index], SETTLING_RUNS)
+            taken[index] = _block(runs[index], counts[index])
+        blocks.append((taken[0], taken[1]))
+    quiet = _quiet_half(blocks)
+    print(
+        json.dumps(
+            {
+                "ours_ms": 1e3 * statistics.median(mine for mine, _ in quiet),
+                "peer_ms": 1e3 * statistics.median(theirs for _, theirs in quiet),
+                "ratio": statistics.median(mine / theirs for mine, theirs in quiet),
+                "turns": len(blocks),
+            }
+        )
+    )
+
+
+def _quiet_half(blocks: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The turns in which both together took the least: other programs were in the way least."""
+    return sorted(blocks, key=sum)[: -(-len(blocks) // 2)]
+
+
+def _bound(name: str, sample: dict[str, np.ndarray]) -> Callable[[], object]:
+    runner = open_artifact(name).runner(threads=THREADS)
+    return runner.bound(given_inputs(runner, sample, name))
+
+
+def _block(run: Callable[[], object], count: int) -> float:
+    """The median time of `count` runs, in seconds."""
+    taken = []
+    for _ in range(count):
+        started = time.perf_counter()
+        run()
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
+
+
+if __name__ == "__main__":
+    main()
