@@ -73,8 +73,14 @@ class InsertQDQ(Pass):
     float_inputs: tuple[str, ...] = option(
         (), "operators that a MatMul or Gemm in front of them gives float, whatever outputs says"
     )
+    between: tuple[str, ...] = option(
+        (), "elementwise operators and pools that run in integers where all around them does"
+    )
     weights: Literal["integer", "float"] = option(
         "integer", "store weights as int8 with DequantizeLinear, or as float with Q and DQ"
+    )
+    zero_points: tuple[str, ...] = option(
+        (), "linear operators that the runtime computes in integers only by zero-points of weights"
     )
     per_channel: bool = option(True, "one weight scale a channel, or one a tensor")
     bias: Literal["float", "int32"] = option("float", "how to store biases of quantised operators")
@@ -122,7 +128,7 @@ class InsertQDQ(Pass):
     def _rules(self) -> Rules:
         return Rules(
             self.operators, self.carriers, self.residual, self.share, self.outputs, self.exclude,
-            self.rescalers, self.fused, self.float_inputs,
+            self.rescalers, self.fused, self.float_inputs, self.between,
         )  # fmt: skip
 
     def _activations(
@@ -178,8 +184,7 @@ class InsertQDQ(Pass):
                     continue
                 if not context.rewrite(node, f"{value.name}: {weight.describe()}"):
                     continue
-                write = dequantized if self.weights == "integer" else quantized_dequantized
-                done[value, axis] = (write(node, value, weight), weight)
+                done[value, axis] = (self._written(node, value, weight), weight)
             output, weight = done[value, axis]
             node.replace_input_with(index, output)
             editing.remove_dead_initializer(value)
@@ -187,6 +192,12 @@ class InsertQDQ(Pass):
                 moving = node.inputs[1 - index if editing.is_op(node, "Gemm") else 0]
                 params = None if moving is None else scales.get(moving)
                 _quantize_bias(node, params, weight, context)
+
+    def _written(self, node: ir.Node, value: ir.Value, weight: QuantizedWeight) -> ir.Value:
+        if self.weights == "float":
+            return quantized_dequantized(node, value, weight)
+        explicit = editing.is_op(node, *self.zero_points)
+        return dequantized(node, value, weight, zero_point=explicit)
 
 
 def _redirect(

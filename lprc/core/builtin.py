@@ -38,6 +38,7 @@ PASSES: dict[str, str] = {
     "lower-cast-like": "lprc.passes.lower_cast_like:LowerCastLike",
     "lower-sequences": "lprc.passes.lower_sequences:LowerSequences",
     "matmul-to-gemm": "lprc.passes.matmul_to_gemm:MatMulToGemm",
+    "mean-to-pool": "lprc.passes.mean_to_pool:MeanToPool",
     "merge-concats": "lprc.passes.merge_concats:MergeConcats",
     "merge-reshapes": "lprc.passes.merge_reshapes:MergeReshapes",
     "merge-slices": "lprc.passes.merge_slices:MergeSlices",

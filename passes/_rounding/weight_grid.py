@@ -86,20 +86,33 @@ def quantized_weight(
     return QuantizedWeight(integers, scale, axis, block, bits)
 
 
-def dequantized(node: ir.Node, value: ir.Value, weight: QuantizedWeight) -> ir.Value:
-    """New initialisers for `weight` and the DequantizeLinear in front of `node`; its output."""
+def dequantized(
+    node: ir.Node, value: ir.Value, weight: QuantizedWeight, *, zero_point: bool = False
+) -> ir.Value:
+    """New initialisers for `weight` and the DequantizeLinear in front of `node`; its output.
+
+    Args:
+        node: Who reads the weight.
+        value: The float weight, whose name the new ones begin with.
+        weight: Its integers.
+        zero_point: Whether to write zero-points too. They are 0 of the stored type by default, and
+            one tensor less to carry.
+    """
     graph = node.graph
     assert isinstance(graph, ir.Graph)
     hint = str(value.name)
     stored = _integer_initializer(graph, f"{hint}_quantized", weight.integers, weight.bits)
     scale = editing.add_initializer(graph, f"{hint}_scale", weight.scale)
-    # No zero-point: it is 0 of the stored type by default, and one tensor less to carry.
+    inputs = [stored, scale]
+    if zero_point:
+        zeros = np.zeros(weight.scale.shape, np.int8)
+        inputs.append(_integer_initializer(graph, f"{hint}_zero_point", zeros, weight.bits))
     attributes: dict[str, Any] = {} if weight.axis is None else {"axis": weight.axis}
     if weight.block:
         attributes["block_size"] = weight.block
     return editing.new_node(
         "DequantizeLinear",
-        [stored, scale],
+        inputs,
         before=node,
         sources=[node],
         attributes=attributes,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import onnx_ir as ir
@@ -10,7 +9,16 @@ import onnx_ir as ir
 from lprc.core.graph import editing
 from lprc.core.graph.annotations import Range, range_of
 from lprc.core.graph.operators import ACTIVATIONS, INTEGER, LINEAR, PRODUCTS
-from lprc.core.quantization.placement_rules import Rules, carried_inputs, is_carrier, is_excluded
+from lprc.core.quantization.placement_between import between_quantized
+from lprc.core.quantization.placement_ranges import quantized_ranges
+from lprc.core.quantization.placement_rules import (
+    Rules,
+    carried_inputs,
+    is_carrier,
+    is_excluded,
+    is_fused,
+    leaves_graph,
+)
 
 
 @dataclass
@@ -50,22 +58,46 @@ def plan(model: ir.Model, rules: Rules) -> Plan:
         if missing:
             placement.skips.append((node, "no range is recorded for its input"))
             continue
-        if rules.outputs and editing.is_op(node, *LINEAR):
-            output = _quantized_output(node, rules)
-            if output is None:
-                placement.skips.append((node, "its output leaves the graph in float"))
-                continue
-            if output.uses() and not _reads_float(node, rules):
-                placement.outputs.append(output)
+        outputs = _quantized_outputs(node, rules)
+        if outputs is None:
+            placement.skips.append((node, "its output leaves the graph in float"))
+            continue
+        placement.outputs += outputs
         placement.inputs += wanted
         for _, index in wanted:
             _carry(node.inputs[index], rules, carried)
+    _add_between(model, placement, rules, carried)
     placement.carriers = [node for node in model.graph if node in carried]
     placement.inputs += [
         (node, index) for node in placement.carriers for index, _ in carried_inputs(node)
     ]
-    _set_ranges(placement, rules)
+    placement.ranges, placement.shared = quantized_ranges(
+        placement.inputs, placement.outputs, placement.carriers, rules
+    )
     return placement
+
+
+def _add_between(
+    model: ir.Model, placement: Plan, rules: Rules, carried: dict[ir.Node, None]
+) -> None:
+    """The inputs of what `rules.between` is about, in the places that the graph has for them."""
+    between = between_quantized(model, placement.inputs, placement.outputs, rules)
+    if not between:
+        return
+    for node, index in between:
+        _carry(node.inputs[index], rules, carried)
+    places = {node: place for place, node in enumerate(model.graph)}
+    placement.inputs = sorted([*placement.inputs, *between], key=lambda use: places[use[0]])
+
+
+def _quantized_outputs(node: ir.Node, rules: Rules) -> list[ir.Value] | None:
+    """What `rules.outputs` has a node's output quantised; None where that must not be."""
+    if not rules.outputs or not editing.is_op(node, *LINEAR):
+        return []
+    output = _quantized_output(node, rules)
+    if output is None:
+        return [] if _may_put_out_float(node) else None
+    return [output] if output.uses() and not _reads_float(node, rules) else []
 
 
 def _quantized_output(node: ir.Node, rules: Rules) -> ir.Value | None:
@@ -73,9 +105,9 @@ def _quantized_output(node: ir.Node, rules: Rules) -> ir.Value | None:
     output = node.outputs[0]
     activation = _sole_activation(output)
     # What leaves the graph keeps its precision, whether the activation is fused or not.
-    if _leaves(output if activation is None else activation.outputs[0], rules):
+    if leaves_graph(output if activation is None else activation.outputs[0], rules):
         return None
-    if activation is not None and _is_fused(activation, rules):
+    if activation is not None and is_fused(activation, rules):
         output = activation.outputs[0]
     return output if range_of(output) is not None else None
 
@@ -87,18 +119,14 @@ def _sole_activation(output: ir.Value) -> ir.Node | None:
     return None
 
 
-def _is_fused(activation: ir.Node, rules: Rules) -> bool:
-    if editing.is_op(activation, *rules.fused):
-        return True
-    recorded = range_of(activation.outputs[0])
-    # Of all ends of a Clip only 0 is on every grid, so that a Q can cut off there in its place.
-    as_relu = editing.is_op(activation, "Clip") and recorded is not None and recorded.low >= 0
-    return as_relu and "Relu" in rules.fused
+def _may_put_out_float(node: ir.Node) -> bool:
+    """Whether a linear operator computes in integers though its output stays float."""
+    return editing.is_op(node, *(PRODUCTS - INTEGER))
 
 
 def _reads_float(node: ir.Node, rules: Rules) -> bool:
     """Whether `rules.float_inputs` alone read a MatMul or Gemm, also through carriers."""
-    if not editing.is_op(node, *(PRODUCTS - INTEGER)):
+    if not _may_put_out_float(node):
         return False
     pending = [node.outputs[0]]
     while pending:
@@ -108,21 +136,6 @@ def _reads_float(node: ir.Node, rules: Rules) -> bool:
             elif not editing.is_op(use.node, *rules.float_inputs):
                 return False
     return True
-
-
-def _leaves(value: ir.Value, rules: Rules) -> bool:
-    """Whether `value` is a graph output, by itself or through carriers."""
-    pending, seen = [value], {value}
-    while pending:
-        current = pending.pop()
-        if current.is_graph_output():
-            return True
-        for use in current.uses():
-            if is_carrier(use.node, rules):
-                outputs = [output for output in use.node.outputs if output not in seen]
-                seen.update(outputs)
-                pending += outputs
-    return False
 
 
 def weight_index(node: ir.Node) -> int | None:
@@ -201,82 +214,3 @@ def _carry(value: ir.Value | None, rules: Rules, carried: dict[ir.Node, None]) -
             continue
         carried[producer] = None
         pending += [operand for _, operand in carried_inputs(producer)]
-
-
-def _set_ranges(placement: Plan, rules: Rules) -> None:
-    """One range for each quantised value; all that a carrier touches share one.
-
-    A group's range is that of what its readers read. What a Slice drops, for instance, does not
-    count, and neither does the float reader of a value unless it shares the quantised one.
-    """
-    carriers = {node for node in placement.carriers if not editing.is_op(node, *rules.rescalers)}
-    groups = _Groups(carriers)
-    wanted: dict[ir.Value, list[Range]] = {}
-    for node, index in placement.inputs:
-        value = _value(node, index)
-        own = range_of(value)
-        if own is not None and node not in carriers:
-            wanted.setdefault(groups.root(value), []).append(own)
-    values = dict.fromkeys(_value(node, index) for node, index in placement.inputs)
-    for value in placement.outputs:
-        own = range_of(value)
-        assert own is not None
-        wanted.setdefault(groups.root(value), []).append(own)
-        values[value] = None
-        placement.shared.add(value)
-    for value in values:
-        read, own = wanted.get(groups.root(value)), range_of(value)
-        if read is None or own is None or not rules.share or value.producer() in carriers:
-            continue
-        if _is_in_front_of_activation(value, rules):
-            continue
-        together = _union([*read, own])
-        if together.magnitude <= SHARE_LIMIT * _union(read).magnitude:
-            placement.shared.add(value)
-            read.append(own)
-    for value in values:
-        if groups.root(value) in wanted:
-            placement.ranges[value] = _union(wanted[groups.root(value)])
-
-
-def _is_in_front_of_activation(value: ir.Value, rules: Rules) -> bool:
-    return editing.is_op(value.producer(), *LINEAR) and any(
-        editing.is_op(use.node, *ACTIVATIONS) and _is_fused(use.node, rules) for use in value.uses()
-    )
-
-
-SHARE_LIMIT = 2.0
-"""How much larger a shared value's range may be than what the quantised readers alone need.
-
-That costs them one bit; on LPRNet it saves a whole pass over the largest tensors.
-"""
-
-
-class _Groups:
-    """Values that carriers connect (union-find)."""
-
-    def __init__(self, carriers: Iterable[ir.Node]) -> None:
-        self._leader: dict[ir.Value, ir.Value] = {}
-        for node in carriers:
-            output = self.root(node.outputs[0])
-            for other in node.outputs[1:]:
-                self._leader[self.root(other)] = output
-            for _, value in carried_inputs(node):
-                self._leader[self.root(value)] = output
-
-    def root(self, value: ir.Value) -> ir.Value:
-        """The value that stands for the group."""
-        while self._leader.setdefault(value, value) is not value:
-            self._leader[value] = self._leader[self._leader[value]]
-            value = self._leader[value]
-        return value
-
-
-def _value(node: ir.Node, index: int) -> ir.Value:
-    value = node.inputs[index]
-    assert value is not None
-    return value
-
-
-def _union(ranges: list[Range]) -> Range:
-    return Range(min(each.low for each in ranges), max(each.high for each in ranges))

@@ -9,6 +9,7 @@ from typing import Literal
 import onnx_ir as ir
 
 from lprc.core.graph import editing
+from lprc.core.graph.annotations import range_of
 from lprc.core.graph.operators import ACTIVATIONS, LINEAR, MOVES
 from lprc.core.graph.provenance import origins
 
@@ -44,6 +45,9 @@ class Rules:
             A Clip with nothing negative behind it counts as a Relu too.
         float_inputs: Operators that a MatMul or Gemm which they alone read gives float, whatever
             `outputs` asks: those two compute in integers with a float output too.
+        between: Elementwise operators and pools that read quantised values, and whose outputs are
+            quantised, where everything that they read is quantised already and something that
+            reads them is: the runtime then never leaves integers.
     """
 
     operators: tuple[str, ...] = tuple(sorted(LINEAR))
@@ -55,6 +59,7 @@ class Rules:
     rescalers: tuple[str, ...] = ()
     fused: tuple[str, ...] = tuple(sorted(ACTIVATIONS))
     float_inputs: tuple[str, ...] = ()
+    between: tuple[str, ...] = ()
 
 
 def is_carrier(node: ir.Node | None, rules: Rules) -> bool:
@@ -74,6 +79,31 @@ def is_carrier(node: ir.Node | None, rules: Rules) -> bool:
 def is_excluded(node: ir.Node, rules: Rules) -> bool:
     """Whether `rules` leave `node` out, by its own or its source's name."""
     return bool(rules.exclude) and bool({node.name, *origins(node)} & set(rules.exclude))
+
+
+def is_fused(activation: ir.Node, rules: Rules) -> bool:
+    """Whether the runtime computes `activation` with the linear operator in front of it."""
+    if editing.is_op(activation, *rules.fused):
+        return True
+    recorded = range_of(activation.outputs[0])
+    # Of all ends of a Clip only 0 is on every grid, so that a Q can cut off there in its place.
+    as_relu = editing.is_op(activation, "Clip") and recorded is not None and recorded.low >= 0
+    return as_relu and "Relu" in rules.fused
+
+
+def leaves_graph(value: ir.Value, rules: Rules) -> bool:
+    """Whether `value` is a graph output, by itself or through carriers."""
+    pending, seen = [value], {value}
+    while pending:
+        current = pending.pop()
+        if current.is_graph_output():
+            return True
+        for use in current.uses():
+            if is_carrier(use.node, rules):
+                outputs = [output for output in use.node.outputs if output not in seen]
+                seen.update(outputs)
+                pending += outputs
+    return False
 
 
 def carried_inputs(node: ir.Node) -> Iterator[tuple[int, ir.Value]]:

@@ -35,7 +35,10 @@ ACTIVATIONS = {
     "Elu": "Elu({0})",
     "Tanh": "Tanh({0})",
 }
-CONSTANTS = "float zero = {0.0}, float six = {6.0}, float minus = {-1.0}, float one = {1.0}"
+CONSTANTS = (
+    "float zero = {0.0}, float six = {6.0}, float minus = {-1.0}, float one = {1.0},"
+    " int64[2] space = {2,3}"
+)
 
 
 def source(path: Path, body: str, inputs: str, weights: dict[str, tuple[int, ...]]) -> Path:
@@ -127,3 +130,50 @@ def test_a_softmax_stays_float_and_the_products_beside_it_do_not(tmp_path):
     assert counts["QLinearSoftmax"] == counts["MatMul"] == 0
     assert counts["QLinearMatMul"] + counts["MatMulIntegerToFloat"] == 6
     assert decibels(model, artefact) > 25
+
+
+def test_gemms_run_in_integers_and_the_last_one_puts_out_float(tmp_path):
+    body = (
+        "p = GlobalAveragePool(x) f = Flatten(p) a = Gemm<transB=1>(f, w0) r = Relu(a)"
+        " l = Gemm(r, w1) y = Identity(l)"
+    )
+    weights = {"w0": (32, CHANNELS), "w1": (32, 10)}
+    model = source(tmp_path / "source.onnx", body, f"float[1,{CHANNELS},8,8] x", weights)
+    counts = executed(lowered(model, tmp_path / "now"))
+    assert counts["QGemm"] == 2
+    assert counts["Gemm"] == 0
+    assert counts["DequantizeLinear"] == 0
+
+
+def test_swish_and_a_gate_run_in_integers(tmp_path):
+    body = (
+        "c = Conv<pads=[1,1,1,1]>(x, w0) s = Sigmoid(c) r = Mul(c, s)"
+        " p = ReduceMean<keepdims=1>(r, space) g = Conv(p, w1) e = Sigmoid(g) o = Mul(r, e)"
+        " l = Conv(o, w2) h = GlobalAveragePool(l) y = Neg(h)"
+    )
+    weights = {"w0": (CHANNELS, CHANNELS, 3, 3)} | dict.fromkeys(
+        ("w1", "w2"), (CHANNELS, CHANNELS, 1, 1)
+    )
+    model = source(tmp_path / "source.onnx", body, f"float[1,{CHANNELS},16,16] x", weights)
+    artefact = lowered(model, tmp_path / "now")
+    counts = executed(artefact)
+    assert (counts["QLinearConv"], counts["QLinearMul"], counts["QLinearSigmoid"]) == (3, 2, 2)
+    assert counts["QLinearGlobalAveragePool"] == 2
+    assert counts["Mul"] == counts["Sigmoid"] == counts["ReduceMean"] == 0
+    assert decibels(model, artefact) > 25
+
+
+def test_a_transposed_conv_has_float_weights(tmp_path):
+    body = (
+        "a = Conv(x, w0) t = ConvTranspose<strides=[2,2]>(a, w1) b = Conv<pads=[1,1,1,1]>(t, w2)"
+        " y = GlobalAveragePool(b)"
+    )
+    weights = {f"w{index}": (CHANNELS, CHANNELS, 3, 3) for index in range(3)}
+    model = source(tmp_path / "source.onnx", body, f"float[1,{CHANNELS},8,8] x", weights)
+    artefact = lowered(model, tmp_path / "now")
+    counts = executed(artefact)
+    assert (counts["QLinearConv"], counts["ConvTranspose"]) == (2, 1)
+    # ONNX Runtime has no integer kernel, and would convert the weights in every run.
+    graph = onnx.load(artefact).graph
+    transposed = next(node for node in graph.node if node.op_type == "ConvTranspose")
+    assert transposed.input[1] in {weight.name for weight in graph.initializer}

@@ -10,12 +10,13 @@ import pytest
 from lprc.core.graph import editing, operators, provenance
 from lprc.core.graph.annotations import RANGE, Range, set_range
 from lprc.core.onnx_io import model_io
-from lprc.core.quantization.placement import SHARE_LIMIT, Plan, plan
+from lprc.core.quantization.placement import Plan, plan
+from lprc.core.quantization.placement_ranges import ALIGN_LIMIT, SHARE_LIMIT
 from lprc.core.quantization.placement_rules import Rules
 
 WEIGHTS = {
-    "w": (4, 4, 1, 1), "wt": (4, 2, 1, 1), "w8": (4, 8, 1, 1), "d": (4, 1, 1), "g": (6, 4),
-    "gt": (4, 6),
+    "w": (4, 4, 1, 1), "wt": (4, 2, 1, 1), "w8": (4, 8, 1, 1), "w12": (4, 12, 1, 1),
+    "wide": (8, 4, 1, 1), "d": (4, 1, 1), "g": (6, 4), "gt": (4, 6),
 }  # fmt: skip
 CONSTANTS = (
     "float zero = {0.0}, float six = {6.0}, int64[1] from0 = {0}, int64[1] to2 = {2},"
@@ -287,6 +288,13 @@ def test_an_output_in_front_of_a_softmax_that_is_quantised(body):
     assert [value.name for value in plan(network(body), ORT).outputs] == ["s", "o"]
 
 
+def test_a_product_whose_output_leaves_the_graph_puts_out_float():
+    found = plan(network("y = Gemm(m, g)"), Rules(outputs=True))
+    assert inputs(found) == ["y<-m"]
+    assert not found.outputs
+    assert not found.skips
+
+
 def test_an_output_that_leaves_through_a_carrier():
     found = plan(network("a = Conv(x, w) y = Transpose(a)"), Rules(outputs=True))
     assert reasons(found) == ["its output leaves the graph in float"]
@@ -383,3 +391,77 @@ def test_a_rescaler_keeps_a_scale_of_its_own_for_each_input_and_output():
     assert ranges(found) == {"c": (-4.0, 2.0), "a": (0.0, 1.0), "x2": (-4.0, 2.0)}
     together = plan(model, Rules())
     assert set(ranges(together).values()) == {(-4.0, 2.0)}
+
+
+SWISH = "a = Conv(x, w) s = Sigmoid(a) r = Mul(a, s) "
+BETWEEN = Rules(outputs=True, fused=("Relu",), between=("Mul", "Sigmoid", "GlobalAveragePool"))
+
+
+def test_what_stands_between_quantised_operators():
+    gate = "p = GlobalAveragePool(r) q = Conv(p, w) e = Sigmoid(q) o = Mul(r, e) "
+    found = plan(network(f"{SWISH}{gate} i = Conv(o, w) y = Neg(i)"), BETWEEN)
+    assert inputs(found) == [
+        "a<-x", "s<-a", "r<-a", "r<-s", "p<-r", "q<-p", "e<-q", "o<-r", "o<-e", "i<-o",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"{SWISH} y = Identity(r)",
+        f"{SWISH} y = Neg(r)",
+        "s = Sigmoid(x2) r = Mul(x2, s) i = Neg(r) y = Conv(i, w)",
+        "i = Neg(x2) s = Sigmoid(i) r = Mul(x2, s) y = Conv(r, w)",
+    ],
+    ids=["leaves the graph", "is read by float", "both sides", "reads float"],
+)
+def test_what_does_not_stand_between_quantised_operators(body):
+    found = plan(network(body), BETWEEN)
+    assert not [use for use in inputs(found) if use.startswith(("s<-", "r<-"))]
+
+
+def test_what_stands_between_carries_too():
+    body = "a = Conv(x, wide) b, c = Split<axis=1, num_outputs=2>(a) s = Sigmoid(b) r = Mul(c, s) "
+    found = plan(network(body + "i = Conv(r, w) y = Neg(i)"), BETWEEN)
+    assert inputs(found) == ["a<-x", "s<-b", "r<-c", "r<-s", "i<-r", "b<-a"]
+
+
+def test_what_is_excluded_does_not_stand_between():
+    body = f"{SWISH.replace('r =', '[product] r =')} i = Conv(r, w) y = Neg(i)"
+    rules = Rules(outputs=True, fused=("Relu",), between=BETWEEN.between, exclude=("product",))
+    # What only it would have read in integers stays float as well.
+    assert inputs(plan(network(body), rules)) == ["a<-x", "i<-r"]
+
+
+def concat_ranges(**recorded: tuple[float, float]) -> dict[str, tuple[float, float]]:
+    body = "a = Conv(x, w) b = Conv(x2, w) c = Concat<axis=1>(a, b) y = Conv(c, w8)"
+    return ranges(plan(network(body, **recorded), Rules(rescalers=("Concat",))))
+
+
+def test_a_concat_does_not_rescale_what_only_it_reads():
+    together = concat_ranges(a=(0.0, 4.0), b=(0.0, 1.0), c=(0.0, 3.0))
+    assert together["a"] == together["b"] == together["c"] == (0.0, 4.0)
+
+
+def test_a_concat_takes_no_zero_of_a_relu_away():
+    apart = concat_ranges(a=(0.0, 4.0), b=(-1.0, 1.0), c=(-1.0, 4.0))
+    assert apart["a"] == (0.0, 4.0)
+    assert apart["b"] == apart["c"] == (-1.0, 4.0)
+
+
+@pytest.mark.parametrize(("reach", "aligned"), [(ALIGN_LIMIT, True), (ALIGN_LIMIT * 1.01, False)])
+def test_what_others_read_too_is_aligned_up_to_a_limit(reach, aligned):
+    body = "a = Conv(x, w) b = Conv(x2, w) c = Concat<axis=1>(a, b) y = Conv(c, w8) o = Conv(b, w)"
+    model = network(body, "y, o", a=(0.0, reach), b=(0.0, 1.0), c=(0.0, reach))
+    found = ranges(plan(model, Rules(rescalers=("Concat",))))
+    assert found["b"] == (0.0, reach if aligned else 1.0)
+
+
+def test_concats_of_concats_are_aligned_as_one():
+    body = (
+        "a = Conv(x, w) b = Conv(x2, w) c = Concat<axis=1>(a, b) o = Concat<axis=1>(c, x)"
+        " y = Conv(o, w12)"
+    )
+    model = network(body, a=(0.0, 1.0), b=(0.0, 2.0), c=(0.0, 2.0), o=(0.0, 5.0), x=(0.0, 5.0))
+    found = ranges(plan(model, Rules(rescalers=("Concat",))))
+    assert {found[name] for name in "abcox"} == {(0.0, 5.0)}
