@@ -27,7 +27,9 @@ def main() -> int:
     """Measure, write the page; 1 where a bar is missed."""
     arguments = _arguments()
     results = Results(arguments.json or arguments.zoo / "latency" / "results.jsonl")
-    settings = Settings(arguments.zoo, arguments.seconds, arguments.repeats, arguments.again)
+    settings = Settings(
+        arguments.zoo, arguments.threads, arguments.seconds, arguments.repeats, arguments.again
+    )
     preload()
     for column in arguments.columns:
         bar = BARS[column]
@@ -62,6 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "zoo-latency.md")
     parser.add_argument("--only", default="", metavar="NAME", help="networks whose name has this")
     parser.add_argument("--columns", default=",".join(BARS), help="some of them, by commas")
+    parser.add_argument("--threads", type=int, default=2, help="1: processor time, if others work")
     parser.add_argument("--seconds", type=float, default=3.0, help="of turns a measurement")
     parser.add_argument("--repeats", type=int, default=3, help="measurements of what misses")
     parser.add_argument("--again", action="store_true", help="compile and measure anew")

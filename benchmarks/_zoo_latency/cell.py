@@ -26,12 +26,14 @@ class Settings:
 
     Attributes:
         zoo: The folder with ``models`` and ``samples``, where artefacts are kept too.
+        threads: Of the runtimes; with one, processor time is measured.
         seconds: For how long the two of a cell take turns.
         repeats: Measurements of a cell whose first one misses its bar, each in a new process.
         again: Whether artefacts that are there are compiled again; peers never are.
     """
 
     zoo: Path
+    threads: int
     seconds: float
     repeats: int
     again: bool
@@ -46,7 +48,9 @@ def measure_cell(network: str, bar: Bar, settings: Settings) -> dict[str, Any]:
     folder = (settings.zoo / "latency" / network).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     calibration, test = sample_folders(source, settings.zoo / "samples")
-    cell: dict[str, Any] = {"network": network, "column": bar.target}
+    cell: dict[str, Any] = {
+        "network": network, "column": bar.target, "threads": settings.threads,
+    }  # fmt: skip
     place = Place(source, calibration.resolve(), folder / bar.target)
     ours, problem = _made(bar.target, place, folder, settings.again)
     if problem:
@@ -57,7 +61,8 @@ def measure_cell(network: str, bar: Bar, settings: Settings) -> dict[str, Any]:
         if problem:
             return {**cell, "problem": f"{bar.peer}: {problem}"}
     sample = sorted(test.resolve().glob("*.npz"))[0]
-    line = [str(TURNS), str(ours), f"{peer}@{bar.runtime}", str(sample), str(settings.seconds)]
+    names = [str(ours), f"{peer}@{bar.runtime}", str(sample)]
+    line = [str(TURNS), *names, str(settings.seconds), str(settings.threads)]
     measured: list[dict[str, float]] = []
     while not measured or (measured[0]["ratio"] > bar.most and len(measured) < settings.repeats):
         ended = _run(line, folder, MEASURE_SECONDS)

@@ -22,9 +22,9 @@ $ python benchmarks/zoo_latency.py
 ```
 
 Networks of the [zoo](zoo.md), one or more of each kind, with batch 1. An artefact and its peer run
-in one process, in short turns (A B, B A, A B, …), with two threads and the same input; a cell is
-the median ratio of the artefact's latency to the peer's, below 1 where the artefact is faster. A
-cell that misses its bar is measured twice more in new processes, and the median of the three
+in one process, in short turns (A B, B A, A B, …), on the same input; a cell is the median ratio,
+over the quieter half of the turns, of the artefact's latency to the peer's: below 1 the artefact is
+faster. {threads} A cell that misses its bar is measured twice more in new processes, and the median of the three
 stands. `quantize_static` writes U8S8 Q/DQ, per channel, behind `quant_pre_process`; NNCF has its
 preset `performance`. Both are calibrated on the same 16 samples as lprc.
 """
@@ -33,15 +33,24 @@ preset `performance`. Both are calibrated on the same 16 samples as lprc.
 def page(cells: Iterable[Cell]) -> str:
     """The whole page as Markdown."""
     rows: dict[str, dict[str, Cell]] = defaultdict(dict)
+    threads = set()
     for cell in cells:
         rows[cell["network"]][cell["column"]] = cell
+        threads.add(cell["threads"])
     sections = [
-        INTRODUCTION,
+        INTRODUCTION.format(threads=_threads(threads)),
         "## The bars\n\n" + summary(rows),
         "## Every cell\n\n" + _every_cell(rows),
         "## Not measured\n\n" + _problems(rows),
     ]
     return "\n\n".join(section.strip() for section in sections) + "\n"
+
+
+def _threads(counts: set[int]) -> str:
+    alone = "Each has one thread, and what is compared is processor time: others used the machine."
+    return " ".join(
+        alone if count == 1 else f"Each has {count} threads." for count in sorted(counts)
+    )
 
 
 def summary(rows: dict[str, dict[str, Cell]]) -> str:

@@ -1,8 +1,10 @@
 """Two models measured in turns, in a process of their own; prints one JSON document.
 
-python benchmarks/_zoo_latency/turns.py OURS PEER SAMPLE SECONDS
+python benchmarks/_zoo_latency/turns.py OURS PEER SAMPLE SECONDS THREADS
 
-Names are those of ``lprc bench``: a folder, a file, or ``file@runtime``.
+Names are those of ``lprc bench``: a folder, a file, or ``file@runtime``. With one thread what is
+measured is the process's processor time, which other programs hardly change; with more threads it
+is time, as runtimes wait for their threads by spinning.
 """
 
 from __future__ import annotations
@@ -19,7 +21,6 @@ import numpy as np
 from lprc.compiler.artifact.artifact import open_artifact
 from lprc.compiler.measure.bench_inputs import given_inputs
 
-THREADS = 2
 BLOCK_SECONDS = 0.004
 """What the measured runs of one turn take together, where a run is shorter than that."""
 PAUSE_SECONDS = 0.003
@@ -32,13 +33,14 @@ LEAST_TURNS, MOST_TURNS = 25, 400
 
 def main() -> None:
     """Print medians in milliseconds, and the median of the ratios of quiet turns."""
-    ours, peer, sample_path, seconds = sys.argv[1:]
+    ours, peer, sample_path, seconds, threads = sys.argv[1:]
     sample = dict(np.load(Path(sample_path)))
-    runs = [_bound(name, sample) for name in (ours, peer)]
+    clock = time.process_time if threads == "1" else time.perf_counter
+    runs = [_bound(name, sample, int(threads)) for name in (ours, peer)]
     counts = []
     for run in runs:
-        _block(run, WARMING_RUNS)
-        counts.append(max(1, round(BLOCK_SECONDS / _block(run, 3))))
+        _block(run, WARMING_RUNS, clock)
+        counts.append(max(1, round(BLOCK_SECONDS / _block(run, 3, clock))))
     blocks: list[tuple[float, float]] = []
     end = time.perf_counter() + float(seconds)
     while len(blocks) < LEAST_TURNS or (time.perf_counter() < end and len(blocks) < MOST_TURNS):
@@ -47,8 +49,8 @@ def main() -> None:
         taken = [0.0, 0.0]
         for index in order:
             time.sleep(PAUSE_SECONDS)
-            _block(runs[index], SETTLING_RUNS)
-            taken[index] = _block(runs[index], counts[index])
+            _block(runs[index], SETTLING_RUNS, clock)
+            taken[index] = _block(runs[index], counts[index], clock)
         blocks.append((taken[0], taken[1]))
     quiet = _quiet_half(blocks)
     print(
@@ -68,18 +70,18 @@ def _quiet_half(blocks: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return sorted(blocks, key=sum)[: -(-len(blocks) // 2)]
 
 
-def _bound(name: str, sample: dict[str, np.ndarray]) -> Callable[[], object]:
-    runner = open_artifact(name).runner(threads=THREADS)
+def _bound(name: str, sample: dict[str, np.ndarray], threads: int) -> Callable[[], object]:
+    runner = open_artifact(name).runner(threads=threads)
     return runner.bound(given_inputs(runner, sample, name))
 
 
-def _block(run: Callable[[], object], count: int) -> float:
+def _block(run: Callable[[], object], count: int, clock: Callable[[], float]) -> float:
     """The median time of `count` runs, in seconds."""
     taken = []
     for _ in range(count):
-        started = time.perf_counter()
+        started = clock()
         run()
-        taken.append(time.perf_counter() - started)
+        taken.append(clock() - started)
     return statistics.median(taken)
 
 

@@ -137,7 +137,7 @@ def test_gemms_run_in_integers_and_the_last_one_puts_out_float(tmp_path):
         "p = GlobalAveragePool(x) f = Flatten(p) a = Gemm<transB=1>(f, w0) r = Relu(a)"
         " l = Gemm(r, w1) y = Identity(l)"
     )
-    weights = {"w0": (32, CHANNELS), "w1": (32, 10)}
+    weights = {"w0": (32, CHANNELS), "w1": (32, 2048)}
     model = source(tmp_path / "source.onnx", body, f"float[1,{CHANNELS},8,8] x", weights)
     counts = executed(lowered(model, tmp_path / "now"))
     assert counts["QGemm"] == 2

@@ -10,6 +10,7 @@ import pytest
 from lprc.core.graph import editing, operators, provenance
 from lprc.core.graph.annotations import RANGE, Range, set_range
 from lprc.core.onnx_io import model_io
+from lprc.core.quantization import placement
 from lprc.core.quantization.placement import Plan, plan
 from lprc.core.quantization.placement_ranges import ALIGN_LIMIT, SHARE_LIMIT
 from lprc.core.quantization.placement_rules import Rules
@@ -288,11 +289,17 @@ def test_an_output_in_front_of_a_softmax_that_is_quantised(body):
     assert [value.name for value in plan(network(body), ORT).outputs] == ["s", "o"]
 
 
-def test_a_product_whose_output_leaves_the_graph_puts_out_float():
-    found = plan(network("y = Gemm(m, g)"), Rules(outputs=True))
+def test_a_large_product_whose_output_leaves_the_graph_puts_out_float(monkeypatch):
+    # g has 6 × 4 weights.
+    monkeypatch.setattr(placement, "LARGE", 24)
+    found = plan(network("y = Gemm<transB=1>(m, g)"), Rules(outputs=True))
     assert inputs(found) == ["y<-m"]
     assert not found.outputs
     assert not found.skips
+    monkeypatch.setattr(placement, "LARGE", 25)
+    found = plan(network("y = Gemm<transB=1>(m, g)"), Rules(outputs=True))
+    assert not found.inputs
+    assert reasons(found) == ["its output leaves the graph in float"]
 
 
 def test_an_output_that_leaves_through_a_carrier():
