@@ -19,6 +19,7 @@ PASSES: dict[str, str] = {
     ),
     "eliminate-dead-code": "lprc.passes.eliminate_dead_code:EliminateDeadCode",
     "eliminate-identity": "lprc.passes.eliminate_identity:EliminateIdentity",
+    "embed-postprocessing": "lprc.passes.embed_postprocessing:EmbedPostprocessing",
     "embed-preprocessing": "lprc.passes.embed_preprocessing:EmbedPreprocessing",
     "equalize": "lprc.passes.equalize:Equalize",
     "extract": "lprc.passes.extract:Extract",

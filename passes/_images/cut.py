@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -170,18 +170,8 @@ def _needed(begins: set[ir.Value], ends: Iterable[ir.Value]) -> set[ir.Value]:
         node = value.producer()
         if value in begins or node is None:
             continue
-        pending += _read(node)
+        pending += subgraphs.values_read(node)
     return needed
-
-
-def _read(node: ir.Node) -> Iterator[ir.Value]:
-    """What a node computes from, through its bodies too."""
-    for body in subgraphs.bodies(node):
-        # A body may put out what it captures without any node.
-        yield from body.outputs
-        for inner in body.all_nodes():
-            yield from (value for value in inner.inputs if value is not None)
-    yield from (value for value in node.inputs if value is not None)
 
 
 class CutTranslation(Translation):

@@ -18,6 +18,16 @@ def bodies(node: ir.Node) -> Iterator[ir.Graph]:
             yield from attribute.as_graphs()
 
 
+def values_read(node: ir.Node) -> Iterator[ir.Value]:
+    """What a node computes from: its inputs, and all that the graphs inside of it read."""
+    yield from (value for value in node.inputs if value is not None)
+    for graph in bodies(node):
+        # A graph may put out what it captures without any node.
+        yield from graph.outputs
+        for inner in graph.all_nodes():
+            yield from (value for value in inner.inputs if value is not None)
+
+
 def release_captured(node: ir.Node) -> None:
     """Let the graphs inside of a dead node use nothing of the outer graphs any more."""
     for graph in bodies(node):

@@ -6,7 +6,7 @@ two loads and a few runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from lprc.core.graph.subgraphs import bodies
+from lprc.core.graph.subgraphs import values_read
 from lprc.core.instruments.verify_runs import accepts, batch_of, only
 from lprc.core.passing.manager import PassRecord
 from lprc.core.running.input_families import families, is_float
@@ -164,13 +164,6 @@ def outputs_of_inputs(graph: ir.Graph) -> set[str]:
     """The names of the outputs that some input of the graph reaches, through subgraphs too."""
     reached = {value for value in graph.inputs if not value.is_initializer()}
     for node in graph:
-        read = [*node.inputs, *(value for body in bodies(node) for value in _captured(body))]
-        if reached.intersection(value for value in read if value is not None):
+        if not reached.isdisjoint(values_read(node)):
             reached.update(node.outputs)
     return {str(value.name) for value in graph.outputs if value in reached}
-
-
-def _captured(graph: ir.Graph) -> Iterator[ir.Value]:
-    yield from graph.outputs
-    for node in graph.all_nodes():
-        yield from (value for value in node.inputs if value is not None)

@@ -1,0 +1,61 @@
+"""Answers in the place of a network's outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from lprc.core.graph import editing
+from lprc.core.passing.translation import Sample, Translation
+from lprc.core.running.numerics import Arrays
+from lprc.passes._images.tail import Tail
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer, and how it takes the outputs' place.
+
+    Attributes:
+        build: Writes it behind a `Tail` and outputs; gives the answer.
+        apply: Makes the same of the outputs' arrays.
+    """
+
+    build: Callable[..., ir.Value]
+    apply: Callable[..., NDArray[Any]]
+
+    def attach(self, graph: ir.Graph, sources: Sequence[ir.Value], result: str) -> None:
+        """Put the answer called `result` where the first of `sources` was, and drop the others."""
+        producers = [node for value in sources if (node := value.producer()) is not None]
+        answer = self.build(Tail(graph, str(sources[0].name), producers), *sources)
+        outputs = [answer if value is sources[0] else value for value in graph.outputs]
+        graph.outputs[:] = [value for value in outputs if value not in sources]
+        for value in sources:
+            if value.name == result:
+                value.name = editing.fresh_name(graph, f"{result}_raw")
+        answer.name = result
+
+
+@dataclass(frozen=True)
+class AnswerTranslation(Translation):
+    """Some outputs become one answer; inputs, and other outputs, stay.
+
+    Attributes:
+        sources: The outputs.
+        result: What the answer is called.
+        answer: How it is made.
+    """
+
+    sources: tuple[str, ...]
+    result: str
+    answer: Answer
+
+    def outputs(self, outputs: Arrays, inputs: Arrays) -> Sample:
+        """The answer, and what is not part of it."""
+        made = self.answer.apply(*(np.asarray(outputs[name]) for name in self.sources))
+        rest = {name: array for name, array in outputs.items() if name not in self.sources}
+        return {**rest, self.result: made}

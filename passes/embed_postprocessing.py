@@ -1,0 +1,145 @@
+"""What becomes of a network's outputs, inside the graph: classes, masks, texts and boxes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import onnx_ir as ir
+
+from lprc.core.graph import editing
+from lprc.core.options import option
+from lprc.core.passing.contract import exact
+from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.passes._images.answers import Answer, AnswerTranslation
+from lprc.passes._images.ctc_collapse import CtcCollapse
+from lprc.passes._images.detections import Corners, Detections
+from lprc.passes._images.network_output import chosen_output, known_axis, refused
+from lprc.passes._images.scores import ArgMax, Softmax
+
+
+@dataclass(frozen=True)
+class EmbedPostprocessing(Pass):
+    """Let the graph put out answers in place of scores, in a fixed number of elements.
+
+    - ``argmax``: the best class along an axis, for instance a mask of int32 [N, height, width].
+    - ``softmax``: probabilities along an axis.
+    - ``ctc``: the best class of each step, repeats merged, blanks dropped: int32 [N, steps], the
+      text in front and -1 behind it.
+    - ``nms``: boxes [N, boxes, 4] and their scores as float32 [N, rows, 6]: x1, y1, x2, y2, score,
+      class, the best first; rows of -1 behind the last.
+
+    It belongs behind everything else, so that passes in front of it are held to the scores, and
+    quantisation sees where they leave the network. Needs operator set 13.
+    """
+
+    name = "embed-postprocessing"
+    contract = exact
+    changes_interface = True
+    kind: Literal["argmax", "softmax", "ctc", "nms"] = option("argmax", "what the answer is")
+    output: str | None = option(None, "the output with the scores; the only one needs no name")
+    result: str | None = option(
+        None, "what the answer is called; by default as the scores, and boxes `detections`"
+    )
+    axis: int = option(1, "argmax, softmax, ctc: the axis of the classes")
+    dtype: Literal["int32", "int64", "uint8"] = option("int32", "argmax: the type of the classes")
+    blank: int = option(-1, "ctc: the class that is no character; negative ones count from the end")
+    boxes: str = option("boxes", "nms: the output with the boxes")
+    scores: str = option("scores", "nms: the output with their scores")
+    form: Corners = option("xyxy", "nms: two corners, or centre, width and height")
+    classes_last: bool = option(False, "nms: scores are [N, boxes, classes]")
+    rows: int = option(100, "nms: how many boxes an image has at most")
+    overlap: float = option(0.45, "nms: intersection over union above which the worse box goes")
+    score: float = option(0.25, "nms: the score below which a box goes")
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            ValueError: No rows, or an overlap or score outside 0 to 1.
+        """
+        if self.rows < 1:
+            raise ValueError(f"rows must be at least 1, not {self.rows}")
+        if not (0 <= self.overlap <= 1 and 0 <= self.score <= 1):
+            raise ValueError("overlap and score must be 0 to 1")
+
+    def translation(self, model: ir.Model) -> AnswerTranslation:
+        """The answers in numpy.
+
+        Raises:
+            UsageError: As of `run`.
+        """
+        answer, sources = self._answer(model)
+        return AnswerTranslation(
+            tuple(str(value.name) for value in sources), self._result(sources), answer
+        )
+
+    def run(self, model: ir.Model, context: PassContext) -> None:
+        """Write the operators behind the network.
+
+        Raises:
+            UsageError: There is no such output, its sizes are open or do not fit, or the operator
+                set is older than 13.
+        """
+        answer, sources = self._answer(model)
+        result = self._result(sources)
+        names = {str(value.name) for value in model.graph.outputs} - {v.name for v in sources}
+        if result in names or result in {value.name for value in model.graph.inputs}:
+            raise refused(f"there is a '{result}' already", "result", "give another name: result=…")
+        node = sources[0].producer()
+        if context.rewrite(node, f"{self.kind} becomes {result}"):
+            answer.attach(model.graph, sources, result)
+
+    def _result(self, sources: tuple[ir.Value, ...]) -> str:
+        if self.result is not None:
+            return self.result
+        return "detections" if self.kind == "nms" else str(sources[0].name)
+
+    def _answer(self, model: ir.Model) -> tuple[Answer, tuple[ir.Value, ...]]:
+        """What the answer is made by, and of which outputs."""
+        if editing.opset_version(model) < 13:
+            raise refused(
+                f"operator set {editing.opset_version(model)} is older than 13",
+                "kind",
+                "put convert-opset in front of it",
+            )
+        if self.kind == "nms":
+            return self._detections(model)
+        value = chosen_output(model, self.output, "output")
+        rank = editing.rank(value) or 0
+        axis = self.axis + rank if self.axis < 0 else self.axis
+        if self.kind != "ctc":
+            known_axis(value, axis, "axis")
+            maker = Softmax(axis) if self.kind == "softmax" else ArgMax(axis, self.dtype)
+            return Answer(maker.build, maker.apply), (value,)
+        if rank != 3 or axis not in (1, 2):
+            raise refused(
+                f"output '{value.name}' has {rank} dimensions and classes on axis {self.axis}",
+                "axis",
+                "ctc takes [N, classes, steps] (axis=1) or [N, steps, classes] (axis=2)",
+            )
+        classes, _ = known_axis(value, axis, "axis"), known_axis(value, 3 - axis, "axis")
+        blank = self.blank + classes if self.blank < 0 else self.blank
+        if not 0 <= blank < classes:
+            raise refused(f"blank {self.blank} is none of {classes} classes", "blank")
+        collapse = CtcCollapse(axis, blank)
+        return Answer(collapse.build, collapse.apply), (value,)
+
+    def _detections(self, model: ir.Model) -> tuple[Answer, tuple[ir.Value, ...]]:
+        boxes = chosen_output(model, self.boxes, "boxes")
+        scores = chosen_output(model, self.scores, "scores")
+        if editing.rank(boxes) != 3 or editing.dimension(boxes, 2) != 4:
+            raise refused(f"output '{boxes.name}' is not [N, boxes, 4]", "boxes")
+        axis = 2 if self.classes_last else 1
+        if editing.rank(scores) != 3:
+            raise refused(f"output '{scores.name}' does not have 3 dimensions", "scores")
+        known_axis(scores, axis, "scores")
+        count, of_scores = known_axis(boxes, 1, "boxes"), known_axis(scores, 3 - axis, "scores")
+        if count != of_scores:
+            raise refused(
+                f"'{boxes.name}' has {count} boxes, and '{scores.name}' scores of {of_scores}",
+                "scores",
+                "classes-last=true says that scores are [N, boxes, classes]",
+            )
+        maker = Detections(self.form, self.classes_last, self.rows, self.overlap, self.score)
+        return Answer(maker.build, maker.apply), (boxes, scores)
