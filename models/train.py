@@ -10,13 +10,14 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from lprc.core.errors import UsageError
 from lprc.models.european import european_plate
 from lprc.models.plate_config import PlateConfig
 from lprc.models.plate_set import PlateSet, render_in_processes, render_plates
 from lprc.models.program import Program
 from lprc.models.synthetic import synthetic_plate
 from lprc.models.trainer import Trainer, TrainOptions
+from lprc.models.training_loop import Look, train_to_the_end
+from lprc.models.training_state import chosen_device
 
 log = logging.getLogger("lprc.models.train")
 
@@ -41,41 +42,23 @@ def train(
     Raises:
         DataError: The loss is not finite.
     """
-    steps = trainer.options.steps
-    task = progress.add_task("training", total=steps, completed=trainer.step)
-    losses: list[float] = []
-    while trainer.step < steps:
-        losses.append(trainer.train_step(plates))
-        progress.update(task, completed=trainer.step)
-        if trainer.step % evaluate_every and trainer.step < steps:
-            continue
-        accuracy = trainer.exact_match(held_out)
-        better, trainer.best = accuracy >= trainer.best, max(accuracy, trainer.best)
-        trainer.save(out / "last.pt")
-        if better:
-            trainer.save(out / "best.pt")
-        log.info(
-            "step %d of %d: loss %.4f, held-out exact match %.4f",
-            trainer.step,
-            steps,
-            sum(losses) / len(losses),
-            accuracy,
-        )
-        progress.update(task, description=f"training, exact match {accuracy:.3f}")
-        losses.clear()
-        if accuracy >= target_accuracy:
-            break
-    return trainer.best
+    task = progress.add_task("training", total=trainer.options.steps, completed=trainer.step)
 
+    def looked(look: Look) -> None:
+        log.info("%s, held-out exact match %.4f", look, look.score)
+        progress.update(task, description=f"training, exact match {look.score:.3f}")
 
-def _device(name: str) -> str:
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("PyTorch sees no CUDA device", where="--device", hint="use --device cpu")
-    return name
+    return train_to_the_end(
+        trainer,
+        out,
+        steps=trainer.options.steps,
+        train_step=lambda: trainer.train_step(plates),
+        score=lambda: trainer.exact_match(held_out),
+        evaluate_every=evaluate_every,
+        progress=lambda done, total: progress.update(task, completed=done, total=total),
+        looked=looked,
+        enough=target_accuracy,
+    )
 
 
 def _render(
@@ -183,7 +166,7 @@ def main(
     )
     if threads is not None:
         torch.set_num_threads(threads)
-    chosen = TrainOptions(device=_device(device), **options)
+    chosen = TrainOptions(device=chosen_device(device), **options)
     config = PlateConfig.named("synthetic" if kind == "synthetic" else "european")
     out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(chosen, config)

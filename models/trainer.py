@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 from lprc.core.errors import DataError
 from lprc.models.ctc import greedy_decode
 from lprc.models.metrics import exact_matches
+from lprc.models.training_state import check_same_run, load_state, save_state
 
 if TYPE_CHECKING:
     import torch
@@ -182,9 +182,7 @@ class Trainer:
         }
         if self.options.device == "cuda":
             state["cuda_rng"] = torch.cuda.get_rng_state()
-        unfinished = path.with_suffix(".tmp")
-        torch.save(state, unfinished)
-        unfinished.replace(path)
+        save_state(path, state)
 
     def load(self, path: Path) -> None:
         """Continue from ``path``.
@@ -194,19 +192,10 @@ class Trainer:
         """
         import torch
 
-        state = _read(path, self.options.device)
-        theirs = {**state["options"], "alphabet": state["alphabet"]}
+        state = load_state(path, self.options.device)
+        theirs = {**state["options"], "alphabet": state.get("alphabet")}
         ours = {**vars(self.options), "alphabet": "".join(self.config.alphabet)}
-        differing = [name for name in ours if theirs.get(name) != ours[name]]
-        if differing:
-            changes = ", ".join(
-                f"{name} was {theirs.get(name)} and is {ours[name]}" for name in differing
-            )
-            raise DataError(
-                f"belongs to another run: {changes}",
-                where=str(path),
-                hint="resume with the options that it was started with",
-            )
+        check_same_run(theirs, ours, path)
         self.step, self.best = state["step"], state["best"]
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -214,23 +203,3 @@ class Trainer:
         torch.set_rng_state(state["torch_rng"].cpu())
         if "cuda_rng" in state:
             torch.cuda.set_rng_state(state["cuda_rng"].cpu())
-
-
-def _read(path: Path, device: str) -> dict[str, Any]:
-    import torch
-
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        raise DataError(
-            "is not a checkpoint that can be read",
-            where=str(path),
-            hint="--resume takes the last.pt of an earlier run",
-        ) from error
-    if not isinstance(state, dict) or not {"options", "alphabet", "optimizer"} <= state.keys():
-        raise DataError(
-            "holds weights but not the state of a training run",
-            where=str(path),
-            hint="--resume takes the last.pt of an earlier run",
-        )
-    return state

@@ -25,6 +25,7 @@ COMMANDS = {
     "export": "Export trained LPRNet weights to ONNX.",
     "eval": "Measure how well a model or artefact does its task.",
     "bench": "Measure latencies, interleaved.",
+    "train": "Train a network for pixels and export it.",
     "finetune": "Train a model's weights; widths, zeros and precision stay.",
     "sensitivity": "Show which layers suffer from quantisation.",
     "sweep": "Draw curves: accuracy, cost and latency over an option's values.",

@@ -230,10 +230,17 @@ class Segmentation(Task):
         return {"input": image, "output": {"classes": [f"class {i}" for i in range(count)]}}
 
     def loss(self, outputs: Mapping[str, torch.Tensor], truths: Sequence[Any]) -> torch.Tensor:
-        """Cross-entropy a pixel, and the soft Dice loss as ``[training] dice`` says."""
+        """Cross-entropy a pixel, and the soft Dice loss as ``[training] dice`` says.
+
+        Args:
+            outputs: As of `Task.loss`.
+            truths: A file of a mask, or uint8 [height, width] that has been moved with its image.
+        """
         from lprc.models.tasks.losses import pixel_loss
 
-        masks = [self._training_mask(truth) for truth in truths]
+        masks = [
+            self.training_mask(truth) if isinstance(truth, Path) else truth for truth in truths
+        ]
         settings = self.settings
         return pixel_loss(
             next(iter(outputs.values())),
@@ -242,8 +249,8 @@ class Segmentation(Task):
             dice=settings.training.dice,
         )
 
-    def _training_mask(self, path: Path) -> NDArray[np.uint8]:
-        """A mask in the size of the input, placed as its image is."""
+    def training_mask(self, path: Path) -> NDArray[np.uint8]:
+        """A mask in the size of the input, placed as its image is: uint8 [height, width]."""
         image = Image.fromarray(self.mask(path))
         settings = self.input.changed(
             color="GRAY",
