@@ -25,8 +25,8 @@ Networks of the [zoo](zoo.md), one or more of each kind, with batch 1. An artefa
 in one process, in short turns (A B, B A, A B, …), on the same input; a cell is the median ratio,
 over the quieter half of the turns, of the artefact's latency to the peer's: below 1 the artefact is
 faster. {threads} A cell that misses its bar is measured twice more in new processes, and the median
-of the three stands. `quantize_static` writes U8S8 Q/DQ, per channel, behind `quant_pre_process`; NNCF has its
-preset `performance`. Both are calibrated on the same 16 samples as lprc.
+of the three stands. `quantize_static` writes U8S8 Q/DQ, per channel, behind `quant_pre_process`;
+NNCF has its preset `performance`. Both are calibrated on the same 16 samples as lprc.
 """
 
 
