@@ -209,7 +209,7 @@ def _statistics(
     Raises:
         DataError: Something is NaN or infinite.
     """
-    statistics = {value.name or "": ActivationStatistics() for value in values}
+    statistics = {value.name or "": ActivationStatistics(count) for value in values}
     samples = islice(iter(context.calibration), count)
     # The statistics meet what is not finite by themselves.
     for done, arrays in enumerate(observe(model, values, samples, check=False), 1):

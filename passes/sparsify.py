@@ -79,7 +79,7 @@ class Sparsify(Pass):
     )
     relu: bool = option(True, "count errors less where a Relu blocks them")
     sweeps: int = option(10, "of exchanges within groups at most, for sparsegpt")
-    rounds: int = option(3, "times that a layer in front of a Relu is fitted")
+    rounds: int = option(2, "times that a layer in front of a Relu is fitted")
     damping: float = option(0.003, "how much weights are held to what they were")
     distill: int = option(0, "steps of Adam on all layers together, towards the dense outputs")
     rate: float = option(1e-3, "Adam's step size at the start")

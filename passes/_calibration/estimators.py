@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import numpy as np
@@ -77,8 +79,12 @@ def _magnitudes(found: ActivationStatistics) -> NDArray[np.int64]:
     return found.counts[BINS // 2 :] + found.counts[: BINS // 2][::-1]
 
 
-FRACTIONS = np.linspace(0.02, 1.0, 99)
-"""How much of the whole range is tried as the clipped one."""
+FRACTIONS: list[float] = np.linspace(0.02, 1.0, 99).tolist()
+"""How much of the whole range may be the clipped one."""
+
+_STEP = 3
+_COARSE = range((len(FRACTIONS) - 1) % _STEP, len(FRACTIONS), _STEP)
+"""The fractions that are tried first; the last of all is one of them."""
 
 
 def _least_square(
@@ -89,21 +95,26 @@ def _least_square(
 
     exact = centres if behind is None else behind(centres)
 
+    @functools.cache
     def error(candidate: Range) -> float:
         rounded = fake_quantize(centres, activation_params(candidate, scheme)).astype(np.float64)
         left = exact - (rounded if behind is None else behind(rounded))
         return float(np.square(left) @ weights)
 
-    best = min(
-        (Range(everything.low * part, everything.high * part) for part in FRACTIONS), key=error
-    )
+    def best_of(clipped: Callable[[float], Range]) -> Range:
+        """The best of all fractions, by the best of some and those around it."""
+        first = min(_COARSE, key=lambda index: error(clipped(FRACTIONS[index])))
+        around = range(max(first - _STEP + 1, 0), min(first + _STEP, len(FRACTIONS)))
+        return min((clipped(FRACTIONS[index]) for index in around), key=error)
+
+    best = best_of(lambda part: Range(everything.low * part, everything.high * part))
     if scheme != "asymmetric" or everything.low == 0.0:
         return best
     # The two tails need not be cut alike.
-    lows = [Range(everything.low * part, best.high) for part in FRACTIONS]
-    best = min([best, *lows], key=error)
-    highs = [Range(best.low, everything.high * part) for part in FRACTIONS]
-    return min([best, *highs], key=error)
+    high = best.high
+    best = min([best, best_of(lambda part: Range(everything.low * part, high))], key=error)
+    low = best.low
+    return min([best, best_of(lambda part: Range(low, everything.high * part))], key=error)
 
 
 def _least_divergence(statistics: ActivationStatistics, everything: Range, scheme: Scheme) -> Range:

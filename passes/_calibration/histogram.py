@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -16,11 +17,18 @@ SMALLEST = 2.0**-100
 
 
 _CHUNK = 1 << 16
-"""Values that are looked at together: 2 ns each, where whole tensors took 28."""
+"""Values that are looked at together, because a core's cache can hold them."""
+
+
+COUNTED = 1 << 22
+"""Values of an activation that its histogram needs in all: more tell no more about it."""
 
 
 class ActivationStatistics:
     """Extremes and a histogram, updated sample by sample in constant memory.
+
+    Extremes are of all values. The histogram counts about `COUNTED` where there are more, at
+    even distances; each stands for those in between.
 
     The histogram spans ``-reach`` to ``reach``, a power of two. A sample beyond that doubles
     `reach` and merges bins in pairs, so that no second run over the data is needed and neither the
@@ -35,9 +43,13 @@ class ActivationStatistics:
         counts: int64 [BINS].
         reach: Half the span of the histogram; 0 until a value other than zero comes, where
             magnitudes below `SMALLEST` count as zero.
+
+    Args:
+        expected: How many samples there will be at least.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, expected: int = 1) -> None:
+        self._share = max(1, COUNTED // expected)
         self.samples = 0
         self.low = np.inf
         self.high = -np.inf
@@ -52,35 +64,31 @@ class ActivationStatistics:
         if array.size == 0:
             return True
         values = array.reshape(-1)
-        length = min(_CHUNK, values.size)
-        scaled, places = np.empty(length, np.float32), np.empty(length, np.intp)
-        low, high = np.inf, -np.inf
-        # All that is made of some values is made while they are in a core's cache.
-        for start in range(0, values.size, length):
-            chunk = values[start : start + length]
-            least, most = float(chunk.min()), float(chunk.max())
-            if not (math.isfinite(least) and math.isfinite(most)):
-                return False
-            low, high = min(low, least), max(high, most)
-            self._grow(max(-least, most))
-            if self.reach == 0.0:
-                self._zeros += chunk.size
-            else:
-                self._count(chunk, scaled[: chunk.size], places[: chunk.size])
+        pieces = [values[start : start + _CHUNK] for start in range(0, values.size, _CHUNK)]
+        extremes = [float(each) for piece in pieces for each in (piece.min(), piece.max())]
+        if not all(map(math.isfinite, extremes)):
+            return False
+        low, high = min(extremes), max(extremes)
+        self._grow(max(-low, high))
+        step = stride(array.shape, self._share)
+        counted = values[::step]
+        if self.reach == 0.0:
+            self._zeros += counted.size * step
+        else:
+            for start in range(0, counted.size, _CHUNK):
+                self._count(counted[start : start + _CHUNK], step)
         self.samples += 1
         self.low, self.high = min(self.low, low), max(self.high, high)
         self.mean_low += (low - self.mean_low) / self.samples
         self.mean_high += (high - self.mean_high) / self.samples
         return True
 
-    def _count(
-        self, chunk: NDArray[Any], scaled: NDArray[np.float32], places: NDArray[np.intp]
-    ) -> None:
+    def _count(self, values: NDArray[Any], times: int) -> None:
         # Powers of two make this exact: a value's bin is the one that merging would bring it to.
-        np.multiply(chunk, np.float32(BINS / 2 / self.reach), out=scaled)
+        scaled = np.multiply(values, np.float32(BINS / 2 / self.reach))
         np.add(np.floor(scaled, out=scaled), np.float32(BINS // 2), out=scaled)
-        np.copyto(places, scaled, casting="unsafe")
-        self.counts += np.bincount(places, minlength=BINS)
+        # A core converts to 32 bits eight at a time, to 64 bits one.
+        self.counts += np.bincount(scaled.astype(np.int32), minlength=BINS) * times
 
     def _grow(self, magnitude: float) -> None:
         if magnitude < max(self.reach, SMALLEST):
@@ -102,3 +110,14 @@ class ActivationStatistics:
         # A ReLU's zeros are exact, and quantise without any error.
         centres[BINS // 2] = 0.0
         return centres
+
+
+def stride(shape: tuple[int, ...], counted: int) -> int:
+    """The distance of values that are counted of an array, so that they are about `counted`.
+
+    It has no divisor in common with the last two axes, so that neither falls into step with it.
+    """
+    wanted, image = max(1, math.prod(shape) // counted), math.prod(shape[-2:])
+    below = next(step for step in range(wanted, 0, -1) if math.gcd(step, image) == 1)
+    above = next(step for step in itertools.count(wanted) if math.gcd(step, image) == 1)
+    return below if wanted - below <= above - wanted else above

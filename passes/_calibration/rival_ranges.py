@@ -68,8 +68,8 @@ def rival_ranges(
     """The best of `RIVALS` for all of `values`, then for one after the other in graph order.
 
     Every trial runs the graph with its activations quantised; the error is the noise over the
-    signal of each float output, added up. The second step ends with `EFFORT`: a small network has
-    all its activations looked at, a large one none.
+    signal of each float output, added up. The second step ends with `EFFORT`, and where that is not
+    enough to look at every activation once it is left out: the first few alone gain little.
 
     Args:
         model: The float graph.
@@ -98,7 +98,9 @@ def rival_ranges(
     count = min(max(runs // (4 * len(starts)), FEWEST), MOST, len(samples) // 2)
     chosen = list(spread(samples, 2 * count))
     judge = _Judge(model, values, scheme, chosen[0::2])
-    trials = max(len(starts), runs // count)
+    trials = runs // count
+    if trials < len(starts) + len(names):
+        trials = len(starts)
 
     def error(ranges: Ranges) -> float:
         progress(min(judge.trials, trials), trials)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import tracemalloc
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from lprc.core.graph.annotations import Range
 from lprc.core.quantization.affine import SCHEMES, activation_params, fake_quantize
+from lprc.passes._calibration import histogram
 from lprc.passes._calibration.estimators import METHODS, estimate
 from lprc.passes._calibration.histogram import BINS, SMALLEST, ActivationStatistics
 
@@ -235,3 +237,31 @@ def test_entropy_of_few_bins_takes_everything():
     # All but one value lie in a hundred bins.
     array = np.concatenate([np.linspace(0, 0.05, 100), [0.05]])
     assert estimate(statistics(array), "entropy", "symmetric").high == pytest.approx(0.05)
+
+
+def test_many_values_are_counted_at_even_distances(monkeypatch):
+    generator = np.random.default_rng(3)
+    arrays = [generator.standard_normal((2, 5, 30, 28)).astype(np.float32) for _ in range(4)]
+    everything = ActivationStatistics(len(arrays))
+    monkeypatch.setattr(histogram, "COUNTED", 4000)
+    few = ActivationStatistics(len(arrays))
+    for array in arrays:
+        assert few.update(array)
+        assert everything.update(array)
+    assert (few.low, few.high) == (everything.low, everything.high)
+    assert np.gcd.reduce(few.counts) > 1
+    assert few.counts.sum() == pytest.approx(everything.counts.sum(), rel=0.01)
+    for method in METHODS:
+        found = estimate(few, method, "symmetric", percentile=99.0)
+        assert found.high == pytest.approx(
+            estimate(everything, method, "symmetric", percentile=99.0).high, rel=0.1
+        )
+
+
+@pytest.mark.parametrize("shape", [(1, 96, 112, 112), (1, 1000), (1, 7, 30, 28), (4, 6, 2 * 49)])
+def test_no_row_or_column_is_never_counted(shape):
+    step = histogram.stride(shape, 500)
+    assert step == 1 or 250 <= math.prod(shape) // step <= 1000
+    places = np.arange(0, math.prod(shape), step)
+    for axis in (-1, -2):
+        assert len(np.unique(np.unravel_index(places, shape)[axis])) == shape[axis]
