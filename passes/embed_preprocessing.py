@@ -17,6 +17,7 @@ from lprc.passes._images.embedding import Embedding, embed
 from lprc.passes._images.image_translation import ImageTranslation
 from lprc.passes._images.network_input import chosen_input
 from lprc.passes._images.pixels import Color, Layout, Pixels
+from lprc.passes._images.resizing import How, Interpolation, Resizing
 
 _FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE)
 _TAKEN = {"uint8": ir.DataType.UINT8, "float32": ir.DataType.FLOAT}
@@ -52,6 +53,13 @@ class EmbedPreprocessing(Pass):
     center: bool = option(
         False, "keep 128 subtracted in front of the network, for targets that quantise to int8 only"
     )
+    height: int | Literal["dynamic"] | None = option(
+        None, "of the pictures: a number, `dynamic` for any, none for the network's own"
+    )
+    width: int | Literal["dynamic"] | None = option(None, "likewise")
+    resize: How = option("stretch", "how pictures of another size get the network's")
+    interpolation: Interpolation = option("linear", "between pixels; without antialiasing")
+    fill: float = option(114.0, "letterbox: the byte of the border")
     dtype: Literal["uint8", "float32"] = option(
         "uint8", "the type of the pictures' elements, which are 0 to 255 in either"
     )
@@ -60,13 +68,20 @@ class EmbedPreprocessing(Pass):
         """Check the numbers.
 
         Raises:
-            ValueError: One is not finite, a scale is zero, or there are none.
+            ValueError: One is not finite, a scale is zero, there are none, or a size is no size.
         """
         for name, values in (("mean", self.mean), ("scale", self.scale)):
             if not values or not all(map(math.isfinite, values)):
                 raise ValueError(f"{name} must be one finite number, or one a channel")
         if 0.0 in self.scale:
             raise ValueError("scale must not be zero")
+        sizes = (self.height, self.width)
+        if (None in sizes or "dynamic" in sizes) and self.height != self.width:
+            raise ValueError("height and width: two numbers, or both dynamic, or neither")
+        if any(isinstance(size, int) and size < 1 for size in sizes):
+            raise ValueError("height and width must be at least 1")
+        if not 0 <= self.fill <= 255:
+            raise ValueError(f"fill must be 0 to 255, not {self.fill:g}")
 
     def translation(self, model: ir.Model) -> ImageTranslation | None:
         """How the network's input becomes pictures.
@@ -80,7 +95,7 @@ class EmbedPreprocessing(Pass):
         assert value.dtype is not None
         self._check(value)
         return ImageTranslation(
-            str(value.name), self._pixels(), _TAKEN[self.dtype].numpy(), value.dtype.numpy()
+            str(value.name), self._pixels(value), _TAKEN[self.dtype].numpy(), value.dtype.numpy()
         )
 
     def run(self, model: ir.Model, context: PassContext) -> None:
@@ -96,17 +111,35 @@ class EmbedPreprocessing(Pass):
             context.skip(None, problem)
             return
         self._check(value)
+        if self.height is not None and editing.opset_version(model) < 13:
+            raise _refused(
+                f"operator set {editing.opset_version(model)} can't resize so; 13 and later can",
+                "put convert-opset in front of it",
+            )
         center = 128.0 if self.center else 0.0
         note = f"takes {self.dtype} {self.layout} pictures"
-        wanted = Embedding(self._pixels(), _TAKEN[self.dtype], center, note)
+        wanted = Embedding(self._pixels(value), _TAKEN[self.dtype], center, note)
         embed(model.graph, value, wanted, context)
 
     def _input(self, model: ir.Model) -> ir.Value:
         return chosen_input(model, self.input, "embed-preprocessing{input}")
 
-    def _pixels(self) -> Pixels:
+    def _pixels(self, value: ir.Value) -> Pixels:
         reverse = self.color != self.source
-        return Pixels(self.mean, self.scale, reverse, self.layout, self.network)
+        resizing = None if self.height is None else self._resizing(value)
+        return Pixels(self.mean, self.scale, reverse, self.layout, self.network, resizing)
+
+    def _resizing(self, value: ir.Value) -> Resizing:
+        places = (2, 3) if self.network == "NCHW" else (1, 2)
+        height, width = (editing.dimension(value, axis) for axis in places)
+        if height is None or width is None:
+            raise _refused(
+                f"the height and width of input '{value.name}' are open",
+                "fix the network's size with --input-shape, or set-input-shape in front",
+            )
+        both = isinstance(self.height, int) and isinstance(self.width, int)
+        pictures = (int(self.height or 0), int(self.width or 0)) if both else None
+        return Resizing((height, width), pictures, self.resize, self.interpolation, self.fill)
 
     @staticmethod
     def _why_not(value: ir.Value) -> str | None:
@@ -120,10 +153,9 @@ class EmbedPreprocessing(Pass):
         """Refuse an input that does not take such images."""
         axis = 1 if self.network == "NCHW" else 3
         if editing.rank(value) != 4 or value.dtype is None:
-            raise UsageError(
+            raise _refused(
                 f"input '{value.name}' has {editing.rank(value)} dimensions, and images have 4",
-                where="pass 'embed-preprocessing'",
-                hint="name the input that takes images: embed-preprocessing{input=NAME}",
+                "name the input that takes images: embed-preprocessing{input=NAME}",
             )
         channels = editing.dimension(value, axis)
         wanted = {len(self.mean), len(self.scale)} - {1}
@@ -131,9 +163,12 @@ class EmbedPreprocessing(Pass):
             wanted.add(3)
         if wanted and wanted != {channels}:
             told = " and ".join(map(str, sorted(wanted)))
-            raise UsageError(
+            raise _refused(
                 f"input '{value.name}' has {channels or 'an unknown number of'} channels on axis "
                 f"{axis}, and the options are for {told}",
-                where="pass 'embed-preprocessing'",
-                hint="network=NHWC says that channels are last; set-input-shape fixes open sizes",
+                "network=NHWC says that channels are last; set-input-shape fixes open sizes",
             )
+
+
+def _refused(message: str, hint: str) -> UsageError:
+    return UsageError(message, where="pass 'embed-preprocessing'", hint=hint)

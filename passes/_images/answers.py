@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lprc.core.graph import editing
 from lprc.core.passing.translation import Sample, Translation
 from lprc.core.running.numerics import Arrays
-from lprc.passes._images.tail import Tail
+from lprc.passes._images.operators import Operators
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Answer:
     """An answer, and how it takes the outputs' place.
 
     Attributes:
-        build: Writes it behind a `Tail` and outputs; gives the answer.
+        build: Writes it behind `Operators` and outputs; gives the answer.
         apply: Makes the same of the outputs' arrays.
     """
 
@@ -31,7 +31,7 @@ class Answer:
     def attach(self, graph: ir.Graph, sources: Sequence[ir.Value], result: str) -> None:
         """Put the answer called `result` where the first of `sources` was, and drop the others."""
         producers = [node for value in sources if (node := value.producer()) is not None]
-        answer = self.build(Tail(graph, str(sources[0].name), producers), *sources)
+        answer = self.build(Operators(graph, str(sources[0].name), producers), *sources)
         outputs = [answer if value is sources[0] else value for value in graph.outputs]
         graph.outputs[:] = [value for value in outputs if value not in sources]
         for value in sources:

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from lprc.core.graph import editing
+from lprc.passes._images.operators import Operators
 
 
 class Chain:
@@ -21,14 +22,12 @@ class Chain:
 
     Attributes:
         value: Where it ends so far; its type and shape are known.
+        operators: Writes what stands beside the chain.
     """
 
     def __init__(self, graph: ir.Graph, value: ir.Value, source: ir.Node) -> None:
         self.value = value
-        self._graph = graph
-        self._name = str(value.name)
-        self._source = source
-        self._before = graph[0]
+        self.operators = Operators(graph, str(value.name), [source], graph[0])
 
     def add(
         self,
@@ -37,9 +36,8 @@ class Chain:
         *,
         name: str,
         attributes: Mapping[str, Any] | None = None,
-        dtype: ir.DataType | None = None,
         shape: Sequence[Any] | ir.Shape | None = None,
-    ) -> ir.Value:
+    ) -> None:
         """Write one operator behind the value, which it puts out from then on.
 
         Args:
@@ -47,29 +45,19 @@ class Chain:
             more: Its inputs besides the value.
             name: What the node is called besides the input.
             attributes: Of the operator.
-            dtype: Of its output; by default that of the value.
             shape: Of its output; by default that of the value.
         """
-        self.value = editing.new_node(
+        self.value = self.operators.add(
             op_type,
             [self.value, *more],
-            before=self._before,
-            sources=[self._source],
+            name,
+            self.value.shape if shape is None else shape,
             attributes=attributes,
-            name=f"{self._name}_{name}",
-            dtype=dtype,
-            shape=self.value.shape if shape is None else shape,
         )
-        return self.value
-
-    def constant(self, name: str, array: np.ndarray) -> ir.Value:
-        """An initialiser, called after the input."""
-        return editing.add_initializer(self._graph, f"{self._name}_{name}", array)
 
     def cast(self, dtype: ir.DataType) -> None:
         """Change the type, if it is another one."""
-        if self.value.dtype != dtype:
-            self.add("Cast", name="cast", attributes={"to": int(dtype)}, dtype=dtype)
+        self.value = self.operators.cast(self.value, dtype, "cast")
 
     def with_constant(self, op_type: str, numbers: Sequence[float], axis: int, name: str) -> None:
         """Compute with one number, or with one for each index of `axis`."""
@@ -77,11 +65,11 @@ class Chain:
         array = np.asarray(numbers, self.value.dtype.numpy())
         rank = editing.rank(self.value) or 0
         array = array[0] if array.size == 1 else array.reshape(-1, *[1] * (rank - 1 - axis))
-        self.add(op_type, [self.constant(name, np.asarray(array))], name=name)
+        self.add(op_type, [self.operators.constant(name, np.asarray(array))], name=name)
 
     def gather(self, indices: Sequence[int], axis: int) -> None:
         """Take these indices of an axis, in their order; as many as it has."""
-        order = self.constant("order", np.array(indices, np.int64))
+        order = self.operators.integers("order", indices)
         self.add("Gather", [order], name="gather", attributes={"axis": axis})
 
     def transpose(self, permutation: Sequence[int]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from lprc.passes._images.tail import Tail
+from lprc.passes._images.operators import Operators
 
 EMPTY = -1
 """What stands behind a text that is shorter than the steps."""
@@ -31,7 +31,7 @@ class CtcCollapse:
     axis: int
     blank: int
 
-    def build(self, tail: Tail, logits: ir.Value) -> ir.Value:
+    def build(self, tail: Operators, logits: ir.Value) -> ir.Value:
         """The texts of `logits`, [N, classes, steps] or [N, steps, classes]: int32 [N, steps]."""
         assert logits.shape is not None
         batch, steps = logits.shape[0], logits.shape[3 - self.axis]
@@ -63,7 +63,7 @@ class CtcCollapse:
         text = tail.add("ReduceSum", [landed, last], "raised_text", row, attributes={"keepdims": 0})
         return tail.add("Sub", [text, one], "text", row)
 
-    def _counts(self, tail: Tail, best: ir.Value, row: list[Any]) -> ir.Value:
+    def _counts(self, tail: Operators, best: ir.Value, row: list[Any]) -> ir.Value:
         """Which steps are part of the text, BOOL [N, steps]."""
         steps = row[1]
         boolean = ir.DataType.BOOL

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from lprc.passes._images.tail import Tail
+from lprc.passes._images.operators import Operators
 
 Corners = Literal["xyxy", "cxcywh"]
 
@@ -35,7 +35,7 @@ class Detections:
     overlap: float
     score: float
 
-    def build(self, tail: Tail, boxes: ir.Value, scores: ir.Value) -> ir.Value:
+    def build(self, tail: Operators, boxes: ir.Value, scores: ir.Value) -> ir.Value:
         """Detections of `boxes` [N, boxes, 4]: float32 [N, rows, 6], best first.
 
         A row is x1, y1, x2, y2, score and class, or -1 six times.
@@ -77,7 +77,7 @@ class Detections:
             "Where", [empty, none, row], "detections", [batch, rows, 6], dtype=ir.DataType.FLOAT
         )
 
-    def _corners(self, tail: Tail, boxes: ir.Value) -> ir.Value:
+    def _corners(self, tail: Operators, boxes: ir.Value) -> ir.Value:
         assert boxes.shape is not None
         if self.form == "xyxy":
             return boxes
@@ -92,7 +92,7 @@ class Detections:
         high = tail.add("Add", [centre, reach], "high", half_shape)
         return tail.add("Concat", [low, high], "corners", boxes.shape, attributes=axis)
 
-    def _by_class(self, tail: Tail, scores: ir.Value) -> ir.Value:
+    def _by_class(self, tail: Operators, scores: ir.Value) -> ir.Value:
         if not self.classes_last:
             return scores
         assert scores.shape is not None
@@ -100,7 +100,7 @@ class Detections:
         return tail.add("Transpose", [scores], "by_class", turned, attributes={"perm": [0, 2, 1]})
 
     def _without_overlaps(
-        self, tail: Tail, boxes: ir.Value, scores: ir.Value, most: int
+        self, tail: Operators, boxes: ir.Value, scores: ir.Value, most: int
     ) -> ir.Value:
         """The scores of the boxes that stay, and -1 for the others."""
         limits = [
@@ -147,7 +147,7 @@ class Detections:
         return stay
 
 
-def _top(tail: Tail, flat: ir.Value, shape: list[Any]) -> tuple[ir.Value, ir.Value]:
+def _top(tail: Operators, flat: ir.Value, shape: list[Any]) -> tuple[ir.Value, ir.Value]:
     """The largest of each image, and where they stand."""
     values = tail.add("TopK", [flat, tail.integers("number", [shape[1]])], "top", shape)
     node = values.producer()

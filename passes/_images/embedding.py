@@ -14,6 +14,7 @@ from lprc.core.passing.pass_base import PassContext
 from lprc.passes._images.chain import Chain
 from lprc.passes._images.network_input import Readers, reversed_inputs, scaled_inputs
 from lprc.passes._images.pixels import TO_NCHW, TO_NHWC, Pixels
+from lprc.passes._images.resize_operators import resize
 from lprc.passes._scaling import linear_layers
 
 Change = Callable[[linear_layers.Linear], "linear_layers.Linear | str"]
@@ -139,23 +140,33 @@ def _build(chain: Chain, rest: _Rest, pixels: Pixels, network: ir.DataType) -> N
     """Write what is left as operators; the cheapest types and orders first."""
     affine = any(rest.mean) or any(number != 1.0 for number in rest.scale)
     # Means of float16 would be off by a quarter of a byte's step.
-    computed = ir.DataType.FLOAT if affine and network == ir.DataType.FLOAT16 else network
-    chain.cast(computed)
-    axis = 1 if pixels.layout == "NCHW" else 3
+    precise = affine or pixels.resizing is not None
+    chain.cast(ir.DataType.FLOAT if precise and network == ir.DataType.FLOAT16 else network)
+    layout = pixels.layout
+    if pixels.resizing is not None:
+        if layout == "NHWC":
+            chain.transpose(TO_NCHW)
+        resize(chain, pixels.resizing)
+        layout = "NCHW"
+    axis = 1 if layout == "NCHW" else 3
     if any(rest.mean):
         chain.with_constant("Sub", rest.mean, axis, "mean")
     if any(number != 1.0 for number in rest.scale):
         chain.with_constant("Mul", rest.scale, axis, "scale")
     if rest.reverse:
         chain.gather((2, 1, 0), axis)
-    if pixels.transposition is not None:
-        chain.transpose(pixels.transposition)
+    if layout != pixels.network:
+        chain.transpose(TO_NCHW if pixels.network == "NCHW" else TO_NHWC)
     chain.cast(network)
 
 
 def _in_layout(shape: ir.Shape, pixels: Pixels) -> ir.Shape:
-    """The network's shape in the pictures' layout."""
-    if pixels.transposition is None:
-        return shape
-    back = TO_NHWC if pixels.layout == "NHWC" else TO_NCHW
-    return ir.Shape([shape[axis] for axis in back])
+    """The network's shape with the pictures' size, in their layout."""
+    dims = list(shape) if pixels.network == "NCHW" else [shape[axis] for axis in TO_NCHW]
+    if pixels.resizing is not None:
+        dims[2:] = pixels.resizing.pictures or [ir.SymbolicDim(name) for name in ANY_SIZE]
+    return ir.Shape(dims if pixels.layout == "NCHW" else [dims[axis] for axis in TO_NHWC])
+
+
+ANY_SIZE = ("picture_height", "picture_width")
+"""The symbols of the size of pictures that may have any."""

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lprc.passes._images.resizing import Resizing
+
 Color = Literal["RGB", "BGR"]
 Layout = Literal["NHWC", "NCHW"]
 
@@ -24,6 +26,7 @@ class Pixels:
         reverse: Whether the network takes its channels in the opposite order.
         layout: Of the pictures.
         network: Of the network's input.
+        resizing: How pictures get the network's size; None where they have it.
     """
 
     mean: tuple[float, ...]
@@ -31,17 +34,13 @@ class Pixels:
     reverse: bool
     layout: Layout
     network: Layout
-
-    @property
-    def transposition(self) -> tuple[int, ...] | None:
-        """The permutation that brings pictures into the network's layout; None for none."""
-        if self.layout == self.network:
-            return None
-        return TO_NCHW if self.network == "NCHW" else TO_NHWC
+    resizing: Resizing | None = None
 
     def as_input(self, pictures: NDArray[Any], dtype: Any) -> NDArray[Any]:
         """What the network takes of `pictures` [N, …], in float64 and then as `dtype`."""
         channels_last = self._channels_last(pictures, self.layout).astype(np.float64)
+        if self.resizing is not None:
+            channels_last = self.resizing.apply(channels_last)
         if self.reverse:
             channels_last = channels_last[..., ::-1]
         numbers = (channels_last - np.array(self.mean)) * np.array(self.scale)
@@ -56,6 +55,8 @@ class Pixels:
         values = np.clip(np.rint(numbers / np.array(self.scale) + np.array(self.mean)), 0, 255)
         if self.reverse:
             values = values[..., ::-1]
+        if self.resizing is not None:
+            values = self.resizing.enlarged(values)
         return np.ascontiguousarray(self._of_layout(values, self.layout), dtype)
 
     @staticmethod

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from lprc.passes._images.tail import Tail
+from lprc.passes._images.operators import Operators
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ArgMax:
     axis: int
     dtype: str
 
-    def build(self, tail: Tail, scores: ir.Value) -> ir.Value:
+    def build(self, tail: Operators, scores: ir.Value) -> ir.Value:
         """The classes of `scores`, without their axis."""
         assert scores.shape is not None
         shape = [dim for axis, dim in enumerate(scores.shape) if axis != self.axis]
@@ -49,7 +49,7 @@ class Softmax:
 
     axis: int
 
-    def build(self, tail: Tail, scores: ir.Value) -> ir.Value:
+    def build(self, tail: Operators, scores: ir.Value) -> ir.Value:
         """The probabilities of `scores`, of their shape."""
         return tail.add(
             "Softmax", [scores], "softmax", scores.shape, attributes={"axis": self.axis}

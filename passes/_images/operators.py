@@ -1,4 +1,4 @@
-"""Operators behind everything else in a graph, in front of an output."""
+"""Operators written in front of a node, or behind everything else in a graph."""
 
 from __future__ import annotations
 
@@ -12,19 +12,27 @@ from lprc.core.graph import editing
 from lprc.core.graph.provenance import inherit
 
 
-class Tail:
-    """Writes operators at a graph's end.
+class Operators:
+    """Writes operators, at a graph's end or in front of a node.
 
     Args:
         graph: The graph.
-        name: What the nodes' names begin with, for instance an output's.
-        sources: The nodes that they stand behind, for their origins.
+        name: What the nodes' names begin with, for instance an input's or output's.
+        sources: The nodes that they serve, for their origins.
+        before: What to write them in front of; None for the end.
     """
 
-    def __init__(self, graph: ir.Graph, name: str, sources: Sequence[ir.Node]) -> None:
+    def __init__(
+        self,
+        graph: ir.Graph,
+        name: str,
+        sources: Sequence[ir.Node],
+        before: ir.Node | None = None,
+    ) -> None:
         self._graph = graph
         self._name = name
         self._sources = sources
+        self._before = before
 
     def constant(self, name: str, array: np.ndarray) -> ir.Value:
         """An initialiser."""
@@ -71,7 +79,10 @@ class Tail:
             name=editing.fresh_name(self._graph, hint),
         )
         inherit(node, self._sources)
-        self._graph.append(node)
+        if self._before is None:
+            self._graph.append(node)
+        else:
+            self._graph.insert_before(self._before, node)
         return output
 
     def cast(self, value: ir.Value, dtype: ir.DataType, name: str) -> ir.Value:
