@@ -15,7 +15,8 @@ from lprc.passes._images.answers import Answer, AnswerTranslation
 from lprc.passes._images.ctc_collapse import CtcCollapse
 from lprc.passes._images.detections import Corners, Detections
 from lprc.passes._images.network_output import chosen_output, known_axis, refused
-from lprc.passes._images.scores import ArgMax, Softmax
+from lprc.passes._images.resizing import Interpolation
+from lprc.passes._images.scores import ArgMax, Enlarged, Softmax
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class EmbedPostprocessing(Pass):
     )
     axis: int = option(1, "argmax, softmax, ctc: the axis of the classes")
     dtype: Literal["int32", "int64", "uint8"] = option("int32", "argmax: the type of the classes")
+    height: int | None = option(
+        None, "argmax, softmax: of the answer, for which scores [N, classes, …] are resized"
+    )
+    width: int | None = option(None, "likewise")
+    interpolation: Interpolation = option("linear", "between scores where they are resized")
     blank: int = option(-1, "ctc: the class that is no character; negative ones count from the end")
     boxes: str = option("boxes", "nms: the output with the boxes")
     scores: str = option("scores", "nms: the output with their scores")
@@ -56,8 +62,11 @@ class EmbedPostprocessing(Pass):
         """Check the numbers.
 
         Raises:
-            ValueError: No rows, or an overlap or score outside 0 to 1.
+            ValueError: No rows, an overlap or score outside 0 to 1, or half a size.
         """
+        sizes = [size for size in (self.height, self.width) if size is not None]
+        if len(sizes) == 1 or any(size < 1 for size in sizes):
+            raise ValueError("height and width must both be given, and be at least 1")
         if self.rows < 1:
             raise ValueError(f"rows must be at least 1, not {self.rows}")
         if not (0 <= self.overlap <= 1 and 0 <= self.score <= 1):
@@ -109,9 +118,7 @@ class EmbedPostprocessing(Pass):
         rank = editing.rank(value) or 0
         axis = self.axis + rank if self.axis < 0 else self.axis
         if self.kind != "ctc":
-            known_axis(value, axis, "axis")
-            maker = Softmax(axis) if self.kind == "softmax" else ArgMax(axis, self.dtype)
-            return Answer(maker.build, maker.apply), (value,)
+            return self._classes(value, axis), (value,)
         if rank != 3 or axis not in (1, 2):
             raise refused(
                 f"output '{value.name}' has {rank} dimensions and classes on axis {self.axis}",
@@ -124,6 +131,22 @@ class EmbedPostprocessing(Pass):
             raise refused(f"blank {self.blank} is none of {classes} classes", "blank")
         collapse = CtcCollapse(axis, blank)
         return Answer(collapse.build, collapse.apply), (value,)
+
+    def _classes(self, value: ir.Value, axis: int) -> Answer:
+        known_axis(value, axis, "axis")
+        maker = Softmax(axis) if self.kind == "softmax" else ArgMax(axis, self.dtype)
+        if self.height is None or self.width is None:
+            return Answer(maker.build, maker.apply)
+        if editing.rank(value) != 4 or axis != 1:
+            raise refused(
+                f"output '{value.name}' is not [N, classes, height, width]",
+                "height",
+                "only such scores can be resized",
+            )
+        for place in (2, 3):
+            known_axis(value, place, "height")
+        enlarged = Enlarged(maker, (self.height, self.width), self.interpolation)
+        return Answer(enlarged.build, enlarged.apply)
 
     def _detections(self, model: ir.Model) -> tuple[Answer, tuple[ir.Value, ...]]:
         boxes = chosen_output(model, self.boxes, "boxes")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import onnx_ir as ir
 
 from lprc.passes._images.chain import Chain
-from lprc.passes._images.resizing import CUBIC, Resizing, Size, written_scale
+from lprc.passes._images.resizing import Resizing, Size, resize_attributes, written_scale
 
 
 def resize(chain: Chain, resizing: Resizing) -> None:
@@ -17,16 +15,6 @@ def resize(chain: Chain, resizing: Resizing) -> None:
         _Dynamic(chain, resizing).build()
     else:
         _fixed(chain, resizing, resizing.pictures)
-
-
-def _attributes(resizing: Resizing) -> dict[str, Any]:
-    attributes: dict[str, Any] = {
-        "mode": resizing.interpolation,
-        "coordinate_transformation_mode": "half_pixel",
-    }
-    if resizing.interpolation == "cubic":
-        attributes["cubic_coeff_a"] = CUBIC
-    return attributes
 
 
 def _fixed(chain: Chain, resizing: Resizing, pictures: Size) -> None:
@@ -41,7 +29,7 @@ def _fixed(chain: Chain, resizing: Resizing, pictures: Size) -> None:
             "Resize",
             [None, operators.constant("scales", scales)],
             name="resize",
-            attributes=_attributes(resizing),
+            attributes=resize_attributes(resizing.interpolation),
             shape=[*front, *resized],
         )
     if resized == resizing.size:
@@ -96,7 +84,8 @@ class _Dynamic:
         size = self._target if how == "stretch" else self._scaled(shape)
         sizes = write.add("Concat", [kept, size], "sizes", [4], attributes={"axis": 0})
         chain.add(
-            "Resize", [None, None, sizes], name="resize", attributes=_attributes(self._resizing),
+            "Resize", [None, None, sizes], name="resize",
+            attributes=resize_attributes(self._resizing.interpolation),
             shape=[*front, *(self._resizing.size if how == "stretch" else (None, None))],
         )  # fmt: skip
         if how == "letterbox":

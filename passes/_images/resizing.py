@@ -89,6 +89,17 @@ class Resizing:
         return network[:, rows][:, :, columns]
 
 
+def resize_attributes(interpolation: Interpolation) -> dict[str, Any]:
+    """How ONNX's Resize is told to take the centres of pixels, as `weights` does."""
+    attributes: dict[str, Any] = {
+        "mode": interpolation,
+        "coordinate_transformation_mode": "half_pixel",
+    }
+    if interpolation == "cubic":
+        attributes["cubic_coeff_a"] = CUBIC
+    return attributes
+
+
 def written_scale(has: int, wants: int) -> float:
     """The float32 number nearest to ``wants / has`` with which Resize makes `wants` of `has`.
 

@@ -17,6 +17,7 @@ from lprc.core.passing.pipeline import Pipeline
 from lprc.core.running.numerics import run
 from lprc.core.targets.legality import check
 from lprc.core.targets.target import target as find_target
+from lprc.passes._images import scores as scores_module
 from lprc.passes._images.ctc_collapse import CtcCollapse
 from lprc.passes._images.detections import Detections
 from lprc.passes.embed_postprocessing import EmbedPostprocessing
@@ -150,6 +151,41 @@ def test_masks_and_probabilities():
     np.testing.assert_allclose(run(shares, {"x": scores})["y"].sum(axis=1), 1, rtol=1e-5)
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    has=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    wants=st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    interpolation=st.sampled_from(["linear", "nearest", "cubic"]),
+    kind=st.sampled_from(["argmax", "softmax"]),
+)
+def test_masks_have_the_size_that_is_asked_for(has, wants, interpolation, kind):
+    sizes = f"N,4,{has[0]},{has[1]}"
+    model = network(f"(float[{sizes}] x) => (float[{sizes}] y)", "y = Identity(x)")
+    item = EmbedPostprocessing(
+        kind=kind, height=wants[0], width=wants[1], interpolation=interpolation
+    )
+    verify = Verify("each")
+    PassManager(Pipeline((item,)), [verify]).run(model)
+    onnx.checker.check_model(model_io.to_proto(model), full_check=True)
+    assert not verify.warnings
+    scores = np.random.default_rng(1).standard_normal((1, 4, *has)).astype(np.float32)
+    assert run(model, {"x": scores})["y"].shape[-2:] == wants
+
+
+def test_a_mask_that_is_wrong_at_the_border_breaks_the_promise(monkeypatch):
+    right = scores_module.resize_attributes
+
+    def wrong(interpolation):
+        return {**right(interpolation), "coordinate_transformation_mode": "asymmetric"}
+
+    monkeypatch.setattr(scores_module, "resize_attributes", wrong)
+    model = network("(float[N,4,5,5] x) => (float[N,4,5,5] y)", "y = Identity(x)")
+    with pytest.raises(PromiseBrokenError, match="embed-postprocessing"):
+        PassManager(
+            Pipeline.parse("embed-postprocessing{height=20,width=20}"), [Verify("each")]
+        ).run(model)
+
+
 @pytest.mark.parametrize("mode", ["each", "final"])
 @pytest.mark.parametrize(
     ("model", "text"),
@@ -208,6 +244,11 @@ def test_tvm_refuses_boxes_by_name_and_takes_the_rest():
     [
         (lambda: texts(3, 5), {"output": "logit"}, "the graph has no output 'logit'"),
         (boxes, {}, "the graph has 2 outputs"),
+        (
+            lambda: texts(3, 5),
+            {"height": 2, "width": 2},
+            r"output 'logits' is not \[N, classes, height, width\]",
+        ),
         (lambda: texts(3, 5), {"axis": 3}, "has 3 dimensions, and no axis 3"),
         (lambda: texts(3, 5), {"kind": "ctc", "axis": 0}, "classes on axis 0"),
         (lambda: texts(3, 5), {"kind": "ctc", "blank": 3}, "blank 3 is none of 3 classes"),
@@ -232,7 +273,7 @@ def test_what_does_not_fit_is_refused(model, options, message):
         apply_pass(model(), EmbedPostprocessing(**options))
 
 
-@pytest.mark.parametrize("options", ["rows=0", "overlap=1.5", "score=-1", "kind=boxes"])
+@pytest.mark.parametrize("options", ["rows=0", "overlap=1.5", "score=-1", "kind=boxes", "height=4"])
 def test_options_that_mean_nothing_are_refused(options):
     with pytest.raises(UsageError):
         Pipeline.parse(f"embed-postprocessing{{{options}}}")

@@ -105,12 +105,12 @@ def test_samples_become_pictures_of_the_size_that_is_taken(dynamic):
 
 
 def test_a_wrong_size_breaks_the_promise(monkeypatch):
-    right = resize_operators._attributes
+    right = resize_operators.resize_attributes
 
     def wrong(wanted):
         return {**right(wanted), "coordinate_transformation_mode": "asymmetric"}
 
-    monkeypatch.setattr(resize_operators, "_attributes", wrong)
+    monkeypatch.setattr(resize_operators, "resize_attributes", wrong)
     with pytest.raises(PromiseBrokenError, match="embed-preprocessing"):
         PassManager(Pipeline.parse("embed-preprocessing{height=9,width=8}"), [Verify("final")]).run(
             network(4, 6)
