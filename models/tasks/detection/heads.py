@@ -61,6 +61,15 @@ _DECODERS: Mapping[str, Callable[[Raw], Candidates]] = {
     "yolov8-dfl": decode_distributions,
 }
 
+ROW = ("x1", "y1", "x2", "y2", "score", "class")
+FOUND_IN_GRAPH: Mapping[str, Any] = {
+    "head": "nms",
+    "columns": ROW,
+    "background": "none",
+    "box_format": "corners",
+}
+"""What embed-postprocessing makes of the head `boxes`."""
+
 _WITH_PRIORS = ("ssd", "retinaface")
 
 
@@ -95,6 +104,8 @@ def raw_outputs(
     Raises:
         DataError: No head has such outputs, or as of `completed`.
     """
+    if settings.head == "boxes" and _is_found_in_graph(outputs):
+        settings = settings.model_copy(update=FOUND_IN_GRAPH)
     if settings.head == "auto":
         shapes = {name: array.shape for name, array in outputs.items()}
         fitting = guessed_heads(shapes, size, classes=len(settings.classes))
@@ -102,6 +113,11 @@ def raw_outputs(
             raise Raw(outputs, settings, size, where).wrong("no head has such outputs")
         settings = settings.model_copy(update={"head": fitting[0].head})
     return Raw(outputs, completed(settings, where), size, where)
+
+
+def _is_found_in_graph(outputs: Mapping[str, Array]) -> bool:
+    """Whether embed-postprocessing has put rows in the place of scores and boxes."""
+    return [array.shape[2:] for array in outputs.values()] == [(len(ROW),)]
 
 
 def detections(raw: Raw, samples: int) -> list[Detections]:

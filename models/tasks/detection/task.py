@@ -88,6 +88,27 @@ class Detection(Task):
             for item, place in zip(found, places, strict=True)
         ]
 
+    def answer_in_graph(self) -> dict[str, str] | None:
+        """Suppression in the graph, for boxes that it has decoded and scores that it has.
+
+        There each is found by one network output, and none is divided by the input's size.
+        """
+        output = self.settings.output
+        form = {"corners": "xyxy", "centers": "cxcywh"}.get(output.box_format or "corners")
+        plain = output.activation in (None, "none") and output.background in (None, "none")
+        if output.head != "boxes" or output.normalized or form is None or not plain:
+            return None
+        return {
+            "kind": "nms",
+            "boxes": next(iter(output.boxes), "boxes"),
+            "scores": next(iter(output.scores), "scores"),
+            "form": form,
+            "classes-last": "true",
+            "rows": str(output.max_detections),
+            "overlap": repr(output.iou_threshold),
+            "score": repr(output.score_threshold),
+        }
+
     def judge(self, answer: Detections, truth: Truth) -> ImageMatches:
         """Which boxes are right at each overlap, by pycocotools."""
         return matches(answer, truth, len(self.classes), self.settings.output.max_detections)

@@ -75,6 +75,26 @@ def test_the_rest_of_a_batch_is_no_answer():
     assert len(detector(head="boxes").answers(outputs, [None])) == 1
 
 
+def test_suppression_in_the_graph_is_asked_for_and_its_rows_are_read():
+    task = task_choice("plate-detector").task
+    assert task.answer_in_graph() == {
+        "kind": "nms",
+        "boxes": "boxes",
+        "scores": "scores",
+        "form": "xyxy",
+        "classes-last": "true",
+        "rows": "100",
+        "overlap": "0.6",
+        "score": "0.01",
+    }
+    rows = np.full((1, 100, 6), -1, np.float32)
+    rows[0, 0] = [10, 20, 40, 30, 0.9, 0]
+    (answer,) = task.answers({"detections": rows}, [None])
+    assert answer.boxes.tolist() == [[10, 20, 40, 30]]
+    assert detector(head="yolov8").answer_in_graph() is None
+    assert detector(head="boxes", normalized=True).answer_in_graph() is None
+
+
 BOXES = [(10, 10, 30, 20), (60, 5, 90, 25), (0, 0, 5, 5)]
 
 
