@@ -53,8 +53,10 @@ def _cells(size: tuple[int, int], strides: tuple[int, ...]) -> int:
 def _one(shape: Shape, size: tuple[int, int]) -> Iterator[Guess]:
     if len(shape) == 3:
         cells, more = _cells(size, _THREE), _cells(size, _FOUR)
-        if shape[1] == _ANCHORS * cells or shape[1] == cells:
+        if shape[1] == _ANCHORS * cells:
             yield Guess("yolov5", shape[2] - 5)
+        if shape[1] == cells:
+            yield Guess("yolox", shape[2] - 5)
         if shape[2] == cells:
             yield Guess("yolov8", shape[1] - 4)
         if shape[1] == cells:
@@ -63,6 +65,8 @@ def _one(shape: Shape, size: tuple[int, int]) -> Iterator[Guess]:
             yield Guess("nanodet", shape[2] - 4 * _NANODET_BINS)
     if len(shape) in (2, 3) and shape[-1] == 6 and (len(shape) < 3 or shape[1] <= _MOST_FOUND):
         yield Guess("nms", 1)
+    if len(shape) == 3 and shape[1] < shape[2]:  # of other strides
+        yield Guess("yolov8", shape[1] - 4)
 
 
 def _several(shapes: list[Shape], size: tuple[int, int]) -> Iterator[Guess]:
@@ -82,6 +86,8 @@ def _several(shapes: list[Shape], size: tuple[int, int]) -> Iterator[Guess]:
     if count <= _MOST_FOUND and sum(len(shape) == 2 for shape in scores) >= 2:
         yield Guess("nms", 1)
         return
+    if count == _cells(size, _FIVE) and len(scores) == 2:
+        yield Guess("fcos", max(shape[2] if len(shape) == 3 else 1 for shape in scores))
     landmarks = [shape for shape in scores if shape[2:] == (10,)]
     for shape in scores:
         width = shape[2] if len(shape) == 3 else 1

@@ -17,6 +17,7 @@ from lprc.models.tasks.detection.roles import Array
 from lprc.models.tasks.detection.suppression import select
 from lprc.models.tasks.detection.table import BoxOutputs
 from lprc.models.tasks.detection.yolov5 import decode_yolov5
+from lprc.models.tasks.detection.yolox import decode_yolox
 
 YOLOV5_ANCHORS = (
     ((10.0, 13.0), (16.0, 30.0), (33.0, 23.0)),
@@ -46,6 +47,7 @@ USUAL: Mapping[str, Mapping[str, Any]] = {
     "yolov5": {"box_format": "centers", "strides": (8, 16, 32), "anchors": YOLOV5_ANCHORS},
     "yolov8": {"activation": "none", "box_format": "centers"},
     "yolov8-dfl": {"activation": "sigmoid", "strides": (8, 16, 32)},
+    "yolox": {"activation": "none", "strides": (8, 16, 32)},
 }
 """What a task file may leave out, by head. NanoDet's is NanoDet-Plus's: NanoDet-m has three strides
 and points in the middle of cells. Networks put a background only where it says so."""
@@ -59,6 +61,7 @@ _DECODERS: Mapping[str, Callable[[Raw], Candidates]] = {
     "yolov5": decode_yolov5,
     "yolov8": decode_yolov8,
     "yolov8-dfl": decode_distributions,
+    "yolox": decode_yolox,
 }
 
 ROW = ("x1", "y1", "x2", "y2", "score", "class")

@@ -22,6 +22,7 @@ Head = Literal[
     "yolov5",
     "yolov8",
     "yolov8-dfl",
+    "yolox",
 ]
 Activation = Literal["none", "sigmoid", "softmax"]
 Column = Literal["x1", "y1", "x2", "y2", "score", "class", "image"]
@@ -58,6 +59,7 @@ class BoxOutputs(StrictTable):
     yolov8     [N, 4 + classes, K]: centres and sizes in pixels, scores from 0 to 1
     yolov8-dfl a level [N, 4 * bins + classes, H, W], or boxes and scores apart
     yolov5     [N, K, 5 + classes] decoded, or a level [N, anchors * (5 + classes), H, W] raw
+    yolox      [N, K, 5 + classes] in strides of each cell
     ssd        scores [N, K, classes] and offsets [N, K, 4] from prior boxes
     retinaface the same with RetinaFace's priors
     fcos       a level: scores, distances from points, centre-ness

@@ -1,6 +1,6 @@
 """YOLOv5's head: boxes from anchors, and a score of whether there is anything.
 
-Ultralytics' YOLOv5; YOLOv7 has the same, and YOLOX's decoded output the same form.
+Ultralytics' YOLOv5; YOLOv7 has the same, and YOLOX's output the same form where it is decoded.
 """
 
 from __future__ import annotations

@@ -136,6 +136,13 @@ def test_yolov5_decoded():
     assert found(task, o=rows) == [("bus", 0.375, BOX)]
 
 
+def test_yolox_counts_in_strides_of_each_cell():
+    rows = f32(1, 32, 7)
+    # Cell 9 begins at 8, 8: the centre is 8 + 1 * 8, 8 + 0.5 * 8; both sides are 8 * 2.
+    rows[0, 9] = [1, 0.5, np.log(2), np.log(2), 0.5, 0.25, 0.75]
+    assert found(detector(head="yolox", **STRIDES_8), o=rows) == [("bus", 0.375, BOX)]
+
+
 @pytest.mark.parametrize("five_axes", [True, False])
 def test_yolov5_maps(five_axes):
     # Anchor 1 of two, 16 x 4, at column 1, row 1: the cell's middle is 12, 12.
@@ -239,7 +246,9 @@ def test_outputs_of_suppression_that_nothing_tells_apart():
         ([(1, 84, 8400)], 80, "yolov8"),
         ([(1, 6, 8400)], 2, "yolov8"),
         ([(1, 25200, 85)], 80, "yolov5"),
-        ([(1, 8400, 85)], 80, "yolov5"),
+        ([(1, 8400, 85)], 80, "yolox"),
+        ([(1, 84, 34000)], 80, "yolov8"),
+        ([(1, 8525, 80), (1, 8525, 4), (1, 8525, 1)], 80, "fcos"),
         ([(1, 3, 80, 80, 7), (1, 3, 40, 40, 7), (1, 3, 20, 20, 7)], 2, "yolov5"),
         ([(1, 255, 80, 80), (1, 255, 40, 40), (1, 255, 20, 20)], 80, "yolov5"),
         ([(1, 144, 80, 80), (1, 144, 40, 40), (1, 144, 20, 20)], 80, "yolov8-dfl"),
