@@ -48,12 +48,12 @@ def main() -> None:
             print(name, results[name][-1], file=sys.stderr, flush=True)
     print("| | CPU s | wall s | CPU / peer | wall / peer | peak MB | SNR dB |")
     print("|---|---|---|---|---|---|---|")
-    for name, found in results.items():
-        peer = results.get(PEER_OF.get(name, name), found)
+    for name, runs in results.items():
+        peer = results.get(PEER_OF.get(name, name), runs)
         print(
-            f"| {name} | {_median(found, 'cpu'):.1f} | {_median(found, 'wall'):.1f} "
-            f"| {_ratio(found, peer, 'cpu')} | {_ratio(found, peer, 'wall')} "
-            f"| {_median(found, 'peak'):.0f} | {found[-1]['snr']:.1f} |"
+            f"| {name} | {_median(runs, 'cpu'):.1f} | {_median(runs, 'wall'):.1f} "
+            f"| {_ratio(runs, peer, 'cpu')} | {_ratio(runs, peer, 'wall')} "
+            f"| {_median(runs, 'peak'):.0f} | {runs[-1]['snr']:.1f} |"
         )
 
 

@@ -144,8 +144,8 @@ class Sparsify(Pass):
                 return
             weight, change = self._masked(layer), None
             if self._needs_data:
-                found = exact.behind(dense.twin(layer.node))
-                positions = sampled(layer, seen.before(sparse.twin(layer.node)), found)
+                outputs_wanted = exact.behind(dense.twin(layer.node))
+                positions = sampled(layer, seen.before(sparse.twin(layer.node)), outputs_wanted)
                 weight, change = self._solved(layer, positions)
             for target in (sparse.twin(layer.node), layer.node):
                 _set_constant(target, 1, weight)

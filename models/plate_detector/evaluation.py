@@ -42,10 +42,10 @@ def score_pool(
         images = pool.images[start : indices.stop]
         scores, boxes = detector(letterboxed(images, *size))
         outputs = {"scores": scores.cpu().numpy(), "boxes": boxes.cpu().numpy()}
-        found = task.answers(outputs, [None] * len(indices))
+        answers = task.answers(outputs, [None] * len(indices))
         records += [
             task.judge(answer, _truth(pool, index))
-            for answer, index in zip(found, indices, strict=True)
+            for answer, index in zip(answers, indices, strict=True)
         ]
     return Score(task, tuple(records))
 

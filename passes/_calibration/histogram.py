@@ -65,7 +65,7 @@ class ActivationStatistics:
             return True
         values = array.reshape(-1)
         pieces = [values[start : start + _CHUNK] for start in range(0, values.size, _CHUNK)]
-        extremes = [float(each) for piece in pieces for each in (piece.min(), piece.max())]
+        extremes = [float(end) for piece in pieces for end in (piece.min(), piece.max())]
         if not all(map(math.isfinite, extremes)):
             return False
         low, high = min(extremes), max(extremes)

@@ -259,11 +259,11 @@ def _convolution(site: Site) -> str | None:
     weight, bias = site.shape(1), site.shape(2)
     if wrong is not None or weight is None or bias is None or len(weight) < 3:
         return wrong
-    made = weight[0]
+    channels = weight[0]
     if site.node.op_type == "ConvTranspose":
-        made = None if weight[1] is None else weight[1] * site.attributes.get("group", 1)
-    if len(bias) != 1 or (None not in (made, bias[0]) and made != bias[0]):
-        return f"its bias has the shape {list(bias)}, and its weights make {made} channels"
+        channels = None if weight[1] is None else weight[1] * site.attributes.get("group", 1)
+    if len(bias) != 1 or (None not in (channels, bias[0]) and channels != bias[0]):
+        return f"its bias has the shape {list(bias)}, and its weights make {channels} channels"
     return None
 
 

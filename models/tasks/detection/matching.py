@@ -28,11 +28,11 @@ def check_pycocotools() -> None:
         )
 
 
-def matches(found: Detections, truth: Truth, classes: int, limit: int) -> ImageMatches:
+def matches(detections: Detections, truth: Truth, classes: int, limit: int) -> ImageMatches:
     """How an image's detections match what is in it, at each of `OVERLAPS`.
 
     Args:
-        found: In the image.
+        detections: In the image.
         truth: What is there.
         classes: How many classes there are.
         limit: How many of a class's detections are looked at.
@@ -49,10 +49,10 @@ def matches(found: Detections, truth: Truth, classes: int, limit: int) -> ImageM
     judge._gts, judge._dts = {}, {}
     judge.ious = {}
     labels, scores, right, counted = [], [], [], []
-    for label in np.unique(np.concatenate([found.classes, truth.classes])):
+    for label in np.unique(np.concatenate([detections.classes, truth.classes])):
         key = (0, int(label))
         judge._gts[key] = _truths(truth, label)
-        judge._dts[key] = _found(found, label)
+        judge._dts[key] = _found(detections, label)
         judge.ious[key] = judge.computeIoU(*key)
         result = judge.evaluateImg(*key, _EVERY_AREA, limit)
         labels.append(np.full(len(result["dtScores"]), label, np.int64))
