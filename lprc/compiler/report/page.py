@@ -24,6 +24,7 @@ from lprc.compiler.report.history import Step
 from lprc.compiler.report.layers import LayerTable, layer_table
 from lprc.compiler.report.passes import WIDTH as TIMELINE
 from lprc.compiler.report.passes import pass_table
+from lprc.compiler.report.task_details import DetailRow, detail_rows
 from lprc.compiler.report.wrong_samples import SamplePicture, wrong_samples
 from lprc.core.files.atomic import atomic_file
 from lprc.core.graph_diff.outline import ModelOutline, outline
@@ -102,11 +103,13 @@ def _sections(findings: Findings) -> dict[str, Any]:
         else (None, None)
     )
     pictures: list[SamplePicture] = []
+    details: list[DetailRow] = []
     wrong, samples = 0, ""
     if last is not None and last.evaluation is not None:
         baseline = first.evaluation if first is not None and first is not last else None
         samples = last.evaluation.task.samples
         pictures, wrong = wrong_samples(baseline, last.evaluation)
+        details = detail_rows(baseline, last.evaluation)
     return {
         "source": findings.source,
         "target": findings.target,
@@ -117,6 +120,7 @@ def _sections(findings: Findings) -> dict[str, Any]:
         "charts": charts(findings.measurements),
         "chart_width": BARS,
         "pictures": pictures,
+        "details": details,
         "samples": samples,
         "total": 0 if last is None or last.evaluation is None else last.evaluation.total,
         "wrong": wrong,

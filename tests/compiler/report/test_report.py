@@ -22,13 +22,14 @@ from lprc.compiler.report.graphs import GraphTable, Strings
 from lprc.compiler.report.layers import precision
 from lprc.compiler.report.page import report_page, write_report
 from lprc.compiler.report.passes import pass_table
+from lprc.compiler.report.task_details import detail_rows
 from lprc.compiler.report.units import count_text, seconds_text, size_text
 from lprc.compiler.report.wrong_samples import wrong_samples
 from lprc.core.errors import DataError, OutputError
 from lprc.core.graph_diff.outline import outline
 from lprc.core.onnx_io.model_io import from_proto
 from lprc.core.tasks.score import Score
-from lprc.core.tasks.task_file import task_choice
+from lprc.core.tasks.task_file import task_choice, task_from_table
 
 PIPELINE = "infer-shapes,fold-bn,eliminate-identity"
 
@@ -277,6 +278,27 @@ def test_the_page_shows_plates_with_both_readings(folder):
     assert "1 of 10 plates were not answered perfectly" in page
     assert page.count("<img ") == 1
     assert "&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;" in page
+
+
+def test_the_page_says_how_well_both_do_their_task(folder):
+    rows = [Measured("m.onnx", 2000, []), Measured("out", 500, [(str(folder / "1.png"), "A", "B")])]
+    page = report_page(findings(residual_chain(10), "fold-bn", measurements=rows))
+    assert "How well it does its task" in page
+    assert "1.0000 (0.7225 to 1.0000)" in page
+    assert "0.9000 (0.5958 to 0.9821)" in page
+
+
+def test_figures_of_classes_and_what_was_confused():
+    classes = {
+        "input": {"width": 4, "height": 4, "color": "RGB"},
+        "output": {"classes": ["a", "b"]},
+    }
+    task = task_from_table({"task": "classification", **classes}, "t", "t.toml")
+    records = (np.array([1.0, 1, 0, 0]), np.array([0.0, 1, 0, 1]))
+    rows = detail_rows(None, Evaluation("m", Score(task, records), ()))
+    assert [(row.name, row.float32, row.artefact) for row in rows[1:]] == [
+        ("top5", None, "1.0000"), ("a taken for b", None, "1"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
