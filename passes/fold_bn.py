@@ -29,6 +29,7 @@ class FoldBatchNorm(Pass):
 
     name = "fold-bn"
     contract = exact
+    provable = True
 
     def run(self, model: ir.Model, context: PassContext) -> None:
         """Fold every BatchNormalization that can be; skip the others with the reason."""

@@ -64,9 +64,11 @@ def test_the_bundled_model(lprc, bundled, tmp_path):
     lprc("compile", bundled, "--target", "ort-fp32", "-o", tmp_path / "out", "-q")
     done = lprc("verify", tmp_path / "out", "--prove", "--source", bundled)
     assert "pow-to-mul" in done.stdout
-    assert "6 of 6 rewrites proved over the reals, at image 2×3×24×94" in done.stdout
+    assert "12 of 12 rewrites proved over the reals, at image 2×3×24×94" in done.stdout
     assert "not looked at: " in done.stdout
-    assert "6 of fold-bn" in done.stdout
+    assert "5 of fold-constants" in done.stdout
+    assert "folded into backbone.0/Conv " in done.stdout
+    assert done.stdout.count("proved up to the rounding of constants") == 6
 
 
 def test_as_json_and_at_a_given_size(lprc, model, tmp_path):

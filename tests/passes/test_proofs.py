@@ -14,6 +14,8 @@ from lprc.core.passing.pass_registry import pass_class, pass_names
 NOT_PROVED = {
     # Resize is a function of whole tensors to a proof, which can't be told from its input.
     "eliminate-identity/pad_pool_concat_resize 4": "the counterexample does not replay",
+    # A weight of 1e-40 has lost digits; a bias swallows that in floats, and not over the reals.
+    "fold-bn/product_that_underflows_beside_a_bias 1": "the counterexample does not replay",
 }
 """The rewrites that are not proved, with a part of the reason."""
 
@@ -37,7 +39,7 @@ def test_the_rewrites_of_the_cases_are_proved(rewrites):
 def test_every_provable_pass_has_a_case(rewrites):
     provable = {name for name in pass_names() if pass_class(name).provable}
     assert {rewrite.name.split("/")[0] for rewrite in rewrites} >= provable
-    assert len(provable) >= 11
+    assert len(provable) >= 12
 
 
 def test_corrupted_rewrites_are_not_proved(rewrites):

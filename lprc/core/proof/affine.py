@@ -7,56 +7,41 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from lprc.core.proof.terms import NotProvedError, Terms
+from lprc.core.proof.weights import Weighted, Weights
 
 MOST_COEFFICIENTS = 1 << 22
 """Of all forms that one window needs together."""
 
-_ONE = (Fraction(1), Fraction(1))
-
 Part = tuple[Fraction, Fraction]
 """A factor, and the sum of the magnitudes that it is the sum of."""
+
+_NOTHING = (Fraction(0), Fraction(0))
 
 
 @dataclass
 class Affine:
-    """``constant + sum(factor * atom)``; an atom is a term, or one element of a row.
+    """``constant + sum(factor * atom) + sum(factor * dot(weights, row))``; an atom is a term.
 
     With each factor goes its magnitude: what it would be if nothing cancelled.
     """
 
-    constant: Part = (Fraction(0), Fraction(0))
+    constant: Part = _NOTHING
     parts: dict[Hashable, Part] = field(default_factory=dict)
+    dots: dict[int, list[Weighted]] = field(default_factory=dict)
 
-    def times(self, factor: Fraction) -> Affine:
-        """A multiple of it."""
-        size = abs(factor)
-        return Affine(
-            (self.constant[0] * factor, self.constant[1] * size),
-            {atom: (a * factor, m * size) for atom, (a, m) in self.parts.items()},
-        )
+    def add(self, atom: Hashable, factor: Fraction) -> None:
+        """Add a multiple of an atom."""
+        was, size = self.parts.get(atom, _NOTHING)
+        self.parts[atom] = (was + factor, size + abs(factor))
 
-    def plus(self, other: Affine) -> Affine:
-        """The sum of both."""
-        parts = dict(self.parts)
-        for atom, (factor, size) in other.parts.items():
-            own = parts.get(atom)
-            parts[atom] = (factor, size) if own is None else (own[0] + factor, own[1] + size)
-        constant = (self.constant[0] + other.constant[0], self.constant[1] + other.constant[1])
-        return Affine(constant, parts)
+    def add_constant(self, value: Fraction) -> None:
+        """Add a number."""
+        self.constant = (self.constant[0] + value, self.constant[1] + abs(value))
 
-    def agrees(self, other: Affine, bound: Fraction) -> bool:
-        """Whether no factor differs by more than `bound` times its magnitude here."""
-        if not _near(self.constant, other.constant, bound):
-            return False
-        nothing = (Fraction(0), Fraction(0))
-        return all(
-            _near(self.parts.get(atom, nothing), other.parts.get(atom, nothing), bound)
-            for atom in self.parts.keys() | other.parts.keys()
-        )
-
-
-def _near(part: Part, other: Part, bound: Fraction) -> bool:
-    return part[0] == other[0] or abs(part[0] - other[0]) <= bound * part[1]
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is a number."""
+        return not self.parts and not self.dots
 
 
 class AffineForms:
@@ -71,6 +56,7 @@ class AffineForms:
     def __init__(self, terms: Terms, *, whole_rows: bool) -> None:
         self._terms = terms
         self._whole_rows = whole_rows
+        self._weights = Weights(terms)
         self._spent = 0
 
     def of(self, number: int) -> Affine:
@@ -79,73 +65,87 @@ class AffineForms:
         Raises:
             NotProvedError: It has too many factors.
         """
+        form = Affine()
+        self._add(number, Fraction(1), form)
+        return form
+
+    def agree(self, first: int, second: int, bound: Fraction) -> bool:
+        """Whether no factor of one term differs from that of the other by more than is allowed.
+
+        Args:
+            first: A term; the magnitudes of its factors count.
+            second: The other.
+            bound: What a factor may differ by, relative to its magnitude.
+        """
+        left, right = self.of(first), self.of(second)
+        return (
+            _near(left.constant, right.constant, bound)
+            and all(
+                _near(left.parts.get(atom, _NOTHING), right.parts.get(atom, _NOTHING), bound)
+                for atom in left.parts.keys() | right.parts.keys()
+            )
+            and all(
+                self._weights.agree(left.dots.get(row, []), right.dots.get(row, []), bound)
+                for row in left.dots.keys() | right.dots.keys()
+            )
+        )
+
+    def _add(self, number: int, factor: Fraction, total: Affine) -> None:
+        """Add ``factor`` times a term to a form."""
         terms = self._terms
         value = terms.value(number)
         if value is not None:
-            return Affine((value, abs(value)))
+            total.add_constant(value * factor)
+            return
         terms.require_finite(number)
         operator, operands = terms.operators[number], terms.operands[number]
         if operator in ("add", "sub"):
-            right = self.of(operands[1])
-            return self.of(operands[0]).plus(
-                right if operator == "add" else right.times(Fraction(-1))
-            )
-        if operator == "neg":
-            return self.of(operands[0]).times(Fraction(-1))
-        if operator == "mul":
-            return self._product(number, *operands)
-        if operator == "div":
-            divisor = terms.value(operands[1])
-            return self.of(operands[0]).times(1 / divisor) if divisor else self._atom(number)
-        return self._dot(number, *operands) if operator == "dot" else self._atom(number)
+            self._add(operands[0], factor, total)
+            self._add(operands[1], factor if operator == "add" else -factor, total)
+        elif operator == "neg":
+            self._add(operands[0], -factor, total)
+        elif operator == "mul":
+            self._add_product(number, factor, total)
+        elif operator == "div" and (divisor := terms.value(operands[1])):
+            self._add(operands[0], factor / divisor, total)
+        elif operator == "dot":
+            self._add_dot(number, factor, total)
+        else:
+            self._add_atom(number, factor, total)
 
-    def _atom(self, number: Hashable) -> Affine:
-        self._spent += 1
+    def _add_atom(self, number: Hashable, factor: Fraction, total: Affine) -> None:
+        self._spend(1)
+        total.add(number, factor)
+
+    def _spend(self, count: int) -> None:
+        self._spent += count
         if self._spent > MOST_COEFFICIENTS:
             raise NotProvedError(f"more than {MOST_COEFFICIENTS:,} factors are over the limit")
-        return Affine(parts={number: _ONE})
 
-    def _product(self, number: int, left: int, right: int) -> Affine:
-        for factor, other in ((left, right), (right, left)):
-            form = self.of(factor)
-            if not form.parts:
-                return self.of(other).times(form.constant[0])
-        return self._atom(number)
+    def _add_product(self, number: int, factor: Fraction, total: Affine) -> None:
+        left, right = self._terms.operands[number]
+        for scale, other in ((left, right), (right, left)):
+            value = self._terms.value(scale)
+            if value is not None:
+                self._add(other, factor * value, total)
+                return
+        self._add_atom(number, factor, total)
 
-    def _dot(self, number: int, left: int, right: int) -> Affine:
+    def _add_dot(self, number: int, factor: Fraction, total: Affine) -> None:
         """Of a row of constants and a row of whatever."""
-        weights = self._constants(left)
-        row = right
-        if weights is None:
-            weights, row = self._constants(right), left
-        if weights is None:
-            return self._atom(number)
-        total = Affine()
-        self._spent += len(weights)
-        if self._spent > MOST_COEFFICIENTS:
-            raise NotProvedError(f"more than {MOST_COEFFICIENTS:,} factors are over the limit")
+        left, right = self._terms.operands[number]
+        weights, row = (left, right) if self._weights.are(left) else (right, left)
+        if not self._weights.are(weights):
+            self._add_atom(number, factor, total)
+            return
+        elements = self._terms.elements(row).tolist()
+        self._spend(len(elements))
         if self._whole_rows:
-            total.parts = {
-                (row, place): (weight, abs(weight)) for place, weight in enumerate(weights)
-            }
-            return total
-        for weight, element in zip(weights, self._terms.elements(row).tolist(), strict=True):
-            _add(total, self.of(element).times(weight))
-        return total
-
-    def _constants(self, row: int) -> list[Fraction] | None:
-        values: list[Fraction] = []
-        for element in self._terms.elements(row).tolist():
-            value = self._terms.value(element)
-            if value is None:
-                return None
-            values.append(value)
-        return values
+            total.dots.setdefault(row, []).append((factor, weights))
+            return
+        for weight, element in zip(self._weights.exact(weights), elements, strict=True):
+            self._add(element, factor * weight, total)
 
 
-def _add(total: Affine, form: Affine) -> None:
-    """Add to a form in place: sums over rows are long."""
-    total.constant = (total.constant[0] + form.constant[0], total.constant[1] + form.constant[1])
-    for atom, (factor, size) in form.parts.items():
-        own = total.parts.get(atom)
-        total.parts[atom] = (factor, size) if own is None else (own[0] + factor, own[1] + size)
+def _near(part: Part, other: Part, bound: Fraction) -> bool:
+    return part[0] == other[0] or abs(part[0] - other[0]) <= bound * part[1]

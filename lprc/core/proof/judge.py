@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -25,7 +26,7 @@ ROUNDINGS = 2
 """Of its type, by which a constant that a rewrite computed may be off."""
 
 _UNITS = {
-    ir.DataType.DOUBLE: Fraction(1, 2**53),
+    ir.DataType.DOUBLE: Fraction(8, 2**53),  # the type that passes compute in rounds each step
     ir.DataType.FLOAT: Fraction(1, 2**24),
     ir.DataType.FLOAT16: Fraction(1, 2**11),
     ir.DataType.BFLOAT16: Fraction(1, 2**8),
@@ -64,7 +65,8 @@ def judge(window: Window, before: ir.Value, after: ir.Value) -> Judgement:
         raise NotProvedError(
             f"a window of {len(pairs):,} elements is over the limit, {MOST_PAIRS:,}"
         )
-    return _Pairs(window, left.ids.size).judge(pairs)
+    shape = editing.static_shape(before)
+    return _Pairs(window, left.ids.size if shape is None else math.prod(shape)).judge(pairs)
 
 
 class _Pairs:
@@ -127,10 +129,9 @@ class _Pairs:
         return self._known[shape]
 
     def _agree(self, first: int, second: int, forms: AffineForms) -> bool:
-        left, right = forms.of(first), forms.of(second)
-        if left.agrees(right, Fraction(0)):
+        if forms.agree(first, second, Fraction(0)):
             return True
-        if self._bound and left.agrees(right, self._bound):
+        if self._bound and forms.agree(first, second, self._bound):
             self._rounded = True
             return True
         return False

@@ -10,9 +10,8 @@ import numpy as np
 import onnx_ir as ir
 
 from lprc.core.graph import editing
-from lprc.core.graph.normalization import is_training_normalization
 from lprc.core.graph.reduction import reduced_axes
-from lprc.core.proof.elementwise import function_name
+from lprc.core.proof.normalization import batch_normalization
 from lprc.core.proof.patches import Geometry, geometry, patches, require_small, stuffed
 from lprc.core.proof.tensors import Inputs
 from lprc.core.proof.terms import Ids, NotProvedError, Terms
@@ -48,6 +47,15 @@ def _channel_bias(bias: Ids | None, rank: int) -> Ids | None:
 def _conv(node: ir.Node, inputs: Inputs, terms: Terms) -> Ids:
     value, weight = _required(inputs, 0), _required(inputs, 1)
     windows = geometry(node, value.shape[2:], weight.shape[2:])
+    return _convolved(value, weight, _given(inputs, 2), windows, _groups(node), terms)
+
+
+def conv_of_patch(node: ir.Node, inputs: Inputs, terms: Terms) -> Ids:
+    """A Conv of one window of its input."""
+    value, weight = _required(inputs, 0), _required(inputs, 1)
+    rank = value.ndim - 2
+    ones, zeros = (1,) * rank, (0,) * rank
+    windows = Geometry(weight.shape[2:], ones, ones, zeros, zeros)
     return _convolved(value, weight, _given(inputs, 2), windows, _groups(node), terms)
 
 
@@ -225,18 +233,9 @@ _REDUCED = {
 }  # fmt: skip
 
 
-def _normalized(node: ir.Node, inputs: Inputs, terms: Terms) -> Ids:
-    """BatchNormalization, not training: a function of an element and its channel's four numbers."""
-    if is_training_normalization(node):
-        raise NotProvedError("BatchNormalization is training")
-    value = _required(inputs, 0)
-    numbers = [_channel_bias(_given(inputs, index), value.ndim) for index in range(1, 5)]
-    return terms.apply(function_name(node), value, *(each for each in numbers if each is not None))
-
-
 RULES: dict[str, Rule] = {
     "AveragePool": _average_pool,
-    "BatchNormalization": _normalized,
+    "BatchNormalization": batch_normalization,
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
     "Gemm": _gemm,

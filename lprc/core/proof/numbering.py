@@ -67,6 +67,21 @@ class Numbering:
         own = self._numbers[0].get(id(value))
         return self._root(self._numbers[1][id(value)] if own is None else own)
 
+    def behind(self, value: ir.Value, opened: frozenset[int]) -> ir.Node | None:
+        """The node that a window goes on with behind `value`; None where it ends.
+
+        Args:
+            value: Of either graph.
+            opened: Numbers of values of both graphs to look behind.
+        """
+        number = self.number(value)
+        if editing.constant(value) is not None:
+            return None
+        if self.is_common(value) and number not in opened:
+            return None
+        # Of a common value both graphs have alike nodes: take the same for both.
+        return self.members[number].producer()
+
     def is_common(self, value: ir.Value) -> bool:
         """Whether both graphs have the value."""
         number = self.number(value)

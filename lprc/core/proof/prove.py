@@ -10,6 +10,7 @@ from lprc.core.proof.cuts import Cut, interface_change, is_same, open_cuts
 from lprc.core.proof.judge import Judgement, judge
 from lprc.core.proof.moving import Mover
 from lprc.core.proof.numbering import Numbering
+from lprc.core.proof.positions import at_one_position
 from lprc.core.proof.replay import counterexample
 from lprc.core.proof.terms import NotProvedError
 from lprc.core.proof.verdict import Verdict
@@ -79,6 +80,9 @@ def _prove_cut(cut: Cut, numbering: Numbering, mover: Mover) -> Verdict:
     opened: frozenset[int] = frozenset()
     failed: tuple[Window, Judgement] | None = None
     for _ in range(MOST_STEPS_BACK + 1):
+        at_one = _at_one_position(cut, numbering, mover, opened)
+        if at_one is not None:
+            return at_one
         window = Window(numbering, mover, opened)
         try:
             judgement = judge(window, *cut)
@@ -95,6 +99,20 @@ def _prove_cut(cut: Cut, numbering: Numbering, mover: Mover) -> Verdict:
         opened |= more
     assert failed is not None
     return _replayed(*failed, cut, numbering)
+
+
+def _at_one_position(
+    cut: Cut, numbering: Numbering, mover: Mover, opened: frozenset[int]
+) -> Verdict | None:
+    """The verdict where what holds at one position holds at all, and it does; else None."""
+    shapes = at_one_position(cut, numbering, opened)
+    if shapes is None:
+        return None
+    try:
+        verdict = judge(Window(numbering, mover, opened, shapes), *cut).verdict
+    except NotProvedError:
+        return None
+    return verdict if verdict.state == "proved" else None
 
 
 def _replayed(window: Window, judgement: Judgement, cut: Cut, numbering: Numbering) -> Verdict:

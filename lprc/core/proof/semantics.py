@@ -71,12 +71,14 @@ class Surroundings:
         mover: Runs operators that move.
         shape_of: The sizes of a value; raises `NotProvedError` where they are not known.
         dtype_of: The element type of a value, if it is known.
+        one_patch: Whether a Conv's input is but one of its windows.
     """
 
     terms: Terms
     mover: Mover
     shape_of: Callable[[ir.Value], tuple[int, ...]]
     dtype_of: Callable[[ir.Value], ir.DataType | None]
+    one_patch: bool = False
 
 
 def evaluate(node: ir.Node, inputs: Inputs, around: Surroundings) -> list[Tensor]:
@@ -97,6 +99,8 @@ def evaluate(node: ir.Node, inputs: Inputs, around: Surroundings) -> list[Tensor
         return map_elements(node, inputs, around.terms, dtype)
     if kind is Meaning.SHAPES:
         return [Tensor(_shapes(node, inputs, around.terms), dtype)]
+    if around.one_patch and editing.is_op(node, "Conv"):
+        return [Tensor(linear.conv_of_patch(node, inputs, around.terms), dtype)]
     if kind is Meaning.SUMS and not any(tensor.is_integer for tensor in inputs[:1] if tensor):
         return [Tensor(linear.RULES[node.op_type](node, inputs, around.terms), dtype)]
     return _opaque(node, inputs, around)

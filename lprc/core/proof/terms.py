@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from fractions import Fraction
 from typing import Any
@@ -52,6 +53,8 @@ class Terms:
         self.operators: list[Hashable] = []
         self.operands: list[tuple[int, ...]] = []
         self._numbers: dict[tuple[Hashable, tuple[int, ...]], int] = {}
+        self._constants: dict[Fraction | float | str, int] = {}
+        self._values: dict[int, Fraction | None] = {}
         self._rows: dict[tuple[int, bytes], int] = {}
         self._row_elements: dict[int, Ids] = {}
         self._constant_rows: dict[int, bool] = {}
@@ -89,7 +92,7 @@ class Terms:
 
     def _leaf_kind(self, operator: Hashable) -> Hashable:
         """What kind of leaf a term is; None where it is none."""
-        if not isinstance(operator, tuple):
+        if not isinstance(operator, tuple) or operator[0] in (CONSTANT, ROW):
             return None
         if operator[0] == VARIABLE:
             return VARIABLE
@@ -101,7 +104,18 @@ class Terms:
 
     def constant(self, value: Fraction | str) -> int:
         """The number of a constant."""
-        return self._number((CONSTANT, value), ())
+        return self._constant(value)
+
+    def _constant(self, value: Fraction | float | str) -> int:
+        """The same of a Python number: equal ones have equal hashes, whatever their type."""
+        number = self._constants.get(value)
+        if number is None:
+            exact = _exact(value)
+            number = self._constants.get(exact)  # NaN and infinities are texts here
+            if number is None:
+                number = self._constants[exact] = self._new((CONSTANT, exact))
+                self._values[number] = exact if isinstance(exact, Fraction) else None
+        return number
 
     def constants(self, array: NDArray[Any]) -> Ids:
         """The numbers of an array's elements; floats are the rationals that they are exactly."""
@@ -111,7 +125,7 @@ class Terms:
         if array.dtype.kind not in "iub":
             array = array.astype(np.float64)
         values, places = np.unique(array.reshape(-1), return_inverse=True)
-        numbers = [self.constant(_exact(value)) for value in values.tolist()]
+        numbers = [self._constant(value) for value in values.tolist()]
         ids: Ids = np.array(numbers, np.int64)[places].reshape(array.shape)
         return ids
 
@@ -211,11 +225,7 @@ class Terms:
 
     def value(self, number: int) -> Fraction | None:
         """The number that a constant is; None for all other terms."""
-        operator = self.operators[number]
-        if isinstance(operator, tuple) and operator[0] == CONSTANT:
-            value = operator[1]
-            return value if isinstance(value, Fraction) else None
-        return None
+        return self._values.get(number)
 
     def is_variable(self, number: int) -> bool:
         """Whether a term is a variable."""
@@ -238,7 +248,9 @@ class Terms:
 
 
 def _exact(value: Any) -> Fraction | str:
-    if isinstance(value, float) and not np.isfinite(value):
+    if isinstance(value, (Fraction, str)):
+        return value
+    if isinstance(value, float) and not math.isfinite(value):
         return f"{value}"
     return Fraction(value)
 

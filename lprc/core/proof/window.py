@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import onnx_ir as ir
 
 from lprc.core.graph import editing
@@ -24,6 +26,7 @@ class Window:
         numbering: Of both graphs.
         mover: Runs operators that move.
         opened: Numbers of common values to look behind; by default where graphs agree, it ends.
+        one_position: Of `at_one_position`: shapes of its inputs by number, instead of their own.
 
     Attributes:
         terms: The table.
@@ -32,7 +35,11 @@ class Window:
     """
 
     def __init__(
-        self, numbering: Numbering, mover: Mover, opened: frozenset[int] = frozenset()
+        self,
+        numbering: Numbering,
+        mover: Mover,
+        opened: frozenset[int] = frozenset(),
+        one_position: Mapping[int, tuple[int, ...]] | None = None,
     ) -> None:
         self.terms = Terms()
         self.boundary: dict[int, Tensor] = {}
@@ -40,8 +47,11 @@ class Window:
         self.new_constants: list[ir.Value] = []
         self._numbering = numbering
         self._opened = opened
+        self._shapes = one_position or {}
         self._tensors: dict[int, Tensor] = {}
-        self._around = Surroundings(self.terms, mover, shape_of, lambda value: value.dtype)
+        self._around = Surroundings(
+            self.terms, mover, shape_of, lambda value: value.dtype, one_position is not None
+        )
 
     def tensor(self, value: ir.Value) -> Tensor:
         """A value as terms.
@@ -57,7 +67,7 @@ class Window:
             if number in self._tensors:
                 pending.pop()
                 continue
-            node = self._producer(top, number)
+            node = self._numbering.behind(top, self._opened)
             missing = [] if node is None else self._missing(node)
             if missing:
                 pending += missing
@@ -79,15 +89,6 @@ class Window:
         node = self._numbering.members[number].producer()
         return node is not None and MEANINGS.get(node.op_type) not in (None, Meaning.REFUSED)
 
-    def _producer(self, value: ir.Value, number: int) -> ir.Node | None:
-        """The node to look behind; None where the window ends."""
-        if editing.constant(value) is not None:
-            return None
-        if self._numbering.is_common(value) and number not in self._opened:
-            return None
-        # Of a common value both graphs have alike nodes: take the same for both.
-        return self._numbering.members[number].producer()
-
     def _missing(self, node: ir.Node) -> list[ir.Value]:
         return [
             value
@@ -103,7 +104,7 @@ class Window:
                 self.new_constants.append(value)
             return Tensor(self.terms.constants(array), value.dtype)
         member = self._numbering.members[number]
-        shape = shape_of(member)
+        shape = self._shapes[number] if number in self._shapes else shape_of(member)
         tensor = Tensor(self.terms.variables(number, shape), member.dtype)
         self.boundary[number] = tensor
         return tensor
