@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from lprc.core.graph import editing, shapes
 from lprc.core.graph.origin_map import OriginMap
+from lprc.core.graph.vendor_conversion import convert_version
 from lprc.core.options import option
 from lprc.core.passing.contract import exact_if_finite
 from lprc.core.passing.pass_base import Pass, PassContext
@@ -40,7 +41,7 @@ class ConvertOpset(Pass):
             return
         try:
             values_before = known_values(model)
-            converted = onnx.version_converter.convert_version(shapes.skeleton(model), self.version)
+            converted = convert_version(shapes.skeleton(model), self.version)
             reason = repair(converted, values_before, old)
             onnx.checker.check_model(converted)
         except _FAILURES as error:

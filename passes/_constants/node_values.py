@@ -11,17 +11,10 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core.graph import constants
+from lprc.core.process.warm_child import VENDOR, ChildError, RefusedError
 from lprc.core.running.numerics import RunError
 
-_NUMPY_TYPES = frozenset(
-    f"tensor({name})"
-    for name in (
-        "float", "double", "float16", "bool", "string", "int8", "int16", "int32", "int64",
-        "uint8", "uint16", "uint32", "uint64",
-    )
-)  # fmt: skip
-"""Those of ONNX Runtime's types that reach Python as they are: a float8 would come as uint8."""
-
+_EVALUATE = "lprc.passes._constants.evaluation_child:evaluate"
 _SMALL = 1024
 
 
@@ -83,23 +76,13 @@ def _inputs(
 
 
 def _run(proto: onnx.ModelProto) -> dict[str, NDArray[Any]]:
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 4
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = ort.InferenceSession(
-            proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-        odd = [output.type for output in session.get_outputs() if output.type not in _NUMPY_TYPES]
-        if odd:
-            raise RunError(f"numpy has no {odd[0]}")
-        arrays = session.run(None, {})
-    except Exception as error:  # ORT's exceptions share no base of their own
-        raise RunError(f"ONNX Runtime can't evaluate a constant: {error}") from error
-    return {output.name: array for output, array in zip(session.get_outputs(), arrays, strict=True)}
+        outputs: dict[str, NDArray[Any]] = VENDOR.call(_EVALUATE, proto.SerializeToString())
+    except RefusedError as error:
+        raise RunError(f"ONNX Runtime can't evaluate a constant: {error.text}") from error
+    except ChildError as error:
+        raise RunError(f"ONNX Runtime {error.message} on a constant") from error
+    return outputs
 
 
 def output_types(

@@ -94,9 +94,12 @@ class Sizes:
             return nothing
         if node.op_type == "Transpose":
             before, perm = self.of(node.inputs[0]), permutation(node)
-            return nothing if before is None or perm is None else [before[axis] for axis in perm]
+            if before is None or perm is None or not len(before) == len(perm) == len(sizes):
+                return nothing
+            return [before[axis] for axis in perm]
         if node.op_type in UNARY:
-            return self.of(node.inputs[0]) or nothing
+            before = self.of(node.inputs[0])
+            return before if before is not None and len(before) == len(sizes) else nothing
         if node.op_type in RESHAPES and len(unknown) == 1:
             before = self.of(node.inputs[0])
             numbered = product([size for size in sizes if size is not None])

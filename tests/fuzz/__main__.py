@@ -16,11 +16,13 @@ from .children import Campaign
 from .graph_campaign import GraphCampaign
 from .kill_campaign import KillCampaign
 from .model_campaign import ModelCampaign
+from .tampering_campaign import TamperingCampaign
 
 CAMPAIGNS = {
     "graphs": "every exact pass on random graphs",
     "models": "mutated models through the command line",
     "kills": "runs that are ended at any moment",
+    "tampering": "changed caches, artefacts, build states and settings",
 }
 
 
@@ -58,6 +60,8 @@ def _campaign(name: str, given: argparse.Namespace) -> Campaign:
         return GraphCampaign(given.crashes, given.passes.split(";") if given.passes else None)
     if name == "kills":
         return KillCampaign(given.crashes / "kills")
+    if name == "tampering":
+        return TamperingCampaign(given.crashes / "tampering")
     return ModelCampaign(given.crashes, given.models)
 
 

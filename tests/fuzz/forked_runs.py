@@ -96,6 +96,8 @@ def start(arguments: list[str], where: Surroundings) -> Run:
         code = 70
         try:
             code = _run(arguments, where, said)
+        except KeyboardInterrupt:
+            code = 130  # when the command was done
         finally:
             os._exit(code)
     return Run(pid, said)

@@ -11,8 +11,10 @@ from lprc.core.instruments.change_detection import ChangeDetection
 from lprc.core.onnx_io import model_io
 from lprc.core.passing.manager import PassManager
 from lprc.core.passing.pipeline import Pipeline
+from lprc.core.process.warm_child import VENDOR, ChildError
 from lprc.core.running.numerics import compare, run
 from lprc.core.running.random_inputs import random_inputs
+from lprc.passes import convert_opset
 
 
 def convert(text, pipeline="convert-opset", *, runs=True):
@@ -118,19 +120,35 @@ def test_large_weights_do_not_pass_through_the_converter(monkeypatch, overridabl
     )
     proto.graph.initializer.append(onnx.numpy_helper.from_array(weight, "w"))
     seen = []
-    original = onnx.version_converter.convert_version
+    original = convert_opset.convert_version
 
     def spy(light, version):
         seen.append(light.ByteSize())
         return original(light, version)
 
-    monkeypatch.setattr(onnx.version_converter, "convert_version", spy)
+    monkeypatch.setattr(convert_opset, "convert_version", spy)
     model = ir.from_proto(proto)
     tensor = model.graph.initializers["w"].const_value
     model, _ = convert(model)
     assert seen[0] < weight.nbytes
     assert model.graph.initializers["w"].const_value is tensor
     assert len(model.graph.inputs) == (2 if overridable else 1)
+
+
+def test_a_converter_that_crashes_leaves_the_model(monkeypatch):
+    """There is no graph that crashes it today: a stand-in does."""
+
+    call = VENDOR.call
+
+    def crash(function, *arguments, **more):
+        if function.endswith("convert_version"):
+            raise ChildError("crashed (SIGSEGV)", expired=False)
+        return call(function, *arguments, **more)
+
+    monkeypatch.setattr(VENDOR, "call", crash)
+    model, record = convert(f"{header(9)} g (float[2] x) => (float[2] y) {{ y = Relu(x) }}")
+    assert model.graph.opset_imports[""] == 9
+    assert "onnx.version_converter crashed (SIGSEGV)" in record.skips[0].reason
 
 
 def test_the_legacy_max_pool_of_lprnet_passes_through():

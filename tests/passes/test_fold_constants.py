@@ -14,6 +14,7 @@ from lprc.core.onnx_io import model_io
 from lprc.core.passing.manager import PassManager
 from lprc.core.passing.pass_base import PassContext
 from lprc.core.passing.pipeline import Pipeline
+from lprc.core.process.warm_child import VENDOR, ChildError
 from lprc.core.running.numerics import run
 from lprc.passes.fold_constants import FoldConstants
 
@@ -282,6 +283,27 @@ def test_one_bad_node_among_many_is_found_by_halving():
     assert [skip.reason for skip in context.skips] == ["ONNX Runtime can't evaluate it"]
     assert len(context.rewrites) == 40
     assert [node.op_type for node in model.graph].count("Mul") == 0
+
+
+def test_a_node_that_ends_onnx_runtime_stays(monkeypatch):
+    call = VENDOR.call
+
+    def ending(function, data, *more, **limit):
+        if b"Softplus" in data:
+            raise ChildError("crashed (SIGSEGV)", expired=False)
+        return call(function, data, *more, **limit)
+
+    monkeypatch.setattr(VENDOR, "call", ending)
+    model, context = fold(
+        """g (float[2] x) => (float[2] y) <float[2] w = {1, 4}> {
+            a = Sqrt(w)
+            b = Softplus(w)
+            c = Add(x, a)
+            y = Add(c, b)
+        }"""
+    )
+    assert [skip.reason for skip in context.skips] == ["ONNX Runtime can't evaluate it"]
+    assert [node.op_type for node in model.graph] == ["Softplus", "Add", "Add"]
 
 
 def test_int32_arithmetic_stays_int32(rewrite):

@@ -9,8 +9,9 @@ import onnx_ir as ir
 from lprc.core.quantization.recognise import quantized_form
 from lprc.core.running.as_true import farther_from_float
 from lprc.core.running.decisions import decided_outputs, share_of_others
-from lprc.core.running.noise import Runs, beyond_rounding
+from lprc.core.running.noise import beyond_rounding
 from lprc.core.running.numerics import Arrays, OutputDelta, rounding
+from lprc.core.running.runner import Runs
 
 
 def unexplained(

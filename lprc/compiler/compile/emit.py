@@ -15,11 +15,13 @@ from lprc.compiler.compile.optimize import Optimized
 from lprc.compiler.compile.request import CompileRequest
 from lprc.compiler.compile.settings import Execution
 from lprc.compiler.compile.source_runs import unverified
+from lprc.compiler.runners.isolated_runner import IsolatedRunner
 from lprc.core.errors import InvalidModelError, PromiseBrokenError
 from lprc.core.passing.translation import TranslatedRuns
-from lprc.core.running.noise import Runs, amplified
-from lprc.core.running.numerics import Arrays, OutputDelta, Session, compare, dynamic_step, rounding
-from lprc.core.running.runner import OpenJob, Runner
+from lprc.core.running.isolated_session import IsolatedSession
+from lprc.core.running.noise import amplified
+from lprc.core.running.numerics import Arrays, OutputDelta, compare, dynamic_step, rounding
+from lprc.core.running.runner import OpenJob, Runs
 from lprc.core.running.size_search import (
     UnrunnableError,
     inputs_of_both,
@@ -72,7 +74,7 @@ def emit_artefact(
     if why is not None:
         return replace(emitted, warnings=[*emitted.warnings, f"not run: {why}"]), []
     runner = _opened(job, emitted, goal.runtime)
-    reference = Session(model)
+    reference = IsolatedSession(model)
     samples = emitted.inputs or given
     if not samples:
         samples = [_runs_in_both(job, reference, runner, execution, optimized)]
@@ -81,20 +83,25 @@ def emit_artefact(
         reference,
         runner,
         samples,
-        lambda: TranslatedRuns(Session(request.model), translations),
+        lambda: TranslatedRuns(IsolatedSession(request.model), translations),
     )
     return replace(emitted, warnings=[*emitted.warnings, *warnings]), deltas
 
 
-def _opened(job: EmitJob, emitted: Emitted, runtime_name: str) -> Runner:
+_ISOLATED = ("onnxruntime", "openvino")
+"""Runtimes whose artefacts run in the child; others hold on to a device or to threads of theirs."""
+
+
+def _opened(job: EmitJob, emitted: Emitted, runtime_name: str) -> Runs:
     """Load the artefact.
 
     Raises:
         InvalidModelError: The runtime refuses what its own converter wrote; the file itself is
             scratch, so that the error names the source.
     """
+    goal, artefact = runtime(runtime_name), OpenJob(emitted.files[0], report=emitted.report)
     try:
-        return runtime(runtime_name).open(OpenJob(emitted.files[0], report=emitted.report))
+        return IsolatedRunner(goal, artefact) if goal.name in _ISOLATED else goal.open(artefact)
     except InvalidModelError as error:
         raise InvalidModelError(
             f"target '{job.target}': {error.message}",
@@ -116,7 +123,11 @@ def _made_up(model: ir.Model, execution: Execution, optimized: Optimized) -> Arr
 
 
 def _runs_in_both(
-    job: EmitJob, reference: Session, runner: Runner, execution: Execution, optimized: Optimized
+    job: EmitJob,
+    reference: IsolatedSession,
+    runner: Runs,
+    execution: Execution,
+    optimized: Optimized,
 ) -> Arrays:
     """A made-up sample of the sizes that are known to run, or of others if the runtime refuses.
 
@@ -136,8 +147,8 @@ def _runs_in_both(
 
 def _compare(
     job: EmitJob,
-    reference: Session,
-    runner: Runner,
+    reference: IsolatedSession,
+    runner: Runs,
     inputs: Sequence[Arrays],
     source: Callable[[], Runs],
 ) -> tuple[list[OutputDelta], list[str]]:

@@ -23,8 +23,14 @@ def remember_contradiction(model: ir.Model, complaint: str | None) -> None:
         model.graph.meta[_KEY] = complaint
 
 
+def contradiction(model: ir.Model) -> str | None:
+    """What was remembered of `model`; passes may put another graph in its place, so ask before."""
+    complaint: str | None = model.graph.meta.get(_KEY)
+    return complaint
+
+
 @contextmanager
-def contradictions_blamed(model: ir.Model, who: str) -> Iterator[None]:
+def contradictions_blamed(complaint: str | None, who: str) -> Iterator[None]:
     """Say of what `who` stumbles over in the block that the model contradicts itself, if it does.
 
     Raises:
@@ -35,7 +41,6 @@ def contradictions_blamed(model: ir.Model, who: str) -> Iterator[None]:
     except (LprcError, MemoryError, OSError):
         raise
     except Exception as error:
-        complaint = model.graph.meta.get(_KEY)
         if complaint is None:
             raise
         raise InvalidModelError(

@@ -15,3 +15,16 @@ def infer_shapes(data: bytes, check_type: bool, strict_mode: bool, data_prop: bo
         data, check_type, strict_mode, data_prop
     ).SerializeToString()
     return inferred
+
+
+def convert_version(data: bytes, version: int) -> bytes:
+    """`onnx.version_converter.convert_version`, from bytes to bytes.
+
+    Raises:
+        RuntimeError: It can't.
+    """
+    import onnx.version_converter
+
+    model = onnx.load_model_from_string(data)
+    converted: bytes = onnx.version_converter.convert_version(model, version).SerializeToString()
+    return converted

@@ -9,8 +9,8 @@ import numpy as np
 from lprc.core.instruments.verify_inputs import VerifyInputs
 from lprc.core.instruments.verify_runs import Outputs
 from lprc.core.passing.translation import Translation
-from lprc.core.running.noise import Runs
 from lprc.core.running.numerics import Arrays
+from lprc.core.running.runner import Runs
 
 _NEARLY = 1e-5
 """What dividing by a scale and multiplying by it again may cost."""

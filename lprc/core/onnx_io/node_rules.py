@@ -276,6 +276,14 @@ def _branches(site: Site) -> str | None:
     return None
 
 
+def _scan(site: Site) -> str | None:
+    """ONNX Runtime makes room for as many inputs as it says, before it looks how many there are."""
+    scanned, inputs = site.attributes.get("num_scan_inputs"), len(site.node.input)
+    if scanned is None or 1 <= scanned <= inputs:
+        return None
+    return f"num_scan_inputs is {scanned}, and it has {inputs} inputs"
+
+
 _RULES: dict[str, Rule] = {
     **dict.fromkeys(("Einsum", "Max", "Mean", "Min", "SequenceConstruct", "Sum"), _no_gaps),
     **dict.fromkeys(CONVOLUTIONS | POOLS, _window),
@@ -289,6 +297,7 @@ _RULES: dict[str, Rule] = {
     "Attention": _attention,
     "Concat": _concat,
     "Constant": _constant,
+    "Scan": _scan,
     "Slice": _slice,
     "Split": _split,
     "Transpose": _transpose,

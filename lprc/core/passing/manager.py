@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from lprc.core.errors import LprcError
 from lprc.core.graph import editing, provenance
-from lprc.core.graph.contradictions import contradictions_blamed
+from lprc.core.graph.contradictions import contradiction, contradictions_blamed
 from lprc.core.passing.contract import Contract
 from lprc.core.passing.instrument import Instrument
 from lprc.core.passing.pass_base import Pass, PassContext, Rewrite, Skip, Undeclared
@@ -88,6 +88,7 @@ class PassManager:
         self._calibration = calibration
         self._rewrite_limits = rewrite_limits or {}
         self._rewrites_allowed = rewrites_allowed or {}
+        self._complaint: str | None = None
         self._memory = None if rewrite_limits or rewrites_allowed else memory
 
     def run(self, model: ir.Model) -> list[PassRecord]:
@@ -113,6 +114,7 @@ class PassManager:
 
     def _run_all(self, model: ir.Model) -> list[PassRecord]:
         provenance.stamp(model)
+        self._complaint = contradiction(model)
         for instrument in self.instruments:
             instrument.start(model, self.pipeline)
         if self._memory is not None:
@@ -143,7 +145,7 @@ class PassManager:
         if not item.changes_interface:
             return None
         self._catch_up(model)
-        with _blaming(item, model):
+        with _blaming(item, self._complaint):
             return item.translation(model)
 
     def _translate(self, translation: Translation) -> None:
@@ -179,7 +181,7 @@ class PassManager:
         with collector_paused():
             editing.share_names(model)
             started = time.perf_counter()
-            with _blaming(item, model):
+            with _blaming(item, self._complaint):
                 item.run(model, context)
         seconds = time.perf_counter() - started
         done = Remembered(tuple(context.rewrites), tuple(context.skips))
@@ -205,9 +207,9 @@ def _record(
 
 
 @contextmanager
-def _blaming(item: Pass, model: ir.Model) -> Iterator[None]:
+def _blaming(item: Pass, complaint: str | None) -> Iterator[None]:
     try:
-        with contradictions_blamed(model, f"pass '{item.name}'"):
+        with contradictions_blamed(complaint, f"pass '{item.name}'"):
             yield
     except LprcError as error:
         error.pass_name = error.pass_name or item.name

@@ -7,8 +7,8 @@ from typing import Any, overload
 
 from numpy.typing import NDArray
 
-from lprc.core.running.noise import Runs
 from lprc.core.running.numerics import Arrays, RunError
+from lprc.core.running.runner import Runs
 
 Sample = dict[str, NDArray[Any]]
 

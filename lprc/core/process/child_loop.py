@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import resource
@@ -9,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from lprc.core.process.frames import FrameError, read_frame, write_frame
@@ -23,6 +25,7 @@ def serve(parent: int) -> None:
     # Ctrl-C is for the process that started us, which ends us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _limit_memory()
+    _die_first()
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     with os.fdopen(os.dup(0), "rb") as requests, os.fdopen(os.dup(1), "wb") as replies:
         # What vendor code prints would be taken for a reply, and reads for a call.
@@ -60,6 +63,12 @@ def _limit_memory() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     allowed = total if hard == resource.RLIM_INFINITY else min(total, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (allowed, hard))
+
+
+def _die_first() -> None:
+    """Where memory is at its end all the same, the kernel ends this process, not who started it."""
+    with contextlib.suppress(OSError):  # no Linux
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 if __name__ == "__main__":

@@ -62,11 +62,14 @@ class WarmChild:
         self._lock = threading.RLock()
         self._child: Child | None = None
         self._owner = 0
-        self.generation = 0
-        """Counts the processes: what one of them holds is gone with it."""
+        self.generation = 1
+        """Counts the processes: what one of them holds is gone with it. See `start`."""
 
     def start(self) -> None:
-        """Start it, if it does not run; it imports what it needs while we go on."""
+        """Start it, if it does not run; it imports what it needs while we go on.
+
+        Who relies on what the process holds looks at `generation` behind this.
+        """
         with self._lock:
             if self._child is not None and self._owner == os.getpid():
                 if self._child.exit_code(wait=False) is None:
@@ -74,7 +77,6 @@ class WarmChild:
                 self._forget()
             self._owner = os.getpid()
             self._child = start()
-            self.generation += 1
 
     def call(self, function: str, *arguments: Any, limit: float | None = None) -> Any:
         """What ``module:function`` of ours returns for `arguments` there.
@@ -118,6 +120,7 @@ class WarmChild:
 
     def _forget(self) -> None:
         if self._child is not None:
+            self.generation += 1
             for stream in (self._child.requests, self._child.replies):
                 with contextlib.suppress(OSError):  # what was not sent yet
                     stream.close()

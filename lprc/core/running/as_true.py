@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from lprc.core.running.noise import Runs as RunsGraph
 from lprc.core.running.numerics import Arrays, OutputDelta, RunError
+from lprc.core.running.runner import Runs as RunsGraph
 from lprc.core.running.signal_to_noise import Outputs, SignalToNoise
 
 LEAST = 10.0

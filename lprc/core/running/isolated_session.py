@@ -54,6 +54,7 @@ class IsolatedSession:
         Raises:
             RunError: ONNX Runtime fails on it, or crashed on it, or took too long.
         """
+        VENDOR.start()
         if self._generation != VENDOR.generation:  # the process that had it is gone
             self._load()
         outputs: dict[str, NDArray[Any]] = self._called("run", seconds, self._number, dict(inputs))

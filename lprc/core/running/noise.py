@@ -8,13 +8,14 @@ perturbation: the inputs' last digits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lprc.core.running.input_families import is_float
 from lprc.core.running.numerics import Arrays, OutputDelta, RunError, compare
+from lprc.core.running.runner import Runs
 
 _DIGITS = 8
 """Units of the last place by which an input is moved."""
@@ -27,13 +28,6 @@ _STEPS = 4.0
 
 _MARGIN = 3.0
 """How many times the effect of that on an output rewriting a graph may have."""
-
-
-class Runs(Protocol):
-    """A graph that can be run: `lprc.core.running.numerics.Session` is one."""
-
-    def run(self, inputs: Arrays, /) -> dict[str, NDArray[Any]]:
-        """Its outputs by name."""
 
 
 def moved_beyond(

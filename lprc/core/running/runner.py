@@ -29,7 +29,18 @@ class OpenJob:
     report: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Runner(Protocol):
+class Runs(Protocol):
+    """Something that runs on inputs."""
+
+    def run(self, inputs: Arrays, /) -> dict[str, NDArray[Any]]:
+        """Run it once; outputs by name.
+
+        Raises:
+            RunError: It fails on them.
+        """
+
+
+class Runner(Runs, Protocol):
     """A loaded model.
 
     Attributes:
@@ -41,13 +52,6 @@ class Runner(Protocol):
     inputs: dict[str, tuple[int | None, ...]]
     dtypes: dict[str, np.dtype[Any]]
     outputs: list[str]
-
-    def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        """Run it once; outputs by name.
-
-        Raises:
-            RunError: It fails on them.
-        """
 
     def bound(self, inputs: Arrays) -> Callable[[], object]:
         """A function without arguments that runs it on `inputs`, for timing."""

@@ -24,9 +24,10 @@ from lprc.core.running.input_sizes import (
     sizes_of,
     symbolic_dimensions,
 )
+from lprc.core.running.isolated_session import IsolatedSession
 from lprc.core.running.numerics import Arrays, Session
 from lprc.core.running.random_inputs import UNKNOWN_DIMENSION, random_inputs
-from lprc.core.running.runner import Runner
+from lprc.core.running.runner import Runs
 from lprc.core.running.size_hints import total_stride, written_sizes
 
 COMMON_SIZES = (
@@ -125,14 +126,14 @@ def made_up_inputs(
     """
     if all(dimension.is_batch for dimension in symbolic_dimensions(model)):
         return random_inputs(model, seed=seed, batch=batch, sizes=sizes)
-    run = Session(model).run_within
+    run = IsolatedSession(model).run_within
     return runnable_inputs(model, run, seed=seed, batch=batch, sizes=sizes).arrays
 
 
 def inputs_of_both(
     model: ir.Model,
-    reference: Session,
-    runner: Runner,
+    reference: Session | IsolatedSession,
+    runner: Runs,
     *,
     seed: int = 0,
     sizes: InputSizes | None = None,

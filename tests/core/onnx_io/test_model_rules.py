@@ -36,6 +36,13 @@ BROKEN = {
         node("y = Slice (x, s, e, a)", weights="int64[1] s={0}, int64[1] e={1}, int64[2] a={0,1}"),
         "starts has 1 numbers, and axes has 2",
     ),
+    "scan": (
+        node(
+            "y = Scan <num_scan_inputs = 2147483648, body = b (float[2,6,6] v) => (float[a] u)"
+            " { u = Identity(v) }> (x)"
+        ),
+        "num_scan_inputs is 2147483648, and it has 1 inputs",
+    ),
     "slice by no list": (
         node("y = Slice (x, s, s)", weights="int64 s={0}"),
         "starts has 0 dimensions, and must have one",
