@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
+
+import onnx_ir as ir
 
 from lprc.compiler.artifact.artifact import LOWERED, open_artifact
 from lprc.compiler.artifact.faithfulness import unexplained
@@ -14,7 +15,11 @@ from lprc.compiler.artifact.manifest_file import FILE, read_manifest
 from lprc.core.errors import InvalidModelError, PromiseBrokenError
 from lprc.core.files.digest import sha256
 from lprc.core.onnx_io.model_io import load
+from lprc.core.passing.interface import translations_of
+from lprc.core.passing.pipeline import Pipeline
+from lprc.core.passing.translation import TranslatedRuns
 from lprc.core.running.input_sizes import InputSizes
+from lprc.core.running.noise import Runs
 from lprc.core.running.numerics import Arrays, OutputDelta, Session, compare, dynamic_step, rounding
 from lprc.core.running.size_search import inputs_of_both
 from lprc.core.targets.target import target as find_target
@@ -147,14 +152,14 @@ def check_outputs(
     outputs = [runner.run(sample) for sample in samples]
     wanted = list(_outputs(reference, samples))
     deltas = list(_worst(wanted, outputs))
-    original = None if source is None else load(source)
+    original = None if source is None else _as_lowered(load(source), manifest)
     bad, _ = unexplained(
         [delta for delta in deltas if not delta.within(tolerance)],
         list(zip(samples, wanted, outputs, strict=True)),
         tolerance,
         lowered=lowered,
         reference=reference,
-        source=None if original is None else partial(Session, original),
+        source=None if original is None else (lambda: original),
     )
     if bad:
         raise PromiseBrokenError(
@@ -166,10 +171,21 @@ def check_outputs(
         )
     if original is None:
         return deltas, []
-    return deltas, list(_worst(_outputs(Session(original), samples), outputs))
+    return deltas, list(_worst(_outputs(original, samples), outputs))
 
 
-def _outputs(session: Session, samples: Iterable[Arrays]) -> Iterator[dict[str, Any]]:
+def _as_lowered(source: ir.Model, manifest: Mapping[str, Any]) -> Runs:
+    """The source, run as if it took and put out what the lowered graph does.
+
+    Raises:
+        LprcError: A pass of the pipeline is not installed, or one that changes the interface can't
+            be applied to the source.
+    """
+    pipeline = Pipeline.parse(manifest["pipeline"])
+    return TranslatedRuns(Session(source), translations_of(source, pipeline))
+
+
+def _outputs(session: Runs, samples: Iterable[Arrays]) -> Iterator[dict[str, Any]]:
     for sample in samples:
         yield session.run(sample)
 

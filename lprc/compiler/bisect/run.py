@@ -190,8 +190,10 @@ def _inputs(prefixes: Prefixes, question: Question) -> Sequence[Arrays]:
 def _condition(pipeline: Pipeline, question: Question, inputs: Sequence[Arrays]) -> Condition:
     if question.check is not None:
         return CheckCommand(question.check, question.timeout)
-    if question.metric is not None:
-        metric = Metric.parse(question.metric)
+    metric = None if question.metric is None else Metric.parse(question.metric)
+    if metric is None or metric.name != "bytes":
+        _check_interface(pipeline)
+    if metric is not None:
         if metric.name not in ("accuracy", "bytes") and not inputs:
             raise UsageError(
                 "no inputs can be made up for this graph",
@@ -202,6 +204,23 @@ def _condition(pipeline: Pipeline, question: Question, inputs: Sequence[Arrays])
     return WithinContracts(
         pipeline, question.inputs, question.seed, question.tolerance, question.sizes
     )
+
+
+def _check_interface(pipeline: Pipeline) -> None:
+    """Refuse passes behind which nothing can be compared with the source any more.
+
+    Raises:
+        UsageError: There is one.
+    """
+    for item in pipeline.passes:
+        if item.changes_interface:
+            raise UsageError(
+                f"{item.name} changes what the graph takes or puts out, so that outputs can't be "
+                "compared with the source's",
+                where="bisect",
+                hint=f"start from what `lprc opt --passes {item.name}{{…}}` writes, and leave it "
+                "out here; or judge with --check",
+            )
 
 
 def _made_up(model: ir.Model, question: Question, batch: int | None = None) -> Arrays:

@@ -330,3 +330,11 @@ def test_a_metric_replays_the_rewrites_that_suffice(small, tmp_path):
     operators = [node.op_type for node in onnx.load(tmp_path / "out" / "after.onnx").graph.node]
     assert operators.count("Div") == 1
     assert replay(tmp_path / "out").broken
+
+
+@pytest.mark.parametrize(
+    "question", [Question(), Question(tolerance=1e-3), Question(metric="snr>=9")]
+)
+def test_another_interface_is_refused(small, question):
+    with pytest.raises(UsageError, match="extract changes what the graph takes or puts out"):
+        bisect_file(small, "extract,eliminate-dead-code", question)
