@@ -153,11 +153,13 @@ class EmbedPostprocessing(Pass):
         scores = chosen_output(model, self.scores, "scores")
         if editing.rank(boxes) != 3 or editing.dimension(boxes, 2) != 4:
             raise refused(f"output '{boxes.name}' is not [N, boxes, 4]", "boxes")
-        axis = 2 if self.classes_last else 1
-        if editing.rank(scores) != 3:
-            raise refused(f"output '{scores.name}' does not have 3 dimensions", "scores")
-        known_axis(scores, axis, "scores")
-        count, of_scores = known_axis(boxes, 1, "boxes"), known_axis(scores, 3 - axis, "scores")
+        rank, axis = editing.rank(scores), 2 if self.classes_last else 1
+        if rank not in (2, 3):
+            raise refused(f"output '{scores.name}' has neither 2 nor 3 dimensions", "scores")
+        if rank == 3:
+            known_axis(scores, axis, "scores")
+        place = 3 - axis if rank == 3 else 1
+        count, of_scores = known_axis(boxes, 1, "boxes"), known_axis(scores, place, "scores")
         if count != of_scores:
             raise refused(
                 f"'{boxes.name}' has {count} boxes, and '{scores.name}' scores of {of_scores}",

@@ -23,7 +23,8 @@ class Detections:
 
     Attributes:
         form: Of the boxes: two corners, or centre, width and height.
-        classes_last: Whether scores are [N, boxes, classes] instead of [N, classes, boxes].
+        classes_last: Whether scores are [N, boxes, classes] instead of [N, classes, boxes]; those
+            of one class may be [N, boxes].
         rows: Of the result for each image.
         overlap: Intersection over union above which the worse of two boxes of a class goes.
         score: Boxes with no better one go.
@@ -93,9 +94,13 @@ class Detections:
         return tail.add("Concat", [low, high], "corners", boxes.shape, attributes=axis)
 
     def _by_class(self, tail: Operators, scores: ir.Value) -> ir.Value:
+        assert scores.shape is not None
+        if len(scores.shape) == 2:
+            batch, count = scores.shape
+            axis = tail.integers("class_axis", [1])
+            return tail.add("Unsqueeze", [scores, axis], "of_one_class", [batch, 1, count])
         if not self.classes_last:
             return scores
-        assert scores.shape is not None
         turned = [scores.shape[axis] for axis in (0, 2, 1)]
         return tail.add("Transpose", [scores], "by_class", turned, attributes={"perm": [0, 2, 1]})
 
@@ -123,7 +128,9 @@ class Detections:
         if self.form == "cxcywh":
             reach = boxes[..., 2:] * np.float32(0.5)
             boxes = np.concatenate([boxes[..., :2] - reach, boxes[..., :2] + reach], axis=2)
-        if self.classes_last:
+        if scores.ndim == 2:
+            scores = scores[:, None]
+        elif self.classes_last:
             scores = scores.transpose(0, 2, 1)
         rows = min(self.rows, scores.shape[1] * scores.shape[2])
         result = np.full((len(boxes), rows, 6), _NONE, np.float32)

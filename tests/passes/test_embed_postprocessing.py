@@ -121,6 +121,23 @@ def test_boxes_are_those_of_a_loop(count, classes, last, form, rows, overlap, sc
     np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 
+def test_scores_of_one_class_need_no_axis():
+    model = network(
+        "(float[N,5,4] b, float[N,5] s) => (float[N,5,4] boxes, float[N,5] scores)",
+        "boxes = Identity(b)\nscores = Identity(s)",
+    )
+    maker = EmbedPostprocessing(kind="nms", rows=3, classes_last=True)
+    apply_pass(model, maker)
+    onnx.checker.check_model(model_io.to_proto(model), full_check=True)
+    given_boxes = np.array([[[i, 0, i + 10, 10] for i in (0, 1, 20, 40, 60)]], np.float32)
+    inputs = {"b": given_boxes, "s": np.array([[0.8, 0.9, 0.1, 0.3, 0.7]], np.float32)}
+    actual = run(model, inputs)["detections"]
+    assert actual[0, :, 0].tolist() == [1, 60, 40]
+    assert actual[0, :, 5].tolist() == [0, 0, 0]
+    expected = Detections("xyxy", True, 3, maker.overlap, maker.score).apply(*inputs.values())
+    np.testing.assert_array_equal(actual, expected)
+
+
 def test_overlaps_go_within_a_class_only():
     model = boxes(3, 2)
     apply_pass(model, EmbedPostprocessing(kind="nms", rows=4))
