@@ -19,8 +19,8 @@ from lprc.core.passing.interface import translations_of
 from lprc.core.passing.pipeline import Pipeline
 from lprc.core.passing.translation import TranslatedRuns
 from lprc.core.running.input_sizes import InputSizes
-from lprc.core.running.noise import Runs
 from lprc.core.running.numerics import Arrays, OutputDelta, Session, compare, dynamic_step, rounding
+from lprc.core.running.runner import Runs
 from lprc.core.running.size_search import inputs_of_both
 from lprc.core.targets.target import target as find_target
 
