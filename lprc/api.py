@@ -43,7 +43,7 @@ from lprc.core.passing.pipeline import Pipeline
 from lprc.core.quantization.already import Choice
 from lprc.core.renamed import renamed_argument
 from lprc.core.targets.emitter import Emit
-from lprc.core.tasks.image_input import Color
+from lprc.core.tasks.image_input import ColorOrder
 from lprc.core.tasks.task_file import task_choice
 
 
@@ -75,7 +75,7 @@ def compile(  # noqa: A001 - the word for it
     guard: bool = False,
     task: str | None = None,
     embed: Sequence[str] = (),
-    source_color: Color | None = None,
+    source_color: ColorOrder | None = None,
     quantized: Choice = "refuse",
     seed: int = 0,
     progress: Progress | None = None,

@@ -13,7 +13,7 @@ from lprc.core.passing.pipeline import Pipeline
 from lprc.core.quantization.quantizer import quantizer_index
 from lprc.core.targets.emitter import Emit, TargetOptions
 from lprc.core.targets.target import Target
-from lprc.core.tasks.image_input import Color
+from lprc.core.tasks.image_input import ColorOrder
 from lprc.core.tasks.in_graph import Part
 from lprc.core.tasks.task_file import BY_MODEL, TaskChoice
 
@@ -41,7 +41,7 @@ class Demands:
     data: Path | None = None
     task: TaskChoice = BY_MODEL
     embed: tuple[Part, ...] = ()
-    source_color: Color | None = None
+    source_color: ColorOrder | None = None
 
 
 def check_demands(demands: Demands, goal: Target, emit: Emit, options: TargetOptions) -> None:

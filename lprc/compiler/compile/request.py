@@ -25,7 +25,7 @@ from lprc.core.quantization.recognise import quantized_form
 from lprc.core.targets.emitter import Emit, TargetOptions
 from lprc.core.targets.target import Target
 from lprc.core.targets.target import target as find_target
-from lprc.core.tasks.image_input import Color
+from lprc.core.tasks.image_input import ColorOrder
 from lprc.core.tasks.in_graph import PARTS, Part, postprocessing_text, preprocessing_text
 from lprc.core.tasks.task_file import task_choice
 
@@ -81,7 +81,7 @@ def compile_request(
     guard: bool = False,
     task: str | None = None,
     embed: Sequence[str] = (),
-    source_color: Color | None = None,
+    source_color: ColorOrder | None = None,
     quantized: Choice = "refuse",
     seed: int = 0,
     progress: Report | None = None,
@@ -229,11 +229,18 @@ def _with_task(model: ir.Model, pipeline: Pipeline, demands: Demands, where: str
     task = demands.task.resolve(interface_of_graph(model, where))
     passes = [*pipeline.passes]
     if "preprocessing" in demands.embed:
-        text = preprocessing_text(task.input, demands.source_color or task.input.color)
+        source = demands.source_color or task.input.color
+        text = preprocessing_text(task.input, source, center=_is_symmetric(pipeline))
         passes = [*Pipeline.parse(text).passes, *passes]
     if "postprocessing" in demands.embed:
         passes += Pipeline.parse(postprocessing_text(task)).passes
     return Pipeline(tuple(passes))
+
+
+def _is_symmetric(pipeline: Pipeline) -> bool:
+    """Whether the pipeline quantises to int8 alone, which has no place for bytes as they are."""
+    quantizers = (item for item in pipeline.passes if quantizes(item.states()))
+    return any(getattr(item, "scheme", None) == "symmetric" for item in quantizers)
 
 
 def _for_quantized(model: ir.Model, pipeline: Pipeline, quantized: Choice, where: str) -> Pipeline:

@@ -16,6 +16,7 @@ from lprc.core.tasks.image_files import read_image
 from lprc.core.tasks.placement import Placement, Resize
 
 Color = Literal["BGR", "RGB", "GRAY"]
+ColorOrder = Literal["BGR", "RGB"]
 Layout = Literal["NCHW", "NHWC"]
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
 

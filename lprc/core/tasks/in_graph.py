@@ -13,12 +13,13 @@ Part: TypeAlias = Literal["preprocessing", "postprocessing"]
 PARTS: tuple[Part, ...] = ("preprocessing", "postprocessing")
 
 
-def preprocessing_text(image: ImageInput, source: Color) -> str:
+def preprocessing_text(image: ImageInput, source: Color, *, center: bool = False) -> str:
     """Pipeline text of a pass behind which a graph takes bytes, NHWC, of the network's size.
 
     Args:
         image: How images become the network's input.
         source: The order of colours in which they come.
+        center: Whether 128 is subtracted in front of the network, for quantisation to int8 alone.
     """
     options = {
         "mean": ",".join(map(repr, image.mean)),
@@ -27,6 +28,8 @@ def preprocessing_text(image: ImageInput, source: Color) -> str:
     }
     if image.color != "GRAY":
         options |= {"color": image.color, "source": source}
+    if center:
+        options["center"] = "true"
     return _text("embed-preprocessing", options)
 
 

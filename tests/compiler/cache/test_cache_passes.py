@@ -27,6 +27,7 @@ from lprc.core.passing.pass_base import Pass, PassContext, UndeclaredDataError
 from lprc.core.passing.pass_registry import pass_class, pass_names
 from lprc.core.passing.pipeline import Pipeline
 from lprc.core.targets.target import target
+from lprc.core.tasks.task_file import task_choice
 
 SHORT = "legalize,fold-bn,eliminate-identity,calibrate{method=min-max},insert-qdq"
 PRUNED = "legalize,fold-bn,prune-channels{ratio=0.2},reconstruct"
@@ -50,7 +51,7 @@ def few(plates: Path, tmp_path_factory) -> Path:
 def run(bundled, folder, pipeline, store, verify, **observed):
     """Optimise the bundled model; its bytes and what was done."""
     model = load(bundled)
-    samples = ImageSamples(folder, "synthetic", model, "model")
+    samples = ImageSamples(folder, task_choice("synthetic"), model, "model")
     execution = Execution(verify=verify, calibration=samples, inputs=samples[:2])
     done = optimize(
         model, Pipeline.parse(pipeline), execution, Observation(**observed), Memory(store)
@@ -197,7 +198,7 @@ def test_images_that_change_meanwhile_are_not_trusted(bundled, few, store, tmp_p
                 first.write_bytes(second.read_bytes())
             return found
 
-    samples = Moving(folder, "synthetic", model, "model")
+    samples = Moving(folder, task_choice("synthetic"), model, "model")
     settings = {"execution": Execution(verify="off", calibration=samples), "memory": Memory(store)}
     optimize(model, Pipeline.parse("calibrate{method=min-max}"), **settings)
     assert "pass" not in store.usage().entries
