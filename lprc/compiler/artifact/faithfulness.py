@@ -9,6 +9,7 @@ import onnx_ir as ir
 from lprc.core.quantization.recognise import quantized_form
 from lprc.core.running.as_true import farther_from_float
 from lprc.core.running.decisions import decided_outputs, share_of_others
+from lprc.core.running.found_boxes import outputs_of_boxes, share_of_other_boxes
 from lprc.core.running.noise import beyond_rounding
 from lprc.core.running.numerics import Arrays, OutputDelta, rounding
 from lprc.core.running.runner import Runs
@@ -26,7 +27,7 @@ def unexplained(
     """Those of `far` that nothing excuses; and those that only rounding may, the former among them.
 
     Of an output that follows from comparing scores, such as a mask, a share of `tolerance` of the
-    elements may be others.
+    elements may be others; of boxes, those that have that share of all scores.
 
     Args:
         far: Outputs that moved by more than `tolerance`.
@@ -38,10 +39,12 @@ def unexplained(
             is not at hand.
     """
     decided = decided_outputs(lowered) if far else frozenset()
+    boxes = outputs_of_boxes(lowered) if far else frozenset()
     alike = [
         delta
         for delta in far
-        if delta.name in decided and share_of_others(delta.name, runs) <= tolerance
+        if (delta.name in decided and share_of_others(delta.name, runs) <= tolerance)
+        or (delta.name in boxes and share_of_other_boxes(delta.name, runs) <= tolerance)
     ]
     excused = {delta.name for delta in alike}
     far = [delta for delta in far if delta.name not in excused]
