@@ -20,13 +20,14 @@ def built(tmp_path_factory, bundled, plates):
     from lprc.compiler.compile.model import compile_model
     from lprc.compiler.compile.request import compile_request
     from lprc.core.onnx_io.model_io import load
+    from lprc.core.tasks.task_file import BY_MODEL
 
     folder = tmp_path_factory.mktemp("built")
     images = folder / "calib"
     images.mkdir()
     for image in sorted(plates.glob("*.jpg"))[:8]:
         shutil.copy(image, images)
-    samples = ImageSamples(images, None, load(bundled), "model")
+    samples = ImageSamples(images, BY_MODEL, load(bundled), "model")
     settings = {"calibration": samples, "inputs": samples[:32]}
     compile_model(compile_request(bundled, "ov-int8", folder / "out", **settings))
     return folder
