@@ -182,7 +182,7 @@ def gpu_tests(folder: Path) -> dict[str, Any]:
 def images(network: GpuNetwork, calib: Path, count: int) -> np.ndarray[Any, Any]:
     """Float32 [count, C, H, W]: plates for LPRNet, smooth random images for the others."""
     if network.name == "lprnet":
-        samples = ImageSamples(calib, "lprnet", load(network.path), str(network.path))
+        samples = ImageSamples(calib, task_choice("lprnet"), load(network.path), str(network.path))
         return np.concatenate([samples[i % len(samples)]["image"] for i in range(count)])
     return _smooth(network, count)
 

@@ -44,6 +44,7 @@ from lprc.compiler.measure.bench import bench
 from lprc.compiler.measure.evaluation import evaluate
 from lprc.core.onnx_io.model_io import load
 from lprc.core.targets.target import target
+from lprc.core.tasks.task_file import BY_MODEL
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("LPRC_DATA", ROOT.parent / "shared" / "lprnet"))
@@ -137,7 +138,7 @@ def _arguments() -> argparse.Namespace:
 def _lprnet(folder: Path, arguments: argparse.Namespace) -> list[Row]:
     """LPRNet: plate accuracy on labelled data."""
     source = arguments.model or _exported_lprnet(arguments.weights, folder)
-    samples = ImageSamples(arguments.calib, None, load(source), str(source))
+    samples = ImageSamples(arguments.calib, BY_MODEL, load(source), str(source))
     jobs = _jobs(source, samples) + _weight_only(source)
     graphs = {"legalised": folder / "legalised.onnx", "lowered": folder / "lowered.onnx"}
     optimize_file(source, LEGALISED, graphs["legalised"])

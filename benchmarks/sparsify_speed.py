@@ -35,6 +35,7 @@ from lprc.core.passing.pipeline import Pipeline
 from lprc.core.process.blas_threads import one_blas_thread
 from lprc.core.running.numerics import Arrays, Session, random_inputs
 from lprc.core.running.observe import observe
+from lprc.core.tasks.task_file import BY_MODEL
 from lprc.passes._fitting.unfold import Unfolded
 from lprc.passes._sparsity.layers import LARGEST, Limits, groups_of, sparse_layers
 
@@ -98,7 +99,7 @@ def _arguments() -> argparse.Namespace:
 
 def _samples(model: ir.Model, arguments: argparse.Namespace) -> list[Arrays]:
     if arguments.calib is not None:
-        return list(ImageSamples(arguments.calib, None, model, str(arguments.model)))
+        return list(ImageSamples(arguments.calib, BY_MODEL, model, str(arguments.model)))
     generator = np.random.default_rng(0)
     return [random_inputs(model, generator) for _ in range(arguments.random)]
 

@@ -11,6 +11,7 @@ from lprc.compiler.compile.calibration import ImageSamples
 from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request
 from lprc.core.onnx_io.model_io import load
+from lprc.core.tasks.task_file import task_choice
 from lprc.targets.tensorrt_scripts import cuda_device
 
 
@@ -45,7 +46,7 @@ def lowered(request, tmp_path_factory):
             if model == "lprnet_onnx"
             else source.parent / "synthetic_plates" / "calib"
         )
-        samples = ImageSamples(calib, plates, load(source), str(source))
+        samples = ImageSamples(calib, task_choice(plates), load(source), str(source))
         compile_model(
             compile_request(
                 source, target, out, emit="onnx", verify="off", calibration=samples[:32]

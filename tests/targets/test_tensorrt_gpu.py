@@ -37,7 +37,9 @@ BATCHES = [1, 2, 3, 5, 8, 1]
 @pytest.fixture(scope="module", params=TARGETS)
 def built(request, lprnet_onnx, lprnet_data, tmp_path_factory):
     """The real LPRNet's engine for a target, and the target's name."""
-    samples = ImageSamples(lprnet_data / "calib", "lprnet", load(lprnet_onnx), str(lprnet_onnx))
+    samples = ImageSamples(
+        lprnet_data / "calib", task_choice("lprnet"), load(lprnet_onnx), str(lprnet_onnx)
+    )
     out = tmp_path_factory.mktemp("engine") / request.param
     compile_model(
         compile_request(

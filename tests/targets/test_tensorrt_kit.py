@@ -18,6 +18,7 @@ from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request
 from lprc.core.onnx_io.model_io import load
 from lprc.core.running.numerics import Session
+from lprc.core.tasks.task_file import task_choice
 from lprc.targets import tensorrt_scripts
 
 SCRIPTS = {path.name for path in Path(tensorrt_scripts.__path__[0]).glob("*.py")} - {"__init__.py"}
@@ -155,7 +156,9 @@ def test_the_reference_is_what_onnx_runtime_gives(kit):
 
 
 def test_real_plates(lprnet_onnx, lprnet_data, lowered, tmp_path):
-    samples = ImageSamples(lprnet_data / "calib", "lprnet", load(lprnet_onnx), str(lprnet_onnx))
+    samples = ImageSamples(
+        lprnet_data / "calib", task_choice("lprnet"), load(lprnet_onnx), str(lprnet_onnx)
+    )
     compile_model(
         compile_request(
             lowered("lprnet_onnx", "trt-int8"),

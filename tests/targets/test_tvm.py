@@ -30,6 +30,7 @@ from lprc.core.onnx_io.model_io import load
 from lprc.core.process.worker import WorkerError
 from lprc.core.running.numerics import RunError, Session
 from lprc.core.targets.target import target as find_target
+from lprc.core.tasks.task_file import task_choice
 from lprc.targets.tvm_backend.versions import check_versions
 
 pytest.importorskip("tvm", reason="TVM is not installed")
@@ -152,7 +153,7 @@ def test_what_runs_elsewhere_is_not_measured(source, tmp_path):
 
 def test_a_search_for_layers_ends_where_the_library_can_not_run(tmp_path, bundled):
     plates = bundled.parent / "synthetic_plates"
-    samples = ImageSamples(plates / "calib", "synthetic", load(bundled), str(bundled))
+    samples = ImageSamples(plates / "calib", task_choice("synthetic"), load(bundled), str(bundled))
     data = tmp_path / "data"
     shutil.copytree(plates / "test", data)
     keep = sorted(path for path in data.iterdir() if path.suffix == ".jpg")[:4]

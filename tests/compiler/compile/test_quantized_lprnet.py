@@ -12,6 +12,7 @@ from lprc.compiler.compile.request import compile_request
 from lprc.compiler.measure.evaluation import evaluate
 from lprc.core.onnx_io.model_io import load
 from lprc.core.targets.target import target
+from lprc.core.tasks.task_file import BY_MODEL
 
 FLOAT = 0.905
 """What the published weights read of `val` in float32."""
@@ -22,7 +23,9 @@ TARGETS = ["ort-int8", "openvino-int8", "onnx-qdq"]
 def compiled(source: Path, name: str, out: Path, calib: Path | None = None, **options) -> Path:
     if "openvino" in target(name).requires:
         pytest.importorskip("openvino")
-    samples = () if calib is None else ImageSamples(calib, None, load(source), source.name)[:200]
+    samples = (
+        () if calib is None else ImageSamples(calib, BY_MODEL, load(source), source.name)[:200]
+    )
     settings = {"verify": "off", "calibration": samples}
     compile_model(compile_request(source, name, out / name, **settings, **options))
     return out / name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import shutil
 import typing
 from pathlib import Path
@@ -71,7 +72,9 @@ def test_defaults_and_choices_are_the_same():
         if option is None or name in ("model", "target", "out"):
             continue
         if isinstance(option.type, click.Choice):
-            assert set(option.type.choices) == set(typing.get_args(hints[name])), name
+            literals = [hint for hint in typing.get_args(hints[name]) if hint is not type(None)]
+            words = [typing.get_args(hint) or (hint,) for hint in literals]
+            assert set(option.type.choices) == set(itertools.chain(*words)), name
         default = context.params[str(option.name)]
         assert (default or None) == (parameter.default or None), name
         assert parameter.default == parameters(compile_request)[name].default, name
