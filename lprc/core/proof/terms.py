@@ -54,7 +54,7 @@ class Terms:
         self.operands: list[tuple[int, ...]] = []
         self._numbers: dict[tuple[Hashable, tuple[int, ...]], int] = {}
         self._constants: dict[Fraction | float | str, int] = {}
-        self._values: dict[int, Fraction | None] = {}
+        self._values: dict[int, Fraction | float] = {}
         self._rows: dict[tuple[int, bytes], int] = {}
         self._row_elements: dict[int, Ids] = {}
         self._constant_rows: dict[int, bool] = {}
@@ -81,8 +81,9 @@ class Terms:
         kind = self._leaf_kind(operator)
         if kind is not None:
             self._add_shape(kind, number)
-        elif not operands:
-            self._add_shape(operator, NO_LEAF)
+        elif not operands:  # a constant, or a row: like no other
+            self.leaf.append(NO_LEAF)
+            self.shape.append(-1 - number)
         else:
             leaves = {self.leaf[operand] for operand in operands} - {NO_LEAF}
             leaf = NO_LEAF if not leaves else leaves.pop() if len(leaves) == 1 else LEAVES
@@ -110,11 +111,12 @@ class Terms:
         """The same of a Python number: equal ones have equal hashes, whatever their type."""
         number = self._constants.get(value)
         if number is None:
-            exact = _exact(value)
-            number = self._constants.get(exact)  # NaN and infinities are texts here
+            key = _key(value)
+            number = self._constants.get(key)
             if number is None:
-                number = self._constants[exact] = self._new((CONSTANT, exact))
-                self._values[number] = exact if isinstance(exact, Fraction) else None
+                number = self._constants[key] = self._new((CONSTANT, key))
+                if not isinstance(key, str):
+                    self._values[number] = key
         return number
 
     def constants(self, array: NDArray[Any]) -> Ids:
@@ -225,7 +227,16 @@ class Terms:
 
     def value(self, number: int) -> Fraction | None:
         """The number that a constant is; None for all other terms."""
-        return self._values.get(number)
+        plain = self._values.get(number)
+        return plain if plain is None else Fraction(plain)
+
+    def plain_value(self, number: int) -> Fraction | float:
+        """The same of a constant that is a number, as it was given: half of the time and memory."""
+        return self._values[number]
+
+    def is_number(self, number: int) -> bool:
+        """Whether a term is a constant and no text."""
+        return number in self._values
 
     def is_variable(self, number: int) -> bool:
         """Whether a term is a variable."""
@@ -247,12 +258,9 @@ class Terms:
         return np.array(numbers, np.int64 if whole else np.float64).reshape(ids.shape)
 
 
-def _exact(value: Any) -> Fraction | str:
-    if isinstance(value, (Fraction, str)):
-        return value
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"{value}"
-    return Fraction(value)
+def _key(value: Fraction | float | str) -> Fraction | float | str:
+    """A number as it is; infinities and NaN, which no fraction is, as text."""
+    return f"{value}" if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _fold(operator: Hashable, values: list[Fraction | None]) -> Fraction | None:

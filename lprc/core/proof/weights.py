@@ -31,7 +31,7 @@ class Weights:
         if row not in self._are:
             terms = self._terms
             self._are[row] = terms.is_constant_row(row) and all(
-                terms.value(number) is not None for number in terms.elements(row).tolist()
+                map(terms.is_number, terms.elements(row).tolist())
             )
         return self._are[row]
 
@@ -54,14 +54,17 @@ class Weights:
             return True
         if bound and self._surely_agree(left, right, float(bound)):
             return True
-        length = len(self.exact((left or right)[0][1]))
+        length = len(self._terms.elements((left or right)[0][1]))
         for place in range(length):
-            first = [factor * self.exact(row)[place] for factor, row in left]
-            second = [factor * self.exact(row)[place] for factor, row in right]
+            first = [factor * self._at(row, place) for factor, row in left]
+            second = [factor * self._at(row, place) for factor, row in right]
             difference = abs(sum(first, Fraction(0)) - sum(second, Fraction(0)))
             if difference > bound * sum(map(abs, first), Fraction(0)):
                 return False
         return True
+
+    def _at(self, row: int, place: int) -> Fraction:
+        return Fraction(self._terms.plain_value(int(self._terms.elements(row)[place])))
 
     def _surely_agree(self, left: list[Weighted], right: list[Weighted], bound: float) -> bool:
         """The same in float64, with room for all that its rounding may do; False says nothing."""
@@ -84,8 +87,9 @@ class Weights:
     def _in_float64(self, row: int) -> tuple[NDArray[np.float64], bool]:
         """The elements of a row, and whether they are exactly that."""
         if row not in self._float64:
-            exact = self.exact(row)
-            array = np.array([float(value) for value in exact])
-            same = all(Fraction(float(value)) == value for value in set(exact))
+            numbers = self._terms.elements(row).tolist()
+            plain = [self._terms.plain_value(number) for number in numbers]
+            array = np.array(plain, np.float64)
+            same = all(isinstance(value, float) or float(value) == value for value in plain)
             self._float64[row] = array, same
         return self._float64[row]
