@@ -14,8 +14,6 @@ from lprc.core.passing.pass_registry import pass_class, pass_names
 NOT_PROVED = {
     # Resize is a function of whole tensors to a proof, which can't be told from its input.
     "eliminate-identity/pad_pool_concat_resize 4": "the counterexample does not replay",
-    # A weight of 1e-40 has lost digits; a bias swallows that in floats, and not over the reals.
-    "fold-bn/product_that_underflows_beside_a_bias 1": "the counterexample does not replay",
 }
 """The rewrites that are not proved, with a part of the reason."""
 

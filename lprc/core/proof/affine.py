@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from lprc.core.proof.terms import NotProvedError, Terms
-from lprc.core.proof.weights import Weighted, Weights
+from lprc.core.proof.weights import Bound, Weighted, Weights
 
 MOST_COEFFICIENTS = 1 << 22
 """Of all forms that one window needs together."""
@@ -69,13 +69,13 @@ class AffineForms:
         self._add(number, Fraction(1), form)
         return form
 
-    def agree(self, first: int, second: int, bound: Fraction) -> bool:
+    def agree(self, first: int, second: int, bound: Bound) -> bool:
         """Whether no factor of one term differs from that of the other by more than is allowed.
 
         Args:
             first: A term; the magnitudes of its factors count.
             second: The other.
-            bound: What a factor may differ by, relative to its magnitude.
+            bound: What a factor may differ by.
         """
         left, right = self.of(first), self.of(second)
         return (
@@ -147,5 +147,5 @@ class AffineForms:
             self._add(element, factor * weight, total)
 
 
-def _near(part: Part, other: Part, bound: Fraction) -> bool:
-    return part[0] == other[0] or abs(part[0] - other[0]) <= bound * part[1]
+def _near(part: Part, other: Part, bound: Bound) -> bool:
+    return part[0] == other[0] or bound.covers(part[0] - other[0], part[1])

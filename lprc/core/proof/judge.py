@@ -17,6 +17,7 @@ from lprc.core.proof.likeness import Likeness
 from lprc.core.proof.solver import Answer, Difference, Solver
 from lprc.core.proof.terms import NotProvedError
 from lprc.core.proof.verdict import Verdict
+from lprc.core.proof.weights import EXACTLY, Bound
 from lprc.core.proof.window import Window
 
 MOST_PAIRS = 1 << 20
@@ -32,6 +33,14 @@ _UNITS = {
     ir.DataType.BFLOAT16: Fraction(1, 2**8),
 }
 """Half of the distance from 1 to the next number of each type."""
+
+_SMALLEST = {
+    ir.DataType.DOUBLE: Fraction(1, 2**1074),
+    ir.DataType.FLOAT: Fraction(1, 2**149),
+    ir.DataType.FLOAT16: Fraction(1, 2**24),
+    ir.DataType.BFLOAT16: Fraction(1, 2**133),
+}
+"""The least number of each type: what rounding may cost below the normal ones."""
 
 
 @dataclass
@@ -129,9 +138,9 @@ class _Pairs:
         return self._known[shape]
 
     def _agree(self, first: int, second: int, forms: AffineForms) -> bool:
-        if forms.agree(first, second, Fraction(0)):
+        if forms.agree(first, second, EXACTLY):
             return True
-        if self._bound and forms.agree(first, second, self._bound):
+        if self._bound != EXACTLY and forms.agree(first, second, self._bound):
             self._rounded = True
             return True
         return False
@@ -142,11 +151,14 @@ class _Pairs:
         return self._solver.ask(first, second, whole_rows=False)
 
 
-def _bound(new_constants: list[ir.Value]) -> Fraction:
-    """How far a factor may be off, relative to its magnitude; 0 where no constant is new."""
-    units = [
-        _UNITS[value.dtype]
+def _bound(new_constants: list[ir.Value]) -> Bound:
+    """How far a factor may be off: nothing where no constant is new."""
+    types = [
+        value.dtype
         for value in new_constants
         if value.dtype in _UNITS and editing.constant(value) is not None
     ]
-    return ROUNDINGS * max(units, default=Fraction(0))
+    if not types:
+        return EXACTLY
+    coarsest = max(types, key=_UNITS.__getitem__)
+    return Bound(ROUNDINGS * _UNITS[coarsest], max(_SMALLEST[dtype] for dtype in types))

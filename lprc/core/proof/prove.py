@@ -80,10 +80,7 @@ def _prove_cut(cut: Cut, numbering: Numbering, mover: Mover) -> Verdict:
     opened: frozenset[int] = frozenset()
     failed: tuple[Window, Judgement] | None = None
     for _ in range(MOST_STEPS_BACK + 1):
-        at_one = _at_one_position(cut, numbering, mover, opened)
-        if at_one is not None:
-            return at_one
-        window = Window(numbering, mover, opened)
+        window = Window(numbering, mover, opened, at_one_position(cut, numbering, opened))
         try:
             judgement = judge(window, *cut)
         except NotProvedError as error:
@@ -98,21 +95,21 @@ def _prove_cut(cut: Cut, numbering: Numbering, mover: Mover) -> Verdict:
             break
         opened |= more
     assert failed is not None
-    return _replayed(*failed, cut, numbering)
+    window, judgement = failed
+    if window.is_at_one_position:
+        return _in_full(Window(numbering, mover, window.opened), cut, numbering)
+    return _replayed(window, judgement, cut, numbering)
 
 
-def _at_one_position(
-    cut: Cut, numbering: Numbering, mover: Mover, opened: frozenset[int]
-) -> Verdict | None:
-    """The verdict where what holds at one position holds at all, and it does; else None."""
-    shapes = at_one_position(cut, numbering, opened)
-    if shapes is None:
-        return None
+def _in_full(window: Window, cut: Cut, numbering: Numbering) -> Verdict:
+    """What is not proved of one position is looked at in all of them, to be replayed."""
     try:
-        verdict = judge(Window(numbering, mover, opened, shapes), *cut).verdict
-    except NotProvedError:
-        return None
-    return verdict if verdict.state == "proved" else None
+        judgement = judge(window, *cut)
+    except NotProvedError as error:
+        return Verdict("not proved", str(error), len(window.nodes))
+    if judgement.verdict.state == "proved":
+        return judgement.verdict
+    return _replayed(window, judgement, cut, numbering)
 
 
 def _replayed(window: Window, judgement: Judgement, cut: Cut, numbering: Numbering) -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -9,6 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lprc.core.proof.terms import Terms
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a factor may be off by.
+
+    Attributes:
+        relative: Of its magnitude.
+        absolute: Besides.
+    """
+
+    relative: Fraction = Fraction(0)
+    absolute: Fraction = Fraction(0)
+
+    def covers(self, difference: Fraction, magnitude: Fraction) -> bool:
+        """Whether a factor of that magnitude may differ by that."""
+        return abs(difference) <= self.relative * magnitude + self.absolute
+
+
+EXACTLY = Bound()
 
 Weighted: TypeAlias = tuple[Fraction, int]
 """A multiple of a row."""
@@ -42,31 +63,31 @@ class Weights:
             self._exact[row] = [value for value in values if value is not None]
         return self._exact[row]
 
-    def agree(self, left: list[Weighted], right: list[Weighted], bound: Fraction) -> bool:
+    def agree(self, left: list[Weighted], right: list[Weighted], bound: Bound) -> bool:
         """Whether sums of multiples of rows agree, element by element.
 
         Args:
             left: One sum; its elements' magnitudes count.
             right: The other.
-            bound: What an element may differ by, relative to its magnitude.
+            bound: What an element may differ by.
         """
         if left == right:
             return True
-        if bound and self._surely_agree(left, right, float(bound)):
+        if bound != EXACTLY and self._surely_agree(left, right, bound):
             return True
         length = len(self._terms.elements((left or right)[0][1]))
         for place in range(length):
             first = [factor * self._at(row, place) for factor, row in left]
             second = [factor * self._at(row, place) for factor, row in right]
-            difference = abs(sum(first, Fraction(0)) - sum(second, Fraction(0)))
-            if difference > bound * sum(map(abs, first), Fraction(0)):
+            difference = sum(first, Fraction(0)) - sum(second, Fraction(0))
+            if not bound.covers(difference, sum(map(abs, first), Fraction(0))):
                 return False
         return True
 
     def _at(self, row: int, place: int) -> Fraction:
         return Fraction(self._terms.plain_value(int(self._terms.elements(row)[place])))
 
-    def _surely_agree(self, left: list[Weighted], right: list[Weighted], bound: float) -> bool:
+    def _surely_agree(self, left: list[Weighted], right: list[Weighted], bound: Bound) -> bool:
         """The same in float64, with room for all that its rounding may do; False says nothing."""
         sums, sizes = [], []
         for side in (left, right):
@@ -82,7 +103,8 @@ class Weights:
             sizes.append(size)
         # Each product is off by at most 2^-52 of itself, and each sum by 2^-53 of its own size.
         slack = (len(left) + len(right) + 2) * 2.0**-51 * (sizes[0] + sizes[1])
-        return bool((np.abs(sums[0] - sums[1]) + slack <= bound * (1 - 2.0**-40) * sizes[0]).all())
+        allowed = float(bound.relative) * sizes[0] + float(bound.absolute)
+        return bool((np.abs(sums[0] - sums[1]) + slack <= (1 - 2.0**-40) * allowed).all())
 
     def _in_float64(self, row: int) -> tuple[NDArray[np.float64], bool]:
         """The elements of a row, and whether they are exactly that."""

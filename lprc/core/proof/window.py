@@ -32,6 +32,9 @@ class Window:
         terms: The table.
         boundary: The numbers of its inputs, in the order in which they were met.
         nodes: The nodes in it, of either graph.
+        new_constants: The float constants in it that only the graph after has.
+        opened: As given.
+        is_at_one_position: Whether shapes were given.
     """
 
     def __init__(
@@ -46,11 +49,12 @@ class Window:
         self.nodes: list[ir.Node] = []
         self.new_constants: list[ir.Value] = []
         self._numbering = numbering
-        self._opened = opened
+        self.opened = opened
+        self.is_at_one_position = one_position is not None
         self._shapes = one_position or {}
         self._tensors: dict[int, Tensor] = {}
         self._around = Surroundings(
-            self.terms, mover, shape_of, lambda value: value.dtype, one_position is not None
+            self.terms, mover, shape_of, lambda value: value.dtype, self.is_at_one_position
         )
 
     def tensor(self, value: ir.Value) -> Tensor:
@@ -67,7 +71,7 @@ class Window:
             if number in self._tensors:
                 pending.pop()
                 continue
-            node = self._numbering.behind(top, self._opened)
+            node = self._numbering.behind(top, self.opened)
             missing = [] if node is None else self._missing(node)
             if missing:
                 pending += missing
