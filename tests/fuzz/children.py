@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 """Seconds for one step of a seed."""
 
 
