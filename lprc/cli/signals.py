@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_MOMENT = 0.01
+"""Seconds."""
 
 NAMES = ("SIGTERM", "SIGHUP")
 """What ends a process besides SIGINT, which Python turns into KeyboardInterrupt itself."""
@@ -38,11 +42,28 @@ def signals_raised() -> Iterator[None]:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
             before[number] = signal.signal(number, _raise)
+    hook, sys.unraisablehook = sys.unraisablehook, _deliver_again
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _deliver_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Let a signal come again that came in a finaliser, where nothing can be raised."""
+    error = unraisable.exc_value
+    if isinstance(error, TerminatedError):
+        number = error.exit_code - 128
+    elif isinstance(error, KeyboardInterrupt):
+        number = int(signal.SIGINT)
+    else:
+        sys.__unraisablehook__(unraisable)
+        return
+    # Not at once: we are still in the finalisation.
+    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(number))
+    signal.setitimer(signal.ITIMER_REAL, _MOMENT)
 
 
 def _raise(number: int, _frame: FrameType | None) -> None:

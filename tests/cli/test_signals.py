@@ -163,3 +163,30 @@ def wait_until(condition) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("SIGTERM", "TerminatedError"), ("SIGINT", "KeyboardInterrupt")]
+)
+def test_a_signal_is_not_lost_in_a_finaliser(name, error, tmp_path):
+    program = f"""
+import signal, time
+from lprc.cli.signals import signals_raised
+
+class Held:
+    def __del__(self):
+        signal.raise_signal(signal.{name})
+        for _ in range(1000):
+            pass
+
+try:
+    with signals_raised():
+        Held()
+        time.sleep(20)
+except BaseException as caught:
+    print(type(caught).__name__)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert (done.stdout.strip(), done.stderr) == (error, "")
