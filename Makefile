@@ -26,7 +26,7 @@ lint: $(VENV)/.dev-installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config setup.cfg
 
-# Exact passes on random graphs; crash files go to build/fuzz.
+# Random trials of what docs/security.md promises; crash files go to build/fuzz.
 fuzz: $(VENV)/.dev-installed
 	$(BIN)/python -W ignore -m tests.fuzz --minutes $(MINUTES)
 

@@ -43,15 +43,18 @@ def main() -> int:
         campaign = _campaign(name, given)
         started = time.monotonic()
         until = started + 60 * given.minutes / len(names)
+        interrupted = False
         try:
-            last = campaign.run(range(first, first + given.count), until)
+            campaign.run(range(first, first + given.count), until)
         except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            return 130
+            interrupted = True
         seconds = time.monotonic() - started
-        print(f"{name}: seeds {first} to {last - 1} in {seconds:.0f} s\n{campaign.table()}")
+        print(f"{name}: seeds from {first}, {campaign.trials} trials in {seconds:.0f} s")
+        print(campaign.table())
         print(f"{name}: broken promises: {campaign.broken}", flush=True)
         broken += campaign.broken
+        if interrupted:
+            return 130
     return 1 if broken else 0
 
 

@@ -59,6 +59,7 @@ class Campaign:
         include: Adds what it counted.
         part: Seeds for one child.
         ended: How often a child was ended by a seed and step, by its text.
+        trials: How many there were.
         wrong: How many promises were broken.
         said: What was wrong.
     """
@@ -68,6 +69,7 @@ class Campaign:
     include: Callable[..., None]
     part: int = 100
     ended: Counter[str] = field(default_factory=Counter)
+    trials: int = 0
     wrong: int = 0
     said: list[str] = field(default_factory=list)
 
@@ -102,6 +104,7 @@ class Campaign:
                         self.said += rest
                     print(*rest, flush=True)
                 elif kind == "counted":
+                    self.trials += 1
                     self.include(*rest)
                 else:
                     return seeds.stop
