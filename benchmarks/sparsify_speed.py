@@ -100,8 +100,7 @@ def _arguments() -> argparse.Namespace:
 def _samples(model: ir.Model, arguments: argparse.Namespace) -> list[Arrays]:
     if arguments.calib is not None:
         return list(ImageSamples(arguments.calib, BY_MODEL, model, str(arguments.model)))
-    generator = np.random.default_rng(0)
-    return [random_inputs(model, generator) for _ in range(arguments.random)]
+    return [random_inputs(model, seed=seed) for seed in range(arguments.random)]
 
 
 def timed(make: Callable[[], ir.Model]) -> Timed:

@@ -26,21 +26,23 @@ class Tableau:
     what choices need is kept up: the last column, the diagonal and the blocks of groups.
 
     Args:
-        inverse: ``H^-1``, float64 [rows, size, size]; everything is inside at first.
-        target: The best weights, float64 [rows, size].
+        inverse: ``H^-1``, [rows, size, size], of the type that tables have; all is inside at first.
+        target: The best weights, [rows, size], of the same type.
         groups: Columns that compete with each other, int64 [groups, members]; disjoint.
     """
 
     def __init__(self, inverse: Float, target: Float, groups: Index | None = None) -> None:
         rows, size = target.shape
-        self._table = np.zeros((rows, size + 1, size + 1))
+        self._table = np.zeros((rows, size + 1, size + 1), inverse.dtype)
         self._table[:, :size, :size] = -inverse
         self._table[:, :size, size] = self._table[:, size, :size] = target
         self.inside = np.ones((rows, size), bool)
         self._edge = self._table[:, -1].copy()
-        self._diagonal = np.einsum("rkk->rk", inverse) * -1.0
-        self._changes = np.empty((rows, PENDING, size + 1))
-        self._scales = np.empty((rows, PENDING))
+        self._diagonal = -np.einsum("rkk->rk", inverse)
+        self._changes = np.empty((rows, PENDING, size + 1), inverse.dtype)
+        self._scales = np.empty((rows, PENDING), inverse.dtype)
+        # Fresh memory for each product would take longer than the product.
+        self._scratch = np.empty_like(self._table)
         self._waiting = 0
         self._rows = np.arange(rows)
         self._groups = np.zeros((0, 1), np.int64) if groups is None else groups
@@ -57,7 +59,10 @@ class Tableau:
 
     def loss(self) -> Float:
         """By how much the error grows without each weight that is inside: float64 [rows, size]."""
-        return np.asarray(self._edge[:, :-1] ** 2 / np.abs(self._diagonal))
+        # What is outside may have nothing left that the others do not explain.
+        diagonal = np.maximum(np.abs(self._diagonal), np.finfo(self._diagonal.dtype).tiny)
+        with np.errstate(over="ignore"):
+            return np.asarray(self._edge[:, :-1] ** 2 / diagonal)
 
     @property
     def error(self) -> Float:
@@ -86,9 +91,9 @@ class Tableau:
             factors = changes[rows, :, which] * self._scales[:, : self._waiting]
             change -= (factors[:, None] @ changes)[:, 0]
         pivot = change[rows, which]
-        sign = np.where(self.inside[rows, which], -1.0, 1.0)
+        sign = np.where(self.inside[rows, which], -1.0, 1.0).astype(change.dtype)
         change[rows, which] -= sign
-        scale = 1.0 / pivot
+        scale = 1 / pivot
         if taking_part is not None:
             scale, sign = np.where(taking_part, scale, 0.0), np.where(taking_part, sign, 0.0)
         self._edge -= change * (change[:, -1] * scale)[:, None]
@@ -116,7 +121,8 @@ class Tableau:
         if self._waiting:
             changes = self._changes[:, : self._waiting]
             scaled = changes * self._scales[:, : self._waiting, None]
-            self._table -= changes.transpose(0, 2, 1) @ scaled
+            product = self._scratch[: len(self._table)]
+            self._table -= np.matmul(changes.transpose(0, 2, 1), scaled, out=product)
             self._waiting = 0
 
 
@@ -151,7 +157,7 @@ def taken_out(blocks: Float, edges: Float, inside: Mask) -> tuple[Float, Float]:
 def explained(moment: Float, product: Float) -> Float:
     """``p^T M^-1 p`` of small positive definite M [..., n, n] and p [..., n]: float64 [...]."""
     moment, product = moment.copy(), product.copy()
-    total = np.zeros(product.shape[:-1])
+    total = np.zeros(product.shape[:-1], product.dtype)
     for step in range(product.shape[-1]):
         pivot = moment[..., step, step]
         scaled = moment[..., step] / pivot[..., None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from lprc.core.running.observe import not_finite
 from lprc.passes._fitting.unfold import Unfolded
 
 Float32 = NDArray[np.float32]
+Pair = tuple[Float32, Float32]
 
 BUDGET = 1 << 24
 """The most elements of columns that are kept: 64 MiB."""
@@ -82,6 +83,10 @@ class Positions:
         return np.ascontiguousarray(np.concatenate(self._wanted, axis=1).swapaxes(1, 2))
 
 
+TOGETHER = 8
+"""Samples of a Conv that are added at once: adding one takes longer than what is taken of it."""
+
+
 def sampled(layer: Unfolded, seen: Iterable[Float32], wanted: Iterable[Float32]) -> Positions:
     """The positions of all samples: of what the layer sees, and of what it should put out.
 
@@ -89,7 +94,27 @@ def sampled(layer: Unfolded, seen: Iterable[Float32], wanted: Iterable[Float32])
         DataError: Something there is NaN or infinite.
     """
     positions = Positions(layer)
-    for number, pair in enumerate(zip(seen, wanted, strict=True), 1):
-        if not positions.add(*pair):
-            raise not_finite(str(layer.input.name), number)
+    together = TOGETHER if layer.node.op_type in ("Conv", "ConvTranspose") else 1
+    number = 0
+    for pairs in _batches(zip(seen, wanted, strict=True), together):
+        if not positions.add(*(np.concatenate(arrays) for arrays in zip(*pairs, strict=True))):
+            places = [not all(np.isfinite(array).all() for array in pair) for pair in pairs]
+            raise not_finite(str(layer.input.name), number + places.index(True) + 1)
+        number += len(pairs)
     return positions
+
+
+def _batches(pairs: Iterable[Pair], most: int) -> Iterator[list[Pair]]:
+    """Neighbouring pairs of the same shapes, `most` of them at a time."""
+    batch: list[Pair] = []
+    for pair in pairs:
+        if batch and (len(batch) == most or _shapes(pair) != _shapes(batch[0])):
+            yield batch
+            batch = []
+        batch.append(pair)
+    if batch:
+        yield batch
+
+
+def _shapes(pair: Pair) -> list[tuple[int, ...]]:
+    return [array.shape for array in pair]

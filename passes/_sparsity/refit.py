@@ -73,15 +73,17 @@ class Fit:
     def problem(self, outputs: Float32 | None = None) -> Solvable:
         """The least squares problem around what the rows put out now; at first, what is wanted."""
         if self._passed is None or self._active is None:
-            return self._centred(self.seen.moment[None], self._cross(self._wanted))
+            return self._centred(self.seen.moment[None].copy(), self._cross(self._wanted))
         target = np.where(self._passed, self._wanted, self._wanted * _BLOCKED)
-        active = self._active
-        if outputs is not None:
+        if outputs is None:
+            second = self._active.copy()
+        else:
             # What should be blocked and is not must get down to zero, and no further.
             more = (outputs > 0) & ~self._passed
             target[more] = 0.0
-            active = active + self._moments(more)
-        second = active * (1 - BLOCKED)
+            second = self._moments(more)
+            second += self._active
+        second *= 1 - BLOCKED
         second += BLOCKED * self.seen.moment
         return self._centred(second, self._cross(target))
 
@@ -92,17 +94,22 @@ class Fit:
         """The second moment of the positions that count for each row: [rows, size, size]."""
         columns = self.seen.columns
         moments = np.empty((len(counts), columns.shape[1], columns.shape[1]))
+        # Fresh memory for each row's positions would take as long as the product.
+        gathered = np.empty_like(columns)
         for row, counted in enumerate(counts):
-            moments[row] = second_moment(columns[np.flatnonzero(counted)])
+            places = np.flatnonzero(counted)
+            found = np.take(columns, places, axis=0, out=gathered[: len(places)], mode="clip")
+            moments[row] = second_moment(found)
         return moments
 
     def _centred(self, second: Float, cross: Float) -> Solvable:
-        """Take the bias out: it is whatever the means leave."""
+        """Take the bias out: it is whatever the means leave. Changes `second`."""
         size = second.shape[1] - 1
-        total = second[:, -1, -1]
-        mean = second[:, :size, -1] / total[:, None]
+        total = second[:, -1, -1].copy()
+        second /= total[:, None, None]
+        mean = second[:, :size, -1].copy()
         wanted = cross[:, -1] / total
-        moment = second[:, :size, :size] / total[:, None, None]
+        moment = second[:, :size, :size]
         moment -= mean[:, :, None] * mean[:, None]
         product_of = cross[:, :size] / total[:, None] - mean * wanted[:, None]
         trace = np.einsum("rkk->r", moment) / size
