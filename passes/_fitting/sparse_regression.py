@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from lprc.passes._fitting.tableau import Tableau, explained, taken_out
 
@@ -67,15 +67,12 @@ class Regression:
         moment = self.moment if self.moment.ndim == 2 else self.moment[rows]
         return Regression(self.product[rows], moment)
 
-    def tableau(
-        self, rows: slice, groups: Index | None = None, dtype: DTypeLike = np.float64
-    ) -> Tableau:
-        """The tables of some rows with everything inside, in a precision."""
+    def tableau(self, rows: slice, groups: Index | None = None) -> Tableau:
+        """The tables of some rows with everything inside."""
         inverse = self.inverse if self.moment.ndim == 2 else inverted(self.moment[rows])
         product = self.product[rows]
         inverse = np.broadcast_to(inverse, (*product.shape, product.shape[1]))
-        target = (inverse @ product[:, :, None])[:, :, 0]
-        return Tableau(inverse.astype(dtype), target.astype(dtype), groups)
+        return Tableau(inverse, (inverse @ product[:, :, None])[:, :, 0], groups)
 
     @cached_property
     def inverse(self) -> Float:
@@ -155,8 +152,7 @@ def remove(problem: Regression, groups: Index, keep: int, *, sweeps: int = 0) ->
     kept: Mask = np.ones(problem.product.shape, bool)
     again = sweeps if math.comb(groups.shape[1], keep) <= CHOICES else 0
     for part in chunks(problem.product.shape):
-        # Single precision tells which weights to take; what the others become is solved anew.
-        tableau = problem.tableau(part, groups, np.float32)
+        tableau = problem.tableau(part, groups)
         _remove(tableau, groups, keep)
         kept[part] = tableau.inside
         if again:

@@ -26,21 +26,21 @@ class Tableau:
     what choices need is kept up: the last column, the diagonal and the blocks of groups.
 
     Args:
-        inverse: ``H^-1``, [rows, size, size], of the type that tables have; all is inside at first.
-        target: The best weights, [rows, size], of the same type.
+        inverse: ``H^-1``, float64 [rows, size, size]; everything is inside at first.
+        target: The best weights, float64 [rows, size].
         groups: Columns that compete with each other, int64 [groups, members]; disjoint.
     """
 
     def __init__(self, inverse: Float, target: Float, groups: Index | None = None) -> None:
         rows, size = target.shape
-        self._table = np.zeros((rows, size + 1, size + 1), inverse.dtype)
+        self._table = np.zeros((rows, size + 1, size + 1))
         self._table[:, :size, :size] = -inverse
         self._table[:, :size, size] = self._table[:, size, :size] = target
         self.inside = np.ones((rows, size), bool)
         self._edge = self._table[:, -1].copy()
         self._diagonal = -np.einsum("rkk->rk", inverse)
-        self._changes = np.empty((rows, PENDING, size + 1), inverse.dtype)
-        self._scales = np.empty((rows, PENDING), inverse.dtype)
+        self._changes = np.empty((rows, PENDING, size + 1))
+        self._scales = np.empty((rows, PENDING))
         # Fresh memory for each product would take longer than the product.
         self._scratch = np.empty_like(self._table)
         self._waiting = 0
@@ -91,7 +91,7 @@ class Tableau:
             factors = changes[rows, :, which] * self._scales[:, : self._waiting]
             change -= (factors[:, None] @ changes)[:, 0]
         pivot = change[rows, which]
-        sign = np.where(self.inside[rows, which], -1.0, 1.0).astype(change.dtype)
+        sign = np.where(self.inside[rows, which], -1.0, 1.0)
         change[rows, which] -= sign
         scale = 1 / pivot
         if taking_part is not None:
@@ -157,7 +157,7 @@ def taken_out(blocks: Float, edges: Float, inside: Mask) -> tuple[Float, Float]:
 def explained(moment: Float, product: Float) -> Float:
     """``p^T M^-1 p`` of small positive definite M [..., n, n] and p [..., n]: float64 [...]."""
     moment, product = moment.copy(), product.copy()
-    total = np.zeros(product.shape[:-1], product.dtype)
+    total = np.zeros(product.shape[:-1])
     for step in range(product.shape[-1]):
         pivot = moment[..., step, step]
         scaled = moment[..., step] / pivot[..., None]
