@@ -36,7 +36,9 @@ def main() -> int:
         for network in (name for family in FAMILIES.values() for name in family):
             if arguments.only not in network:
                 continue
-            if results.has(network, column) and not (arguments.again or arguments.remeasure):
+            if results.has(network, column) and not _again(arguments):
+                continue
+            if arguments.missed and not _misses(results.cell(network, column)):
                 continue
             cell = measure_cell(network, bar, settings)
             results.add(cell)
@@ -48,6 +50,10 @@ def main() -> int:
     if arguments.out is not None:
         arguments.out.write_text(page(results.cells()), encoding="utf-8")
     return int(any(_misses(cell) for cell in results.cells()))
+
+
+def _again(arguments: argparse.Namespace) -> bool:
+    return bool(arguments.again or arguments.remeasure or arguments.missed)
 
 
 def _misses(cell: dict[str, object]) -> bool:
@@ -69,6 +75,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3, help="measurements of what misses")
     parser.add_argument("--again", action="store_true", help="compile and measure anew")
     parser.add_argument("--remeasure", action="store_true", help="measure the artefacts there anew")
+    parser.add_argument("--missed", action="store_true", help="of those, what misses its bar")
     arguments = parser.parse_args()
     arguments.columns = arguments.columns.split(",")
     unknown = set(arguments.columns) - set(BARS)

@@ -23,6 +23,10 @@ class Results:
         """Whether this cell was run."""
         return (network, column) in self._cells
 
+    def cell(self, network: str, column: str) -> Cell:
+        """What came of this cell; empty where it was not run."""
+        return self._cells.get((network, column), {})
+
     def add(self, cell: Cell) -> None:
         """Append a cell to the file."""
         self._remember(cell)

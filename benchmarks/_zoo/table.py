@@ -30,7 +30,8 @@ Networks as people have them, through every target: torchvision's and timm's wit
 networks), own ones of kinds that they lack, by both of torch's exporters with fixed and with
 symbolic sizes, and ONNX files out of packages on PyPI. `dynamo` and `script` name the exporter.
 This page is written by that command from what it measured; a cell that was not run is empty, and a
-cell that was is not run again for a newer lprc (`--again` does that).
+cell that was is not run again for a newer lprc (`--again` does that). How fast the artefacts are
+stands [beside it](zoo-latency.md).
 
 | column | what is asked | judged by |
 |---|---|---|
@@ -108,7 +109,7 @@ def _letters(rows: Rows) -> dict[str, tuple[str, list[str]]]:
         for name in OURS:
             message = row.get(name, {}).get("message")
             if message and row[name]["status"] != "timeout":
-                places[_without_paths(message)].append(f"{network} × {name}")
+                places[without_paths(message)].append(f"{network} × {name}")
     return {
         message: (_letter(index), where) for index, (message, where) in enumerate(places.items())
     }
@@ -119,7 +120,7 @@ def _letter(index: int) -> str:
     return (chr(ord("a") + first - 1) if first else "") + chr(ord("a") + second)
 
 
-def _without_paths(message: str) -> str:
+def without_paths(message: str) -> str:
     """The message with files by their names alone, so that equal reasons are one."""
     words = [word.rpartition("/")[2] if word.startswith("/") and len(word) > 9 else word for word in message.split(" ")]  # fmt: skip # noqa: E501
     return " ".join(words)
@@ -133,7 +134,7 @@ def _cells(rows: Rows, letters: dict[str, tuple[str, list[str]]]) -> str:
             return f"{'⚠' if _is_warned(cell) else '✓'} {cell['seconds']:.1f}"
         if cell["status"] == "timeout":
             return "⏱"
-        letter = letters[_without_paths(cell["message"])][0] if cell.get("message") else ""
+        letter = letters[without_paths(cell["message"])][0] if cell.get("message") else ""
         return letter if cell["status"] == "refused" else f"**{cell['status']}** {letter}".strip()
 
     lines = [[network, *(shown(row.get(name)) for name in OURS)] for network, row in rows.items()]

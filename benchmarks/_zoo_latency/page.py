@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from _zoo.table import markdown_table
+from _zoo.table import markdown_table, without_paths
 
 from _zoo_latency.bars import BARS, FAMILIES, Bar
 
@@ -23,10 +23,12 @@ $ python benchmarks/zoo_latency.py
 
 Networks of the [zoo](zoo.md), one or more of each kind, with batch 1. An artefact and its peer run
 in one process, in short turns (A B, B A, A B, …), on the same input; a cell is the median ratio,
-over the quieter half of the turns, of the artefact's latency to the peer's: below 1 the artefact is
-faster. {threads} A cell that misses its bar is measured twice more in new processes, and the median
-of the three stands. `quantize_static` writes U8S8 Q/DQ, per channel, behind `quant_pre_process`;
-NNCF has its preset `performance`. Both are calibrated on the same 16 samples as lprc.
+over the quietest quarter of the turns, of the artefact's latency to the peer's: below 1 the
+artefact is faster. {threads}
+A cell that misses its bar is measured twice more in new processes, and the median of the three
+stands; where others use the machine a few percent are noise. `quantize_static` writes U8S8 Q/DQ,
+per channel, behind `quant_pre_process`; NNCF has its preset `performance`. Both are calibrated on
+the same 16 samples as lprc.
 """
 
 
@@ -99,7 +101,7 @@ def _shown(cell: Cell | None, bar: Bar) -> str:
 
 def _problems(rows: dict[str, dict[str, Cell]]) -> str:
     told = [
-        f"- {network} × {column}: {cell['problem']}"
+        f"- {network} × {column}: {without_paths(cell['problem'])}"
         for network, row in sorted(rows.items())
         for column, cell in row.items()
         if "problem" in cell
