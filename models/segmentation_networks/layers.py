@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,8 +25,24 @@ def scaled_channels(channels: int, width: float) -> int:
 
 
 def bilinear(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Scale float32 [N, C, H, W] to [N, C, *size]; ONNX calls the form half_pixel."""
-    return functional.interpolate(maps, list(size), mode="bilinear", align_corners=False)
+    """Scale float32 [N, C, H, W] to [N, C, *size]; ONNX calls the form half_pixel.
+
+    By factors, which are constants of the graph: by sizes the exporter asks for the channels with
+    Shape, and a network whose channels are asked for can't be pruned.
+    """
+    factors = [resize_factor(was, wanted) for was, wanted in zip(maps.shape[2:], size, strict=True)]
+    return functional.interpolate(maps, scale_factor=factors, mode="bilinear", align_corners=False)
+
+
+def resize_factor(was: int, wanted: int) -> float:
+    """The scale of one axis for Resize: the least float32 that makes `wanted` of `was`.
+
+    Runtimes round the product down; a factor a little too small would lose a row.
+    """
+    factor = np.float32(wanted / was)
+    while float(factor) * was < wanted:
+        factor = np.nextafter(factor, np.float32(np.inf))
+    return float(factor)
 
 
 class ConvNorm(nn.Sequential):

@@ -25,6 +25,7 @@ from lprc.cli.train_command import command  # noqa: E402
 from lprc.core.errors import DataError, UsageError  # noqa: E402
 from lprc.models.segmentation_networks.augmentation import Strength, augmented  # noqa: E402
 from lprc.models.segmentation_networks.export import load_network  # noqa: E402
+from lprc.models.segmentation_networks.layers import resize_factor  # noqa: E402
 from lprc.models.segmentation_networks.networks import NAMES  # noqa: E402
 from lprc.models.segmentation_networks.scenes import read_scenes  # noqa: E402
 from lprc.models.segmentation_networks.train import train_segmentation  # noqa: E402
@@ -61,10 +62,12 @@ def test_a_tiny_network_learns_shapes(name, data, tmp_path):
         expected = model(torch.from_numpy(image)).numpy()
     assert exported.shape == (2, 3, HEIGHT, WIDTH)
     np.testing.assert_allclose(exported, expected, rtol=1e-3, atol=1e-4)
+    resizes = [node for node in onnx.load(trained.model).graph.node if node.op_type == "Resize"]
+    # Sizes would be made from the channels' number by Shape, which prune-channels can't pass.
+    assert all(len(node.input) == 3 for node in resizes)
     modes = {
         onnx.helper.get_attribute_value(attribute)
-        for node in onnx.load(trained.model).graph.node
-        if node.op_type == "Resize"
+        for node in resizes
         for attribute in node.attribute
         if attribute.name in ("mode", "coordinate_transformation_mode")
     }
@@ -125,6 +128,15 @@ def test_image_and_mask_move_together():
         assert agreeing > 0.93, "only pixels on an edge differ"
         shown.add(classes.tobytes())
     assert len(shown) > 10
+
+
+@pytest.mark.parametrize("was", [1, 2, 3, 7, 8, 15, 41, 49, 107])
+def test_factors_give_just_the_size_in_every_precision(was):
+    for wanted in range(1, 400):
+        (factor,) = np.array([resize_factor(was, wanted)], np.float32)
+        assert float(factor) == resize_factor(was, wanted)
+        assert int(factor * np.float32(was)) == wanted
+        assert int(float(factor) * was) == wanted
 
 
 def test_each_pass_shows_every_image_once():
