@@ -157,6 +157,7 @@ ALLOWED = {
     ("lprc/core/proof/linear.py", "_REDUCED"): ONE_RULE_EACH,
     ("lprc/core/proof/semantics.py", "_OPTIONAL"): "what reads or makes an optional",
     ("lprc/core/proof/semantics.py", "_SHAPES"): "what puts out constants where shapes are known",
+    ("lprc/core/running/decisions.py", "_CHOOSES"): "what puts out places by comparing values",
     ("lprc/core/quantization/placement_rules.py", "CARRIERS"): "a difference, with its reason",
     ("lprc/core/running/random_inputs.py", "_INDEXED"): POSITIONS,
     ("lprc/compiler/training/operators/elementwise.py", "TABLE"): ONE_RULE_EACH,
