@@ -64,3 +64,17 @@ def test_every_target_takes_it(models, target, name, tmp_path):
             for model in (source, lowered)
         )
         np.testing.assert_allclose(given, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_the_pyramid_is_pruned_through_its_bilinear_resizes(models, tmp_path):
+    artifact = lprc.compile(
+        models / "swiftnet.onnx",
+        "onnx",
+        out=tmp_path / "out",
+        emit="onnx",
+        then="prune-channels{target-macs=0.6}",
+    )
+    pruned = artifact.manifest["passes"][-1]
+    assert pruned["pass"].startswith("prune-channels")
+    assert pruned["rewrites"] > 0
+    assert set(pruned["skips"]) <= {"blocked by a graph output"}
