@@ -259,7 +259,7 @@ guard = true
 """
     (build,) = plan(parse(text, "f"), "f")
     line = " ".join(build.arguments)
-    assert "--calib d --plates synthetic" in line
+    assert "--calib d --task synthetic" in line
     assert "--seed 3" in line
     assert "-O mattr=+avx2,+fma -O num-cores=2 --guard" in line
 
