@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lprc.core.passing.contract import Contract, approximate, exact, lossy
     from lprc.core.passing.pass_base import Pass, PassContext
     from lprc.core.passing.pass_order import State, reasons
+    from lprc.core.passing.translation import Translation
     from lprc.core.running.numerics import RunError
     from lprc.core.running.runner import OpenJob, Runner
     from lprc.core.targets.emitter import EmitJob, Emitted, TargetOptions
@@ -49,6 +50,7 @@ __all__ = [
     "Target",
     "TargetOptions",
     "Task",
+    "Translation",
     "approximate",
     "editing",
     "errors",
@@ -71,6 +73,7 @@ __getattr__ = lazy_names(
         "lprc.core.passing.contract": ("Contract", "approximate", "exact", "lossy"),
         "lprc.core.passing.pass_base": ("Pass", "PassContext"),
         "lprc.core.passing.pass_order": ("State", "reasons"),
+        "lprc.core.passing.translation": ("Translation",),
         "lprc.core.running.numerics": ("RunError",),
         "lprc.core.running.runner": ("OpenJob", "Runner"),
         "lprc.core.targets.emitter": ("EmitJob", "Emitted", "TargetOptions"),
