@@ -73,7 +73,7 @@ def test_errors_leave_nothing(lprc, bundled, small, plates, tmp_path):
     out = tmp_path / "out.onnx"
     for arguments, code, message in [
         ((small, "--data", tmp_path / "y.npz", "--teacher", small), 8, "it has y"),
-        ((small, "--data", plates, "--teacher", small), 8, "does not take images"),
+        ((small, "--data", plates, "--teacher", small), 8, "no built-in task has images"),
         ((bundled, "--data", plates, "--task", "synthetic", "--steps", "0"), 2, "--steps"),
         (
             (bundled, "--data", plates, "--task", "synthetic", "--loss", "distillation"),

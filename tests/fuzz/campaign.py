@@ -42,7 +42,8 @@ def exact_passes() -> list[str]:
         contract = getattr(kind, "contract", None)
         if contract is None or contract.kind != "exact" or contract.batch is not None:
             continue
-        if not kind.reads_calibration and name not in VENDORS + OTHER_INPUTS:
+        others = kind.changes_interface or name in VENDORS + OTHER_INPUTS
+        if not kind.reads_calibration and not others:
             names.append(name)
     return [*names, *VARIANTS]
 

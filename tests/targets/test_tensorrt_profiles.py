@@ -202,6 +202,8 @@ def test_an_engine_is_verified_on_sizes_that_it_takes(tmp_path, monkeypatch):
             return Session(source.read_bytes()).run(inputs)
 
     class Here:
+        name = "tensorrt"
+
         def open(self, job):
             return Runner()
 

@@ -260,7 +260,7 @@ def test_the_rules_know_what_the_importer_does_not():
     unknown = {each.name for each in schemas if known.get(each.name) is None}
     rules = {rule.rule: dict(rule.parameters) for rule in find_target("tvm-fp32").rules}
     refused = set(rules["refused-operators"]["refused"])
-    assert refused <= unknown
+    assert refused - unknown == {"NonMaxSuppression"}  # no kernel behind it can be made
     newer = {each.name for each in schemas if each.since_version > 23}
     assert unknown - refused <= newer
 
@@ -271,7 +271,7 @@ def test_a_recurrent_network_is_refused_by_name(tmp_path):
       [gates] y = LSTM<hidden_size=4>(x, w, r)
     }""".replace("W", ",".join(["0"] * 48)).replace("R", ",".join(["0"] * 64), 1)
     onnx.save(onnx.parser.parse_model(text), tmp_path / "m.onnx")
-    with pytest.raises(IllegalForTargetError, match=r"node 'gates' \(LSTM\): TVM's importer knows"):
+    with pytest.raises(IllegalForTargetError, match=r"node 'gates' \(LSTM\): TVM compiles no such"):
         compile_model(compile_request(tmp_path / "m.onnx", "tvm-fp32", tmp_path / "out"))
 
 

@@ -10,7 +10,7 @@ SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 
 LABELS_FILE = "labels.csv"
 
-_LABELS = frozenset({".csv", ".json", ".txt"})
+_TABLES = frozenset({".csv", ".json"})
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -45,8 +45,13 @@ def list_labelled(place: Path) -> list[Path]:
     folder = place.parent if place.is_file() else place
     if not folder.is_dir():
         raise DataError("no such folder", where=str(folder))
-    wanted = SUFFIXES | _LABELS
-    files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in wanted]
+    files = [path for path in sorted(folder.rglob("*")) if _may_count(path, folder)]
     if not files:
         raise DataError("neither images nor labels in it", where=str(folder))
     return [path for path in files if not path.is_dir()]
+
+
+def _may_count(path: Path, folder: Path) -> bool:
+    """Whether a file is an image or may hold labels: beside images a .txt is a note."""
+    suffix = path.suffix.lower()
+    return suffix in SUFFIXES | _TABLES or (suffix == ".txt" and path.parent != folder)
