@@ -98,8 +98,10 @@ class Fit:
         gathered = np.empty_like(columns)
         for row, counted in enumerate(counts):
             places = np.flatnonzero(counted)
-            found = np.take(columns, places, axis=0, out=gathered[: len(places)], mode="clip")
-            moments[row] = second_moment(found)
+            counted_columns = np.take(
+                columns, places, axis=0, out=gathered[: len(places)], mode="clip"
+            )
+            moments[row] = second_moment(counted_columns)
         return moments
 
     def _centred(self, second: Float, cross: Float) -> Solvable:

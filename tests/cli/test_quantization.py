@@ -159,7 +159,7 @@ def test_accuracy_on_labels_chooses_the_alphabet_by_the_model(lprc, bundled, pla
     assert found["reference"] > 0.95
 
 
-def test_accuracy_on_labels_needs_a_plate_reader(lprc, plates, tmp_path):
+def test_accuracy_on_labels_needs_a_task(lprc, plates, tmp_path):
     text = """<ir_version: 9, opset_import: ["" : 18]>
     g (float[N,4] x) => (float[N,2] y) <float[4,2] w = {1,2,3,4,5,6,7,8}> { y = MatMul(x, w) }"""
     onnx.save(onnx.parser.parse_model(text), tmp_path / "m.onnx")
@@ -168,4 +168,4 @@ def test_accuracy_on_labels_needs_a_plate_reader(lprc, plates, tmp_path):
         "--passes", "insert-qdq", "--data", plates, "--max-accuracy-drop", "0.05", check=False,
     )  # fmt: skip
     assert done.returncode == 8
-    assert "a plate reader has one image in" in done.stderr
+    assert "nothing tells what a model is for that has inputs 'x' [?, 4]" in done.stderr
