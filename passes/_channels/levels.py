@@ -142,7 +142,9 @@ def _conv(node: ir.Node, levels: Known) -> Levels | None:
     own, value = conv_levels(node), node.inputs[0]
     weight = editing.constant(editing.input_at(node, 1))
     first = None if value is None else levels.get(value)
-    if own is None or weight is None or first is None or weight.shape[1] != 1:
+    if own is None or weight is None or first is None:
+        return own
+    if weight.ndim < 2 or weight.shape[1] != 1:
         return own
     if not len(own.level) == len(first.level) == editing.attribute(node, "group", 1):
         return own

@@ -162,6 +162,9 @@ def _weight(node: ir.Node) -> NDArray[np.float32] | str | None:
         return "the weight is not a matrix" if not spatial else "the weight has no spatial axes"
     if not array.size or not np.isfinite(array).all():
         return "the weight is empty or not finite"
+    groups = editing.attribute(node, "group", 1)
+    if spatial and (groups < 1 or array.shape[0] % groups):
+        return f"its {groups} groups do not divide the weight's {array.shape[0]} channels"
     return array
 
 

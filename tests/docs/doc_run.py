@@ -120,7 +120,7 @@ def _fault(example: Example, done: subprocess.CompletedProcess[str], block: Bloc
     return "printed"
 
 
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
+_NUMBER = re.compile(r"(?:(?<=[\s(])[+-])?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
 
 
 def agree(printed: str, shown: str, numbers_vary: bool = False) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from linear_layers import LAYERS, correlated_samples, layer_model
 
 from lprc.core.graph import editing
+from lprc.core.onnx_io.model_io import from_proto
 from lprc.core.running.numerics import run
 from lprc.passes._fitting.unfold import unfolded
 
@@ -32,3 +34,15 @@ def test_outputs_stand_in_the_order_of_columns(name):
     np.testing.assert_allclose(
         layer.outputs(run(source, sample)["y"]), columns @ rows.swapaxes(1, 2), rtol=1e-4, atol=1e-5
     )
+
+
+def test_groups_that_do_not_divide_the_channels_are_no_dot_products():
+    graph = from_proto(
+        onnx.parser.parse_model(
+            """<ir_version: 9, opset_import: ["" : 18]>
+            g (float[1,4,3,3] x) => (float[1,3,3,3] y)
+            <float[3,2,1,1] w = {1,2,3,4,5,6}> { y = Conv<group = 2>(x, w) }"""
+        )
+    )
+    said = unfolded(next(iter(graph.graph)))
+    assert said == "its 2 groups do not divide the weight's 3 channels"
