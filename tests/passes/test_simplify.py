@@ -161,3 +161,21 @@ def test_defaults_that_can_be_overridden_are_left_alone():
         "initialisers are inputs: freeze-initializers runs first"
     ]
     assert len(model.graph) == 2
+
+
+def test_what_onnx_runtime_raises_inside_of_onnxsim_is_the_models_error(monkeypatch):
+    """Its exceptions derive from no class but Exception."""
+    onnxsim = pytest.importorskip("onnxsim")
+
+    class Fail(Exception):
+        pass
+
+    def simplify(proto, **_):
+        raise Fail("[ONNXRuntimeError] : 1 : FAIL : no such opset\nmore")
+
+    monkeypatch.setattr(onnxsim, "simplify", simplify)
+    proto = onnx.parser.parse_model(
+        '<ir_version: 9, opset_import: ["" : 18]> g (float[2] x) => (float[2] y) { y = Relu(x) }'
+    )
+    with pytest.raises(InvalidModelError, match="onnxsim fails: .*no such opset$"):
+        PassManager(Pipeline.parse("simplify")).run(model_io.from_proto(proto))
