@@ -177,5 +177,5 @@ def test_what_onnx_runtime_raises_inside_of_onnxsim_is_the_models_error(monkeypa
     proto = onnx.parser.parse_model(
         '<ir_version: 9, opset_import: ["" : 18]> g (float[2] x) => (float[2] y) { y = Relu(x) }'
     )
-    with pytest.raises(InvalidModelError, match="onnxsim fails: .*no such opset$"):
+    with pytest.raises(InvalidModelError, match=r"onnxsim fails: .*no such opset$"):
         PassManager(Pipeline.parse("simplify")).run(model_io.from_proto(proto))
