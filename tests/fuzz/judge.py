@@ -158,6 +158,12 @@ def difference(before, after, unit: float, *, nothing: bool = False) -> str | No
         return f"outputs are {list(after)}, were {list(before)}"
     for name, old in before.items():
         new = after[name]
+        if isinstance(old, list) or isinstance(new, list):
+            sides = (_numbered(old), _numbered(new))
+            what = difference(*sides, unit, nothing=nothing)
+            if what is not None:
+                return f"{name}: {what}"
+            continue
         old, new = np.asarray(old), np.asarray(new)
         if old.dtype != new.dtype or old.shape != new.shape:
             return f"{name} is {new.dtype}{list(new.shape)}, was {old.dtype}{list(old.shape)}"
@@ -170,6 +176,12 @@ def difference(before, after, unit: float, *, nothing: bool = False) -> str | No
         if what is not None:
             return f"{name}: {what}"
     return None
+
+
+def _numbered(sequence) -> dict:
+    """The elements of a sequence by their number; an optional without a value has none."""
+    items = sequence if isinstance(sequence, list) else [sequence]
+    return {f"[{number}]": item for number, item in enumerate(items) if item is not None}
 
 
 def _float_difference(old: np.ndarray, new: np.ndarray, unit: float, floor: float) -> str | None:
