@@ -48,7 +48,7 @@ def check_demands(demands: Demands, goal: Target, emit: Emit, options: TargetOpt
     """Refuse demands that nothing here can judge, before any work.
 
     Raises:
-        UsageError: Without labelled plates, without an engine, or without a float32 counterpart.
+        UsageError: Without labelled samples, without an engine, or without a float32 counterpart.
         MissingDependencyError: What would be written does not run here.
     """
     if demands.min_accuracy is not None and (demands.data is None or emit == "kit"):

@@ -30,7 +30,7 @@ class PassCost:
         statistics: Of the graph after it.
         error: How far outputs moved, relative to their magnitude, since they were last compared.
         error_to_source: The same, since the source graph.
-        accuracy: Plates of ``--data`` read right, as a fraction.
+        accuracy: The score on ``--data``, 0 to 1.
         median_ms: Latency in ONNX Runtime.
     """
 
