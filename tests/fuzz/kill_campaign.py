@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from . import forked_runs
-from .children import Campaign, Report
+from .children import Report
 from .forked_runs import Surroundings
-from .projects import JOBS, Job, content, copied, make_project, scratch_left
+from .project_campaign import ProjectCampaign, made_project, run_trials
+from .projects import JOBS, Job, content, copied, scratch_left
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 ENDINGS = {
@@ -29,7 +30,7 @@ SECONDS_LEFT = 10.0
 """In which processes that a killed one started have to end."""
 
 
-class KillCampaign(Campaign):
+class KillCampaign(ProjectCampaign):
     """Runs that are ended at a random moment.
 
     Args:
@@ -37,15 +38,7 @@ class KillCampaign(Campaign):
     """
 
     def __init__(self, folder: Path) -> None:
-        self.count: Counter[str] = Counter()
-        super().__init__(_work, (folder,), self.count.update, part=1000)
-
-    @property
-    def broken(self) -> int:
-        return self.wrong + sum(self.ended.values())
-
-    def table(self) -> str:
-        return "\n".join(f"{name:44}{number:6}" for name, number in sorted(self.count.items()))
+        super().__init__(_work, folder, part=1000)
 
 
 @dataclass(frozen=True)
@@ -59,20 +52,9 @@ class Expected:
 
 
 def _work(report: Report, seeds: range, folder: Path) -> None:
-    forked_runs.warm_up()
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as there:
-        place = Path(there).resolve()
-        template = Surroundings(place / "project", place / "cache", place / "tmp")
-        make_project(template)
-        known: dict[str, Expected] = {}
-        for seed in seeds:
-            report.at(seed)
-            count: Counter[str] = Counter()
-            wrong = _trial(seed, template, known, count)
-            if wrong:
-                report.wrong(f"{seed} {wrong}")
-            report.counted(count)
+    known: dict[str, Expected] = {}
+    with made_project(folder) as template:
+        run_trials(report, seeds, lambda seed, count: _trial(seed, template, known, count))
 
 
 def _trial(

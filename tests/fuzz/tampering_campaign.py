@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from . import forked_runs
-from .children import Campaign, Report
+from .children import Report
 from .forked_runs import Surroundings
-from .projects import content, copied, make_project
+from .project_campaign import ProjectCampaign, made_project, run_trials
+from .projects import content, copied
 from .stumbling_blocks import choice
 from .tampering import OUTSIDE, tamper
 
@@ -24,7 +25,7 @@ READERS = (
 DOCUMENTED = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 71}
 
 
-class TamperingCampaign(Campaign):
+class TamperingCampaign(ProjectCampaign):
     """Files that somebody changed.
 
     Args:
@@ -32,37 +33,18 @@ class TamperingCampaign(Campaign):
     """
 
     def __init__(self, folder: Path) -> None:
-        self.count: Counter[str] = Counter()
-        super().__init__(_work, (folder,), self.count.update, part=500)
-
-    @property
-    def broken(self) -> int:
-        return self.wrong + sum(self.ended.values())
-
-    def table(self) -> str:
-        return "\n".join(f"{name:44}{number:6}" for name, number in sorted(self.count.items()))
+        super().__init__(_work, folder, part=500)
 
 
 def _work(report: Report, seeds: range, folder: Path) -> None:
-    forked_runs.warm_up()
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as there:
-        place = Path(there).resolve()
-        template = Surroundings(place / "project", place / "cache", place / "tmp")
-        make_project(template)
+    with made_project(folder) as template:
         for command in (
             ["build", "-q"],
             ["opt", "model.onnx", "--passes", "fold-bn", "-o", "o.onnx"],
         ):
             code, said = forked_runs.run(command, template)
             assert code == 0, said
-        for seed in seeds:
-            report.at(seed)
-            count: Counter[str] = Counter()
-            wrong = _trial(seed, template, count)
-            if wrong:
-                report.wrong(f"{seed} {wrong}")
-            report.counted(count)
+        run_trials(report, seeds, lambda seed, count: _trial(seed, template, count))
 
 
 def _trial(seed: int, template: Surroundings, count: Counter[str]) -> str:
