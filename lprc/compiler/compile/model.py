@@ -102,6 +102,6 @@ def _measure(built: Built, request: CompileRequest) -> Evaluation | None:
     if demands.data is None or not runs_here:
         return None
     evaluation = evaluate(built.artifact, demands.data, explain=True)
-    digest = labelled_sha256(evaluation.task.labelled(demands.data))
+    digest = labelled_sha256(evaluation.samples)
     built.manifest["metrics"] = {"accuracy": evaluation.metric(digest)}
     return evaluation

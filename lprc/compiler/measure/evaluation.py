@@ -53,12 +53,14 @@ class Evaluation:
         artefact: The model.
         score: Over all samples.
         wrong: Samples with their labels and answers.
+        samples: All of them.
         remark: What seems to be wrong with the data or the task; empty where nothing does.
     """
 
     artefact: str
     score: Score
     wrong: tuple[Wrong, ...]
+    samples: tuple[Sample, ...] = ()
     remark: str = ""
 
     @property
@@ -144,13 +146,7 @@ def evaluate(
     except DataError as error:
         error.where = error.where or where
         raise
-    score = Score(
-        chosen,
-        tuple(
-            chosen.judge(answer, sample.truth)
-            for answer, sample in zip(answers, samples, strict=True)
-        ),
-    )
+    score = _judged(chosen, answers, samples)
     wrong = tuple(
         Wrong(
             samples[index].path,
@@ -164,7 +160,7 @@ def evaluate(
     doubt = ""
     if explain:
         doubt = remark(score, samples, lambda other, few: score_of(other, interface, few))
-    return Evaluation(where, score, wrong, doubt)
+    return Evaluation(where, score, wrong, tuple(samples), doubt)
 
 
 def score_of(task: Task, interface: Interface, samples: Sequence[Sample]) -> Score:
@@ -178,14 +174,12 @@ def score_of(task: Task, interface: Interface, samples: Sequence[Sample]) -> Sco
     Raises:
         DataError: The model does not fit.
     """
-    answers = _answers(task, interface, samples, 1, None)
-    return Score(
-        task,
-        tuple(
-            task.judge(answer, sample.truth)
-            for answer, sample in zip(answers, samples, strict=True)
-        ),
-    )
+    return _judged(task, _answers(task, interface, samples, 1, None), samples)
+
+
+def _judged(task: Task, answers: Iterable[Any], samples: Sequence[Sample]) -> Score:
+    pairs = zip(answers, samples, strict=True)
+    return Score(task, tuple(task.judge(answer, sample.truth) for answer, sample in pairs))
 
 
 def sample_inputs(task: Task, interface: Interface, path: Path) -> dict[str, NDArray[Any]]:
