@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import subprocess
@@ -83,6 +84,9 @@ def _forked() -> Child:
 def _become_child(requests: int, replies: int, parent: int) -> NoReturn:
     code = 1
     try:
+        # What it tells on a crash goes to a descriptor that is another's from here on, and looking
+        # through the threads that the fork left out may crash once more.
+        faulthandler.disable()
         # Our locks and files must not stay open in the child.
         os.dup2(requests, 0)
         os.dup2(replies, 1)

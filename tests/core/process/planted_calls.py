@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 import time
@@ -32,6 +33,10 @@ def refuse():
 def crash(signal):
     os.kill(os.getpid(), signal)
     time.sleep(60)
+
+
+def tells_of_faults():
+    return faulthandler.is_enabled()
 
 
 def leave(code):

@@ -60,6 +60,11 @@ def test_it_crashes_and_is_started_again(child, name):
     assert child.generation == 2
 
 
+def test_it_crashes_as_its_signal_says(child):
+    """A handler of ours, which pytest sets, would crash in it by another signal now and then."""
+    assert not child.call(f"{HERE}:tells_of_faults")
+
+
 def test_it_ends_by_itself(child):
     with pytest.raises(ChildError, match="ended its process with code 3"):
         child.call(f"{HERE}:leave", 3)
