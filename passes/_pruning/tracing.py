@@ -16,6 +16,7 @@ from lprc.passes._pruning import (
     rules_reshape,
 )
 from lprc.passes._pruning.edits import Entries
+from lprc.passes._pruning.shared_weights import tie_shared_weights
 from lprc.passes._pruning.trace import Axes, Trace
 
 Rule = Callable[[Trace, ir.Node], None]
@@ -36,6 +37,7 @@ def trace_channels(graph: ir.Graph) -> Trace:
                 trace.protect(node, "blocked by a graph output", axes.values())
             if any(use.node.graph is not graph for use in value.uses()):
                 trace.protect(node, "blocked by a subgraph", axes.values())
+    tie_shared_weights(trace)
     return trace
 
 

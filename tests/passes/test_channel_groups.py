@@ -211,7 +211,7 @@ LEGAL: dict[str, tuple[str, list[tuple[int, int]]]] = {
     ),
     "a weight of two Convs": (
         f"<float[2,2,3,3] w0, float[2,2,1,1] w1, float[1,2,1,1] wl> {{ {CONV} "
-        f"d = Conv(c, w1) t = Conv(d, w1) {LAST} }}", [(2, 1), (2, 1), (2, 1)],
+        f"d = Conv(c, w1) t = Conv(d, w1) {LAST} }}", [(2, 1)],
     ),
     "a bias that is computed, of the layer behind": (
         f"<float[4,2,3,3] w0, float[1,4,1,1] wl, float[1] w1> {{ {CONV} "
