@@ -111,6 +111,7 @@ class PruneChannels(Pass):
         for node, reason in groups.blocked:
             context.skip(node, reason)
         if not groups.classes:
+            self._refuse_goal(1.0)
             return
         if self.importance in DATA_DRIVEN and not len(context.calibration):
             raise no_samples(self.name)
@@ -143,16 +144,21 @@ class PruneChannels(Pass):
         if goal is None:
             ratio = DEFAULT_RATIO if self.ratio is None else self.ratio
             return by_ratio(groups, classes, pieces, ratio, local=local)
-        ((name, target),) = self._given().items()
+        (target,) = self._given().values()
         kept = by_cost(groups, pieces, goal, target, local=local)
-        reached = goal(kept) / max(goal(np.ones_like(kept)), 1e-30)
-        if reached > target:
-            raise AccuracyError(
-                f"{reached:.3f} is left when all that may go is gone",
-                where=f"{self.name}{{{name}={target:g}}}",
-                hint="ask for less, lower min-channels or round-to, or exclude fewer operators",
-            )
+        self._refuse_goal(goal(kept) / max(goal(np.ones_like(kept)), 1e-30))
         return kept
+
+    def _refuse_goal(self, reached: float) -> None:
+        """Raise AccuracyError where a target is given, and `reached`, a fraction, is above it."""
+        for name, target in self._given().items():
+            if name != "ratio" and reached > target:
+                raise AccuracyError(
+                    f"{reached:.3f} is left when all that may go is gone",
+                    where=f"{self.name}{{{name}={target:g}}}",
+                    hint="ask for less, lower min-channels or round-to, or exclude fewer "
+                    "operators; lprc opt -v says what blocks",
+                )
 
     def _cost(self, model: ir.Model, groups: ChannelGroups, context: PassContext) -> Cost | None:
         """The cost to bring down; None for the number of groups."""

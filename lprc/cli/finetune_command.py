@@ -15,6 +15,7 @@ from lprc.cli.common import (
     json_option,
     quiet_option,
     task_option,
+    threads_option,
     verbose_option,
 )
 from lprc.cli.outputs import OutputArgument, check_outputs
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Where to compute.",
 )
+@threads_option
 @click.option("--checkpoint", type=PathArgument, help="Write the state here at each look.")
 @click.option("--resume", type=PathArgument, help="Go on from a checkpoint.")
 @task_option
@@ -110,6 +112,7 @@ def command(
     teacher: Path | None,
     loss: Any,
     device: str,
+    threads: int | None,
     rewind_to: Path | None,
     checkpoint: Path | None,
     resume: Path | None,
@@ -134,9 +137,13 @@ def command(
         raise MissingDependencyError(
             "training needs torch", where="lprc finetune", hint='pip install "lprc[torch]"'
         )
+    import torch
+
     from lprc.compiler.training.finetune import Sources, finetune
     from lprc.compiler.training.recipe import Recipe
 
+    if threads is not None:
+        torch.set_num_threads(threads)
     loss = loss or ("distillation" if teacher else "labels")
     chosen = Recipe(loss="labels" if loss == "ctc" else loss, **recipe)
     graph = load(model)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lprc.core.errors import DataError
-from lprc.models.segmentation_networks.augmentation import Strength, augmented
 from lprc.models.segmentation_networks.networks import network
 from lprc.models.segmentation_networks.scenes import Scene
+from lprc.models.tasks.mask_augmentation import Strength, augmented
 from lprc.models.tasks.segmentation import Segmentation
 from lprc.models.training_state import check_same_run, load_state, save_state
 

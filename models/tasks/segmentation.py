@@ -14,6 +14,7 @@ from pydantic import Field
 from lprc.core.errors import DataError
 from lprc.core.files.checked import StrictTable
 from lprc.core.files.image_listing import list_images
+from lprc.core.running.numerics import Arrays
 from lprc.core.tasks.image_files import read_image
 from lprc.core.tasks.image_input import IMAGENET_MEAN, IMAGENET_SCALE, ImageInput
 from lprc.core.tasks.interface import Interface
@@ -21,6 +22,7 @@ from lprc.core.tasks.placement import Placement
 from lprc.core.tasks.task import Sample, Task
 from lprc.models.tasks.classification import ClassNames
 from lprc.models.tasks.guesses import guessed_input
+from lprc.models.tasks.mask_augmentation import Strength, augmented
 
 if TYPE_CHECKING:
     import torch
@@ -248,6 +250,19 @@ class Segmentation(Task):
             ignore=settings.output.ignore,
             dice=settings.training.dice,
         )
+
+    def moved(
+        self, path: Path, truth: Path, interface: Interface, generator: np.random.Generator
+    ) -> tuple[Arrays, NDArray[np.uint8]]:
+        """A part of the image at another scale, perhaps mirrored, in another light; its mask."""
+        image = read_image(path, "L" if self.input.color == "GRAY" else "RGB")
+        pixels, mask = augmented(
+            np.asarray(self.input.fitted(image), np.uint8),
+            self.training_mask(truth),
+            Strength(),
+            generator,
+        )
+        return {interface.image_input: self.input.normalized(pixels)}, mask
 
     def training_mask(self, path: Path) -> NDArray[np.uint8]:
         """A mask in the size of the input, placed as its image is: uint8 [height, width]."""

@@ -22,8 +22,9 @@ from segmentation_scenes import (  # noqa: E402
 )
 
 from lprc.cli.train_command import command  # noqa: E402
+from lprc.compiler.training.training_set import Images  # noqa: E402
 from lprc.core.errors import DataError, UsageError  # noqa: E402
-from lprc.models.segmentation_networks.augmentation import Strength, augmented  # noqa: E402
+from lprc.core.tasks.interface import Interface  # noqa: E402
 from lprc.models.segmentation_networks.export import load_network  # noqa: E402
 from lprc.models.segmentation_networks.layers import resize_factor  # noqa: E402
 from lprc.models.segmentation_networks.networks import NAMES  # noqa: E402
@@ -33,6 +34,7 @@ from lprc.models.segmentation_networks.trainer import (  # noqa: E402
     SegmentationOptions,
     SegmentationTrainer,
 )
+from lprc.models.tasks.mask_augmentation import Strength, augmented  # noqa: E402
 
 TINY = SegmentationOptions("swiftnet", width=0.06, steps=4, batch_size=4, held_out=0.25, seed=5)
 
@@ -128,6 +130,21 @@ def test_image_and_mask_move_together():
         assert agreeing > 0.93, "only pixels on an edge differ"
         shown.add(classes.tobytes())
     assert len(shown) > 10
+
+
+def test_fine_tuning_moves_masks_with_their_images(data):
+    """Discs are red and boxes blue, so a picture says what its mask must be."""
+    task = shapes_task()
+    shapes, dtypes = {"image": (1, 3, HEIGHT, WIDTH)}, {"image": np.dtype("f4")}
+    interface = Interface(shapes, dtypes, ["logits"], "shapes.onnx", lambda _: {})
+    images = Images.read(data, task, interface, labelled=True)
+    inputs, masks = images.moved_batch([0, 1, 0], np.random.default_rng(5))
+    assert inputs["image"].shape == (3, 3, HEIGHT, WIDTH)
+    red, _, blue = inputs["image"].numpy().transpose(1, 0, 2, 3)
+    shown = np.stack(masks)
+    assert np.mean((red > blue + 0.6)[shown == 1]) > 0.9
+    assert np.mean((blue > red + 0.6)[shown == 2]) > 0.9
+    assert not np.array_equal(masks[0], masks[2])
 
 
 @pytest.mark.parametrize("was", [1, 2, 3, 7, 8, 15, 41, 49, 107])

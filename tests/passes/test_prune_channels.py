@@ -224,6 +224,18 @@ def test_folded_batch_normalisation_is_an_error_that_says_so():
     assert costs(model) == costs(chain())
 
 
+def test_a_target_where_nothing_may_go_is_an_error():
+    model = model_io.from_proto(
+        onnx.parser.parse_model(
+            '<ir_version: 9, opset_import: ["" : 20]> g (float[1,1,2,2] x) => (float[1,2,2,2] y) '
+            "<float[2,1,1,1] w = {1,2}> { y = Conv(x, w) }"
+        )
+    )
+    with pytest.raises(AccuracyError, match=r"1\.000 is left when all that may go is gone"):
+        apply_pass(model, PruneChannels(target_macs=0.5))
+    apply_pass(model, PruneChannels(ratio=0.5))
+
+
 @pytest.mark.parametrize("option", ["target_macs", "target_size", "target_latency"])
 def test_what_can_not_be_reached_is_an_error_and_changes_nothing(option, monkeypatch):
     monkeypatch.setattr(prune_channels, "RelativeLatency", lambda *_: lambda kept: kept.mean())

@@ -19,7 +19,7 @@ from lprc.compiler.training.objective import Objective
 from lprc.compiler.training.recipe import Recipe
 from lprc.compiler.training.trainer import Look, Trainer
 from lprc.compiler.training.training_set import Images, Samples
-from lprc.compiler.training.weights import set_array
+from lprc.compiler.training.weights import set_array, statistics_of
 from lprc.core.errors import DataError, MissingDependencyError, UsageError
 from lprc.core.graph import editing
 from lprc.core.onnx_io.model_io import to_bytes
@@ -31,7 +31,8 @@ class Sources:
     """Other networks and files that a run starts from.
 
     Attributes:
-        teacher: Whose outputs are learnt; needed for distillation.
+        teacher: Whose outputs are learnt; needed for distillation, and by ``init=rewind`` where
+            channels were pruned.
         early: Whose weights ``init=rewind`` takes.
         early_name: What to call it in errors.
         resume: A checkpoint to go on from.
@@ -118,7 +119,7 @@ def finetune(
     if recipe.init == "random":
         randomise(trained, recipe.seed)
     if sources.early is not None:
-        rewind(trained, sources.early, sources.early_name)
+        rewind(trained, sources.early, sources.early_name, sources.teacher)
     student = GraphModule(trained, update_statistics=recipe.update_statistics)
     teacher = None
     if recipe.distils and sources.teacher is not None:
@@ -195,7 +196,8 @@ def _check_outputs(student: GraphModule, teacher: GraphModule) -> None:
 
 def _copy_constants(student: GraphModule, model: ir.Model) -> None:
     """The weights of the copy that was trained into the graph that it is a copy of."""
-    changed = {str(weight.value.name) for weight in student.weights} | set(student.statistics)
+    changed = {str(weight.value.name) for weight in student.weights}
+    changed |= {str(value.name) for value, _ in statistics_of(model.graph)}
     found = {str(value.name): value for value in _constants(student.model)}
     for value in _constants(model):
         if str(value.name) in changed:

@@ -12,7 +12,13 @@ import torch
 
 from lprc.compiler.training.operators.call import Call
 from lprc.compiler.training.operators.table import OPERATORS
-from lprc.compiler.training.weights import Weight, constant_array, set_array, weights_of
+from lprc.compiler.training.weights import (
+    Weight,
+    constant_array,
+    set_array,
+    statistics_of,
+    weights_of,
+)
 from lprc.core.errors import UsageError
 from lprc.core.graph import editing
 from lprc.core.graph.provenance import describe
@@ -64,7 +70,8 @@ class GraphModule(torch.nn.Module):
             self.outputs,
         )
         self._constants = self._find_constants()
-        self._running = self._find_statistics() if update_statistics else []
+        statistics = [value for value, _ in statistics_of(model.graph)] if update_statistics else []
+        self._running = [value for value in statistics if str(value.name) in self._constants]
 
     def forward(self, inputs: Mapping[str, torch.Tensor], keep: tuple[str, ...] = ()) -> Tensors:
         """The graph's outputs, and the values named in `keep`, by name."""
@@ -174,15 +181,6 @@ class GraphModule(torch.nn.Module):
             if value is not None and array is not None and value.name not in self._keys:
                 constants[str(value.name)] = torch.from_numpy(np.array(array))
         return constants
-
-    def _find_statistics(self) -> list[ir.Value]:
-        return [
-            value
-            for node in self.model.graph
-            if editing.is_op(node, "BatchNormalization")
-            for value in node.inputs[3:5]
-            if value is not None and str(value.name) in self._constants
-        ]
 
 
 def _best_layout(tensor: torch.Tensor) -> torch.Tensor:

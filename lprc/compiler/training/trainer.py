@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from lprc.compiler.training import checkpoint
@@ -190,9 +191,7 @@ class Trainer:
         return float(loss.detach())
 
     def _loss(self, indices: Sequence[int], *, augmented: bool) -> torch.Tensor:
-        inputs = self._samples.batch(indices)
-        if augmented:
-            inputs = self._augmented(inputs)
+        inputs, labels = self._batch(indices, augmented=augmented)
         inputs = {name: _channels_last(tensor.to(self._device)) for name, tensor in inputs.items()}
         training = self.student.training
         keep = tuple(hint.name for hint in self._objective.hints) if training else ()
@@ -200,9 +199,24 @@ class Trainer:
         if self.teacher is not None:
             with torch.no_grad():
                 wanted = self.teacher(inputs, keep)
-        all_labels = self._samples.labels if self._recipe.reads_labels else None
-        labels = None if all_labels is None else [all_labels[index] for index in indices]
         return self._objective(self.student(inputs, keep), wanted, labels)
+
+    def _batch(
+        self, indices: Sequence[int], *, augmented: bool
+    ) -> tuple[Tensors, Sequence[Any] | None]:
+        """Inputs, and the labels where they are read."""
+        samples, recipe = self._samples, self._recipe
+        all_labels = samples.labels if recipe.reads_labels else None
+        if augmented and all_labels is not None and isinstance(samples, Images):
+            # Anew for each step, so that a resumed run goes on as it would have.
+            generator = np.random.default_rng([recipe.seed, self._state.step])
+            moved = samples.moved_batch(indices, generator)
+            if moved is not None:
+                return moved
+        inputs = samples.batch(indices)
+        if augmented:
+            inputs = self._augmented(inputs)
+        return inputs, None if all_labels is None else [all_labels[index] for index in indices]
 
     def _augmented(self, inputs: Tensors) -> Tensors:
         samples = self._samples

@@ -79,6 +79,27 @@ class Images:
         ]
         return {self.input: torch.from_numpy(np.stack(arrays))}
 
+    def moved_batch(
+        self, indices: Sequence[int], generator: np.random.Generator
+    ) -> tuple[Tensors, list[Any]] | None:
+        """Labelled images as another camera might have taken them; see `Task.moved`.
+
+        Raises:
+            DataError: A file can't be read.
+        """
+        if self.labels is None:
+            return None
+        arrays, truths = [], []
+        for index in indices:
+            moved = self.task.moved(
+                self.paths[index], self.labels[index], self.interface, generator
+            )
+            if moved is None:
+                return None
+            arrays.append(moved[0][self.input])
+            truths.append(moved[1])
+        return {self.input: torch.from_numpy(np.stack(arrays))}, truths
+
     @property
     def range(self) -> tuple[float, float]:
         """The least and the largest value after preprocessing."""

@@ -31,6 +31,9 @@ _WEIGHTS = {
 }
 """Which inputs of an operator are weights where they are constant."""
 
+MEAN, _VARIANCE = 3, 4
+"""Inputs of BatchNormalization."""
+
 
 @dataclass(frozen=True)
 class Quantised:
@@ -128,6 +131,16 @@ def weights_of(graph: ir.Graph) -> Iterator[Weight]:
             weight = _weight(node, value)
             if weight is not None:
                 yield weight
+
+
+def statistics_of(graph: ir.Graph) -> Iterator[tuple[ir.Value, int]]:
+    """The constant means and variances of BatchNormalizations, and which input they are."""
+    for node in graph:
+        if editing.is_op(node, "BatchNormalization"):
+            for index in (MEAN, _VARIANCE):
+                value = editing.input_at(node, index)
+                if value is not None and constant_array(value) is not None:
+                    yield value, index
 
 
 def _weight(node: ir.Node, value: ir.Value) -> Weight | None:

@@ -229,6 +229,27 @@ class Task(ABC):
 
     # ---- training
 
+    def moved(
+        self, path: Path, truth: Any, interface: Interface, generator: np.random.Generator
+    ) -> tuple[Arrays, Any] | None:
+        """A labelled sample as another camera might have taken it, the truth moved with it.
+
+        Args:
+            path: The sample's file.
+            truth: Of `labelled`.
+            interface: The model's.
+            generator: Decides how.
+
+        Returns:
+            Inputs as of `prepare`, and a truth that `loss` takes; None where a truth stays the same
+            however the image is moved, or can't be moved.
+
+        Raises:
+            DataError: A file that can't be read.
+        """
+        del path, truth, interface, generator
+        return None
+
     def loss(self, outputs: Mapping[str, torch.Tensor], truths: Sequence[Any]) -> torch.Tensor:
         """What training makes small, with labels.
 

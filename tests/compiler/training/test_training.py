@@ -6,8 +6,10 @@ import numpy as np
 import onnx
 import pytest
 
+from lprc.compiler.compile.optimize import optimize
 from lprc.core.errors import DataError, UsageError
 from lprc.core.onnx_io.model_io import from_proto, to_bytes
+from lprc.core.passing.pipeline import Pipeline
 from lprc.core.running.numerics import run
 
 torch = pytest.importorskip("torch")
@@ -147,6 +149,19 @@ def test_rewinding_takes_early_weights_under_the_zeros():
     np.testing.assert_allclose(_arrays(student)["w1"], _arrays(early)["w1"] * mask, atol=1e-6)
 
 
+def test_rewinding_cuts_the_early_network_as_the_trained_one_was():
+    whole, early = _network(0), _network(5)
+    pruned = whole.clone()
+    optimize(pruned, Pipeline.parse("infer-shapes,prune-channels{ratio=0.4}"))
+    trained_kernel, kernel = _arrays(whole)["w1"], _arrays(pruned)["w1"]
+    assert len(kernel) < len(trained_kernel)
+    left = [int((trained_kernel == row).all(axis=(1, 2, 3)).argmax()) for row in kernel]
+    recipe = Recipe(loss="distillation", steps=1, batch=4, rate=1e-9, init="rewind", hold_out=0.0)
+    finetune(pruned, _rows(), recipe, Sources(teacher=whole, early=early))
+    for name in ("w1", "b1"):
+        np.testing.assert_allclose(_arrays(pruned)[name], _arrays(early)[name][left], atol=1e-6)
+
+
 def test_rewinding_to_another_network_is_refused():
     early = _network(5, text=NET.replace("w1", "v1"))
     recipe = Recipe(steps=1, init="rewind")
@@ -200,6 +215,18 @@ g (float[4,3,8,8] x) => (float[4,3,8,8] y)
   y = Relu(n)
 }
 """
+
+
+def test_a_random_start_knows_nothing_of_normalisations():
+    trained = {"s": [3, 4, 5], "b": [1, 2, 3], "m": [7, 8, 9], "v": [2, 3, 4]}
+    model = from_proto(onnx.parser.parse_model(NORMED))
+    for name, numbers in trained.items():
+        set_array(model.graph.initializers[name], np.array(numbers, np.float32))
+    recipe = Recipe(steps=1, init="random", hold_out=0.0, rate=1e-9)
+    finetune(model, _rows(), recipe, Sources(teacher=model.clone()))
+    after = _arrays(model)
+    for name, start in {"s": 1, "b": 0, "m": 0, "v": 1}.items():
+        assert after[name] == pytest.approx(start, abs=1e-6), name
 
 
 @pytest.mark.parametrize("updated", [False, True])
