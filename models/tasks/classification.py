@@ -32,11 +32,18 @@ class ClassScores(StrictTable):
     classes: ClassNames
 
 
+class FocalLoss(StrictTable):
+    """Of the loss on labels: the exponent of the focal loss; 0 is cross-entropy."""
+
+    focal: Annotated[float, Field(ge=0)] = 0.0
+
+
 class ClassificationTable(StrictTable):
     """A task file of kind ``classification``."""
 
     input: ImageInput
     output: ClassScores
+    training: FocalLoss = FocalLoss()
 
 
 class Classification(Task):
@@ -170,8 +177,12 @@ class Classification(Task):
         return {"input": image, "output": {"classes": [f"class {i}" for i in range(count)]}}
 
     def loss(self, outputs: Mapping[str, torch.Tensor], truths: Sequence[Any]) -> torch.Tensor:
-        """Softmax cross-entropy a sample."""
+        """Softmax cross-entropy a sample, or the focal loss as ``[training] focal`` says."""
+        import torch
+
         from lprc.models.tasks.losses import cross_entropy
 
         logits = next(iter(outputs.values()))
-        return cross_entropy(logits.reshape(logits.shape[0], -1), truths)
+        labels = torch.tensor(list(truths), device=logits.device)
+        logits = logits.reshape(logits.shape[0], -1)
+        return cross_entropy(logits, labels, focal=self.settings.training.focal)

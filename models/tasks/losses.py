@@ -40,20 +40,33 @@ def ctc(logits: torch.Tensor, labels: Sequence[str], alphabet: Alphabet) -> torc
     )
 
 
-def cross_entropy(logits: torch.Tensor, labels: Sequence[int]) -> torch.Tensor:
-    """Softmax cross-entropy a sample.
+def cross_entropy(
+    logits: torch.Tensor, labels: torch.Tensor, *, ignore: int = -100, focal: float = 0.0
+) -> torch.Tensor:
+    """Softmax cross-entropy, a mean over what is labelled.
+
+    With `focal` above 0 each term is multiplied by (1 - p)^focal, p being what the network gives
+    the right class (Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017): what is told
+    well already counts little, so rare classes are heard.
 
     Args:
-        logits: float32 [n, classes].
-        labels: n classes.
+        logits: float32 [n, classes, ...].
+        labels: int64 [n, ...].
+        ignore: The class that counts for nothing.
+        focal: The exponent.
     """
-    return functional.cross_entropy(logits, torch.tensor(list(labels), device=logits.device))
+    if not focal:
+        return functional.cross_entropy(logits, labels, ignore_index=ignore)
+    terms = functional.cross_entropy(logits, labels, ignore_index=ignore, reduction="none")
+    counted = (labels != ignore).sum().clamp_min(1)
+    missed = (-torch.expm1(-terms)).clamp_min(1e-12)  # a root has no slope at 0
+    return missed.pow(focal).mul(terms).sum() / counted
 
 
 def pixel_loss(
-    logits: torch.Tensor, masks: Sequence[Any], *, ignore: int | None, dice: float
+    logits: torch.Tensor, masks: Sequence[Any], *, ignore: int | None, dice: float, focal: float
 ) -> torch.Tensor:
-    """Cross-entropy a pixel plus `dice` times the soft Dice loss.
+    """`cross_entropy` a pixel plus `dice` times the soft Dice loss.
 
     Milletari et al., "V-Net", 3DV 2016; a mean over the classes that occur.
 
@@ -62,13 +75,14 @@ def pixel_loss(
         masks: n arrays uint8 [height, width] of classes.
         ignore: The class that counts for nothing.
         dice: The weight of the Dice loss.
+        focal: As of `cross_entropy`.
     """
     truth = torch.from_numpy(np.stack(masks).astype(np.int64)).to(logits.device)
     if logits.shape[2:] != truth.shape[1:]:
         size = list(truth.shape[1:])
         logits = functional.interpolate(logits, size, mode="bilinear", align_corners=False)
     beyond = -100 if ignore is None else ignore
-    loss = functional.cross_entropy(logits, truth, ignore_index=beyond)
+    loss = cross_entropy(logits, truth, ignore=beyond, focal=focal)
     if not dice:
         return loss
     counted = truth != beyond

@@ -20,7 +20,7 @@ from lprc.core.tasks.image_input import IMAGENET_MEAN, IMAGENET_SCALE, ImageInpu
 from lprc.core.tasks.interface import Interface
 from lprc.core.tasks.placement import Placement
 from lprc.core.tasks.task import Sample, Task
-from lprc.models.tasks.classification import ClassNames
+from lprc.models.tasks.classification import ClassNames, FocalLoss
 from lprc.models.tasks.guesses import guessed_input
 from lprc.models.tasks.mask_augmentation import Strength, augmented
 
@@ -45,8 +45,8 @@ class MaskFolders(StrictTable):
     masks: str = "masks"
 
 
-class Training(StrictTable):
-    """Of the loss on labels."""
+class Training(FocalLoss):
+    """Of the loss on labels: besides that of pixels the weight of the soft Dice loss."""
 
     dice: Annotated[float, Field(ge=0)] = 0.0
 
@@ -232,7 +232,7 @@ class Segmentation(Task):
         return {"input": image, "output": {"classes": [f"class {i}" for i in range(count)]}}
 
     def loss(self, outputs: Mapping[str, torch.Tensor], truths: Sequence[Any]) -> torch.Tensor:
-        """Cross-entropy a pixel, and the soft Dice loss as ``[training] dice`` says.
+        """Cross-entropy (or focal loss) a pixel, and Dice loss, as ``[training]`` says.
 
         Args:
             outputs: As of `Task.loss`.
@@ -249,6 +249,7 @@ class Segmentation(Task):
             masks,
             ignore=settings.output.ignore,
             dice=settings.training.dice,
+            focal=settings.training.focal,
         )
 
     def moved(
