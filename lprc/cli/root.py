@@ -32,6 +32,7 @@ COMMANDS = {
     "bisect": "Find the pass and the rewrite that break a model.",
     "passes": "List the passes, or document one.",
     "targets": "List the targets, or document one.",
+    "pipeline": "Print the schema of pipeline.toml.",
     "task": "List tasks, write a first task file for a model, or print a schema.",
     "runtimes": "List the runtimes, or document one.",
     "diff": "Show what differs between two models.",

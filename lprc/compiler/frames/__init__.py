@@ -1,0 +1,1 @@
+"""Frames in, answers out: networks one behind the other, as a ``pipeline.toml`` says."""
