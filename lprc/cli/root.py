@@ -23,6 +23,7 @@ COMMANDS = {
     "compile": "Compile an ONNX model for a target.",
     "opt": "Run a pipeline of passes, without a target.",
     "export": "Export trained LPRNet weights to ONNX.",
+    "run": "Run a model or a pipeline on images, videos or a camera.",
     "eval": "Measure how well a model or artefact does its task.",
     "bench": "Measure latencies, interleaved.",
     "train": "Train a network for pixels and export it.",

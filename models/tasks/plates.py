@@ -89,9 +89,15 @@ class Plates(Task):
             )
         return "".join(self.alphabet[code] for code in inside)
 
-    def confidences(self, outputs: Mapping[str, NDArray[Any]]) -> list[list[float]]:
-        """The probability of each character that is read, 0 to 1."""
-        return character_confidences(_only(outputs), self)
+    def confidences(self, outputs: Mapping[str, NDArray[Any]]) -> list[list[float]] | None:
+        """The probability of each character that is read, 0 to 1.
+
+        None where the graph gives codes, or a search over several characters at once chose them.
+        """
+        logits = _only(outputs)
+        if np.issubdtype(logits.dtype, np.integer) or self.settings.output.decoder != "greedy":
+            return None
+        return character_confidences(logits, self)
 
     def judge(self, answer: str, truth: str) -> NDArray[np.float64]:
         """1 for the whole text, 0 for another."""

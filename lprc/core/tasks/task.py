@@ -167,6 +167,18 @@ class Task(ABC):
         """An answer as JSON data."""
         return self.text(answer)
 
+    def confidences(self, outputs: Mapping[str, NDArray[Any]]) -> list[list[float]] | None:
+        """The probability of each part of each sample's answer, for instance of its characters.
+
+        Args:
+            outputs: As of `answers`.
+
+        Returns:
+            0 to 1, one list a sample; None where nothing tells.
+        """
+        del outputs
+        return None
+
     def picture(self, path: Path, answer: Any) -> Image.Image:
         """A sample with an answer or a truth drawn into it, as far as that can be drawn.
 

@@ -21,11 +21,14 @@ class Detections:
         boxes: float32 [n, 4]: left, top, right, bottom in pixels.
         scores: float32 [n], 0 to 1, falling.
         classes: int64 [n].
+        landmarks: float32 [n, 4, 2]: x and y in pixels of four points of each; None where the
+            network gives none.
     """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     classes: NDArray[np.int64]
+    landmarks: NDArray[np.float32] | None = None
 
     def at_least(self, score: float) -> Detections:
         """Those that have this score."""
@@ -33,7 +36,8 @@ class Detections:
 
     def picked(self, indices: NDArray[np.intp]) -> Detections:
         """Some of them."""
-        return Detections(self.boxes[indices], self.scores[indices], self.classes[indices])
+        points = None if self.landmarks is None else self.landmarks[indices]
+        return Detections(self.boxes[indices], self.scores[indices], self.classes[indices], points)
 
     def in_image(self, place: Placement) -> Detections:
         """With the boxes in pixels of the image rather than of the input, cut off at its edges."""
@@ -43,7 +47,11 @@ class Detections:
         boxes = np.empty_like(self.boxes)
         boxes[:, 0::2] = np.clip(x * across + left, 0, place.image[0])
         boxes[:, 1::2] = np.clip(y * down + top, 0, place.image[1])
-        return Detections(boxes, self.scores, self.classes)
+        points = self.landmarks
+        if points is not None:
+            scale, shift = np.array(((across, down), (left, top)), np.float32)
+            points = points * scale + shift
+        return Detections(boxes, self.scores, self.classes, points)
 
 
 def corners(boxes: NDArray[Any], form: BoxFormat) -> NDArray[np.float32]:

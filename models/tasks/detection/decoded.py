@@ -12,7 +12,10 @@ from lprc.models.tasks.detection.raw import Candidates, Raw
 def decode_boxes(raw: Raw) -> Candidates:
     """Scores [N, K, classes] (or [N, K]) and boxes [N, K, 4] as two outputs."""
     boxes, scores = raw.boxes_and_scores()
-    return Candidates(in_pixels(raw, boxes), scores)
+    points = raw.landmarks()
+    if points is not None and raw.settings.normalized:
+        points = points * np.array(raw.size, np.float32)
+    return Candidates(in_pixels(raw, boxes), scores, points)
 
 
 def decode_yolov8(raw: Raw) -> Candidates:

@@ -145,6 +145,7 @@ def detections(raw: Raw, samples: int) -> list[Detections]:
             overlap=settings.iou_threshold,
             candidates=settings.candidates,
             limit=settings.max_detections,
+            landmarks=None if candidates.landmarks is None else candidates.landmarks[index],
         )
         for index in range(samples)
     ]

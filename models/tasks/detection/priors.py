@@ -27,4 +27,7 @@ def decode_priors(raw: Raw) -> Candidates:
     centres = priors[:, :2] + offsets[..., :2] * near * priors[:, 2:]
     halves = priors[:, 2:] * np.exp(offsets[..., 2:] * sides) / 2
     boxes = np.concatenate([centres - halves, centres + halves], axis=-1).astype(np.float32)
-    return Candidates(boxes, scores)
+    points = raw.landmarks(per_cell)
+    if points is not None:
+        points = priors[:, None, :2] + points * near * priors[:, None, 2:]
+    return Candidates(boxes, scores, points)

@@ -21,10 +21,13 @@ class Candidates:
     Attributes:
         boxes: float32 [N, K, 4]: left, top, right, bottom in pixels of the input.
         scores: float32 [N, K, classes], 0 to 1.
+        landmarks: float32 [N, K, 4, 2]: x and y in pixels of the input; None where the task file
+            names no such output.
     """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
+    landmarks: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -105,10 +108,22 @@ class Raw:
         logits = self.needed("scores", self.score_channels, per_cell)
         return self.needed("boxes", 4, per_cell), self.class_scores(logits)
 
+    def landmarks(self, per_cell: int = 1) -> NDArray[np.float32] | None:
+        """The outputs that the task file names so, [N, K, 4, 2]; None where it names none.
+
+        Raises:
+            DataError: One is missing or has no eight channels.
+        """
+        if not self.settings.landmarks:
+            return None
+        cells = self.needed("landmarks", 8, per_cell)
+        return cells.reshape(*cells.shape[:2], 4, 2)
+
     def _told(self, key: str, channels: int, per_cell: int) -> dict[str, Array]:
         names: Sequence[str] = getattr(self.settings, key)
         if not names:
-            others = [*self.settings.scores, *self.settings.boxes, *self.settings.objectness]
+            named = self.settings
+            others = [*named.scores, *named.boxes, *named.objectness, *named.landmarks]
             unnamed = {name: array for name, array in self.outputs.items() if name not in others}
             return told_by_shape(unnamed, key, channels, per_cell)
         levels = {}

@@ -35,6 +35,7 @@ def select(
     overlap: float = 0.5,
     candidates: int = 300,
     limit: int = 100,
+    landmarks: NDArray[np.float32] | None = None,
 ) -> Detections:
     """What is found in one image.
 
@@ -45,10 +46,12 @@ def select(
         overlap: Of two boxes of a class that overlap by more, the better remains.
         candidates: How many of the best scores are looked at.
         limit: How many are found at most.
+        landmarks: float32 [boxes, 4, 2], or None.
     """
     flat = scores.reshape(-1)
     passing = np.flatnonzero(flat >= threshold)
     best = passing[np.argsort(-flat[passing], kind="stable")[:candidates]]
     row, column = np.divmod(best, scores.shape[1])
-    chosen = Detections(boxes[row], flat[best].astype(np.float32), column.astype(np.int64))
+    points = None if landmarks is None else landmarks[row]
+    chosen = Detections(boxes[row], flat[best].astype(np.float32), column.astype(np.int64), points)
     return suppress(chosen, overlap, limit)

@@ -28,6 +28,9 @@ Activation = Literal["none", "sigmoid", "softmax"]
 Column = Literal["x1", "y1", "x2", "y2", "score", "class", "image"]
 
 
+_WITH_LANDMARKS = ("boxes", "ssd", "retinaface")
+
+
 def _listed(value: object) -> object:
     """TOML's lists as tuples, at any depth; one string as a list of it."""
     if isinstance(value, str):
@@ -74,6 +77,8 @@ class BoxOutputs(StrictTable):
         scores: The outputs of scores, by name; where none is named they are told by shape.
         boxes: The outputs of boxes.
         objectness: The outputs of objectness or centre-ness.
+        landmarks: The outputs of four points of each box, x and y: of the heads `boxes`, `ssd` and
+            `retinaface`, decoded as their boxes are.
         labels: The output of class numbers, behind suppression in the graph.
         count: The output of how many boxes are valid, behind suppression in the graph.
         activation: What makes outputs scores.
@@ -98,6 +103,7 @@ class BoxOutputs(StrictTable):
     scores: Names = ()
     boxes: Names = ()
     objectness: Names = ()
+    landmarks: Names = ()
     labels: Names = ()
     count: Names = ()
     activation: Activation | None = None
@@ -124,6 +130,11 @@ class BoxOutputs(StrictTable):
             raise WrongValue(
                 f"anchors of {len(self.anchors)} levels and strides of {len(self.strides)}",
                 "each level has a stride and a list of [width, height]",
+            )
+        if self.landmarks and self.head not in _WITH_LANDMARKS:
+            raise WrongValue(
+                f'head = "{self.head}" has no landmarks',
+                f"heads that have: {', '.join(_WITH_LANDMARKS)}",
             )
         if not all(self.anchors):
             raise ValueError("a level has no anchors")

@@ -98,6 +98,8 @@ class Detection(Task):
         plain = output.activation in (None, "none") and output.background in (None, "none")
         if output.head != "boxes" or output.normalized or form is None or not plain:
             return None
+        if output.landmarks:  # they would be lost
+            return None
         return {
             "kind": "nms",
             "boxes": next(iter(output.boxes), "boxes"),
@@ -208,6 +210,7 @@ class Detection(Task):
         """Whether the outputs have the names that the file gives, and are as many as its head's."""
         output = self.settings.output
         named = (*output.scores, *output.boxes, *output.objectness, *output.labels, *output.count)
+        named += output.landmarks
         if not named or Counter(interface.outputs) != Counter(named):
             return False
         try:

@@ -189,6 +189,50 @@ def test_retinaface_has_square_priors_and_ignores_landmarks():
     assert found(task, b=offsets, s=scores, l=landmarks) == [("face", 0.75, BOX)]
 
 
+CORNERS = [[8, 5], [24, 4], [23, 20], [9, 19]]
+
+
+def landmarks_found(task, **outputs) -> list[list[float]]:
+    (answer,) = task.answers(outputs, [None])
+    return answer.at_least(0.3).landmarks[0].tolist()
+
+
+@pytest.mark.parametrize("normalized", [True, False])
+def test_decoded_landmarks_stay_with_their_boxes(normalized):
+    scores, boxes, points = f32(1, 5, 2), f32(1, 5, 4), f32(1, 5, 8)
+    scores[0, 1:3, 1], boxes[0, 2:4] = [0.4, 0.75], BOX
+    points[0, 2] = np.ravel(CORNERS)
+    if normalized:
+        boxes /= np.array([64, 32] * 2, np.float32)
+        points /= np.array([64, 32] * 4, np.float32)
+    task = detector(head="boxes", normalized=normalized, landmarks="p")
+    assert landmarks_found(task, s=scores, b=boxes, p=points) == CORNERS
+    assert task.answer_in_graph() is None  # suppression there would lose them
+
+
+def test_landmarks_of_priors_are_offsets_from_their_centres():
+    scores, offsets, points = f32(1, 84, 2), f32(1, 84, 4), f32(1, 84, 8)
+    scores[..., 0], scores[0, 18] = 1.0, [0.25, 0.75]
+    points[0, 18] = (np.array(CORNERS) - 12).ravel() / 16 / np.float32(0.1)
+    task = detector(["face"], head="retinaface", landmarks="p", **{"score-threshold": 0.2})
+    found_points = landmarks_found(task, b=offsets, s=scores, p=points)
+    np.testing.assert_allclose(found_points, CORNERS, atol=1e-4)
+
+
+def test_landmarks_move_with_the_image():
+    scores, boxes, points = f32(1, 5, 2), f32(1, 5, 4), f32(1, 5, 8)
+    scores[0, 3, 1], boxes[0, 3], points[0, 3] = 0.75, BOX, np.ravel(CORNERS)
+    task = detector(head="boxes", landmarks="p")
+    place = task.input.placement((128, 64))
+    (answer,) = task.answers({"s": scores, "b": boxes, "p": points}, [place])
+    np.testing.assert_allclose(answer.at_least(0.3).landmarks[0], np.array(CORNERS) * 2)
+
+
+def test_other_heads_have_no_landmarks():
+    with pytest.raises(DataError, match="has no landmarks"):
+        detector(head="fcos", landmarks="p")
+
+
 ROW = [*BOX, 0.75, 1]
 
 

@@ -1,0 +1,106 @@
+"""Frames through networks: decode, prepare, infer, crop, read, each in a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from lprc.compiler.frames.crops import crops
+from lprc.compiler.frames.frame import Frame
+from lprc.compiler.frames.network import Network
+from lprc.compiler.frames.opened import Networks
+from lprc.compiler.frames.overlap import DEPTH, overlapped
+from lprc.compiler.frames.results import Reading
+
+Step = Callable[[Frame], Frame]
+
+
+def answered(frames: Iterable[Frame], networks: Networks, *, depth: int = DEPTH) -> Iterator[Frame]:
+    """The frames in their order, each with what the networks say of it.
+
+    Frames with an error pass through. All steps work at once, and no more frames are on their way
+    than the queues between them hold.
+
+    Args:
+        frames: Taken in a thread.
+        networks: What runs on them.
+        depth: Frames that wait behind a step, at most.
+
+    Raises:
+        RunError: A network fails.
+        DataError: Its outputs are not those of its task.
+    """
+    return overlapped(frames, _steps(networks), depth=depth)
+
+
+def answer_one(frame: Frame, networks: Networks) -> Frame:
+    """The same for one frame, in this thread."""
+    for step in _steps(networks):
+        frame = step(frame)
+    return frame
+
+
+def _steps(networks: Networks) -> list[Step]:
+    steps: list[Step] = []
+    for name, network in networks.networks.items():
+        look = _whole(networks) if network is networks.first else _pieces(networks, name)
+        steps += [_where_whole(look), _where_whole(_inference(network))]
+    return steps
+
+
+def _where_whole(step: Callable[[Frame], None]) -> Step:
+    """The step for frames that have a picture."""
+
+    def careful(frame: Frame) -> Frame:
+        if frame.error is None:
+            step(frame)
+        return frame
+
+    return careful
+
+
+def _whole(networks: Networks) -> Callable[[Frame], None]:
+    """The step that prepares frames for the first network."""
+    network, shown = networks.first, networks.shown(networks.first.name)
+
+    def prepare(frame: Frame) -> None:
+        frame.readings[network.name] = [Reading(network, frame.picture, shown=shown)]
+        with frame.timed(f"{network.name}: prepare"):
+            frame.batches[network.name] = network.prepare([frame.picture])
+
+    return prepare
+
+
+def _pieces(networks: Networks, name: str) -> Callable[[Frame], None]:
+    """The step that cuts out and prepares what a further network reads."""
+    network, edge = networks.networks[name], networks.edge_to(name)
+    shown = networks.shown(name)
+    classes: tuple[str, ...] = networks.networks[edge.source].task.classes  # type: ignore[attr-defined]
+
+    def cut_and_prepare(frame: Frame) -> None:
+        readings: list[Reading] = []
+        with frame.timed(f"{name}: crop"):
+            for parent in frame.readings[edge.source]:
+                found = parent.boxes
+                assert found is not None  # the edge was checked
+                for crop in crops(parent.image, found, edge, classes):
+                    matrix = parent.matrix @ crop.matrix
+                    reading = Reading(network, crop.image, matrix, shown=shown)
+                    parent.inner.setdefault(crop.index, {})[name] = reading
+                    readings.append(reading)
+        frame.readings[name] = readings
+        with frame.timed(f"{name}: prepare"):
+            images = [reading.image for reading in readings]
+            frame.batches[name] = network.prepare(images) if images else ()
+
+    return cut_and_prepare
+
+
+def _inference(network: Network) -> Callable[[Frame], None]:
+    def infer(frame: Frame) -> None:
+        batches = frame.batches.pop(network.name)
+        with frame.timed(f"{network.name}: infer"):
+            answers = network.infer(batches)
+        for reading, answer in zip(frame.readings[network.name], answers, strict=True):
+            reading.answer = answer
+
+    return infer

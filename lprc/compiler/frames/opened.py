@@ -1,0 +1,133 @@
+"""The networks of a pipeline, loaded, and the edges between them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lprc.compiler.artifact.artifact import Artifact, open_artifact
+from lprc.compiler.frames.network import Network
+from lprc.compiler.frames.pipeline_file import EdgeTable
+from lprc.compiler.frames.read_pipeline import FramePipeline
+from lprc.compiler.frames.rectify import check_opencv
+from lprc.core.errors import DataError, LprcError
+from lprc.core.tasks.task_file import TaskChoice, task_choice
+from lprc.models.tasks.detection.task import Detection
+
+ONLY = "model"
+"""What a network by itself is called."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What runs on frames.
+
+    Attributes:
+        networks: By name, each behind the one whose boxes it reads.
+        edges: Between them, with every `min_score` known.
+    """
+
+    networks: Mapping[str, Network]
+    edges: tuple[EdgeTable, ...] = ()
+
+    @property
+    def first(self) -> Network:
+        """The one that reads the frame."""
+        return next(iter(self.networks.values()))
+
+    def edge_to(self, name: str) -> EdgeTable:
+        """The edge into a network that is not the first."""
+        return next(edge for edge in self.edges if edge.to == name)
+
+    def shown(self, name: str) -> float:
+        """The least score of a network's boxes that are shown: no more than what is read."""
+        task = self.networks[name].task
+        if not isinstance(task, Detection):
+            return 0.0
+        read = [edge.min_score or 0.0 for edge in self.edges if edge.source == name]
+        return min([task.settings.output.shown_threshold, *read])
+
+
+def single(artefact: Artifact, task: TaskChoice, threads: int | None = None) -> Networks:
+    """One network.
+
+    Args:
+        artefact: An artefact or a model file.
+        task: What it is for.
+        threads: CPU threads of its runtime.
+
+    Raises:
+        LprcError: As of `Network.opened`.
+    """
+    return Networks({ONLY: Network.opened(ONLY, artefact, task, threads)})
+
+
+def opened(
+    pipeline: FramePipeline, places: Mapping[str, Path], threads: int | None = None
+) -> Networks:
+    """The networks of a pipeline.
+
+    Args:
+        pipeline: The file.
+        places: The artefact or the model file of each network, by name.
+        threads: CPU threads of each runtime; None shares the cores among them.
+
+    Raises:
+        DataError: An edge leaves a network that finds no boxes, names classes that it does not
+            have, or wants landmarks that it does not give.
+        LprcError: A network can't be loaded, or its task does not fit.
+    """
+    share = threads or max(1, (os.cpu_count() or 1) // len(places))
+    networks = {name: _network(pipeline, name, places[name], share) for name in pipeline.file.order}
+    edges = tuple(
+        _checked_edge(pipeline, index, edge, networks[edge.source])
+        for index, edge in enumerate(pipeline.file.edges)
+    )
+    return Networks(networks, edges)
+
+
+def _network(pipeline: FramePipeline, name: str, place: Path, threads: int) -> Network:
+    try:
+        return Network.opened(name, open_artifact(place), task_choice(pipeline.task(name)), threads)
+    except LprcError as error:
+        key = pipeline.key("models", name)
+        error.where = f"{key}: {error.where}" if error.where else key
+        raise
+
+
+def _checked_edge(
+    pipeline: FramePipeline, index: int, edge: EdgeTable, source: Network
+) -> EdgeTable:
+    """The edge with its `min_score`.
+
+    Raises:
+        DataError: It does not fit the network that it leaves.
+    """
+    key = f"edges.{index}"
+    task = source.task
+    if not isinstance(task, Detection):
+        raise DataError(
+            f"task '{task.name}' of '{edge.source}' finds no boxes",
+            where=pipeline.key(key, "from"),
+            hint="an edge leaves a model whose task is of kind detection",
+        )
+    unknown = [name for name in edge.classes if name not in task.classes]
+    if unknown:
+        raise DataError(
+            f"'{edge.source}' has no class '{unknown[0]}'",
+            where=pipeline.key(key, "classes"),
+            hint=f"its task's: {', '.join(task.classes[:8])}",
+        )
+    if edge.rectify == "landmarks" and not task.settings.output.landmarks:
+        raise DataError(
+            f"task '{task.name}' of '{edge.source}' gives no landmarks",
+            where=pipeline.key(key, "rectify"),
+            hint="[output] landmarks of its task file names the output of four points of each box",
+        )
+    if edge.rectify == "min-area-rectangle":
+        check_opencv()
+    if edge.min_score is not None:
+        return edge
+    return edge.model_copy(update={"min_score": task.settings.output.shown_threshold})
