@@ -46,6 +46,7 @@ COMMANDS = {
     "clean": "Remove what `build` wrote.",
     "schema": "Print the JSON Schema of lprc.toml.",
     "cache": "Show, shrink or empty the cache.",
+    "doctor": "Show what this machine is and what works on it, by trying.",
 }
 """Command to its one-line help, so that ``lprc --help`` imports none of them."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from lprc.compiler.measure.bench_inputs import (
     given_inputs,
     values,
 )
+from lprc.compiler.measure.paired import paired_ratio
 from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.numerics import Arrays
 from lprc.core.running.runner import Runner
@@ -48,6 +50,8 @@ class BenchRow:
         size_bytes: Of the deployed files.
         shapes: Of the inputs that it was measured on, by name.
         invented: Sizes of those that nobody gave, of other dimensions than a batch, by label.
+        ratio_interval: The ends of the ratio's 95 % confidence interval; 0 and infinity where
+            there were too few blocks to have one.
     """
 
     name: str
@@ -59,11 +63,18 @@ class BenchRow:
     size_bytes: int
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     invented: Mapping[str, int] = field(default_factory=dict)
+    ratio_interval: tuple[float, float] = (0.0, math.inf)
 
     def document(self) -> dict[str, Any]:
         """As JSON data."""
         shapes = {name: list(shape) for name, shape in self.shapes.items()}
-        return {**vars(self), "shapes": shapes, "invented": dict(self.invented)}
+        ends = [end if 0 < end < math.inf else None for end in self.ratio_interval]
+        return {
+            **vars(self),
+            "ratio_interval": ends,
+            "shapes": shapes,
+            "invented": dict(self.invented),
+        }
 
 
 def bench(
@@ -170,13 +181,14 @@ def _row(
     name: str, artefact: Artifact, blocks: NDArray[np.float64], first: NDArray[np.float64]
 ) -> BenchRow:
     """A row from the latencies in milliseconds, [blocks, runs]."""
-    ratios = np.median(blocks, axis=1) / np.median(first, axis=1)
+    ratio = paired_ratio(np.median(blocks, axis=1), np.median(first, axis=1))
     return BenchRow(
         name=name,
         backend=artefact.backend,
         median_ms=float(np.median(blocks)),
         p95_ms=float(np.percentile(blocks, 95)),
         min_ms=float(blocks.min()),
-        ratio_to_first=float(np.median(ratios)),
+        ratio_to_first=ratio.value,
+        ratio_interval=(ratio.low, ratio.high),
         size_bytes=artefact.size_bytes,
     )

@@ -1,0 +1,1 @@
+"""What this machine is, and what of lprc works on it."""
