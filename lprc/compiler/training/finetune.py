@@ -108,7 +108,7 @@ def finetune(
         progress: Called with the steps taken and their number.
 
     Raises:
-        UsageError: An operator that can't be trained through, or a recipe that lacks its teacher.
+        UsageError: An operator that has no form in torch here, or a recipe that lacks its teacher.
         DataError: Samples that can't be used.
         MissingDependencyError: ``cuda`` where torch has none.
     """

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
-from lprc.compiler.training.graph_module import GraphModule, Tensors
+from lprc.compiler.training.graph_module import GraphModule
 from lprc.compiler.training.training_set import Samples
+from lprc.core.torch_graph.steps import Tensors
 
 _SAMPLES = 16
 _POSITIONS = 20_000

@@ -13,13 +13,13 @@ from lprc.compiler.training.channels_left import channels_left
 from lprc.compiler.training.weights import (
     MEAN,
     Weight,
-    constant_array,
     set_array,
     statistics_of,
     weights_of,
 )
 from lprc.core.errors import DataError
 from lprc.core.graph import editing
+from lprc.core.torch_graph.steps import constant_array
 
 
 def randomise(model: ir.Model, seed: int) -> None:

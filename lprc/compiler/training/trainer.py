@@ -15,10 +15,11 @@ import torch
 
 from lprc.compiler.training import checkpoint
 from lprc.compiler.training.augment import Augmentation, augment
-from lprc.compiler.training.graph_module import GraphModule, Tensors
+from lprc.compiler.training.graph_module import GraphModule
 from lprc.compiler.training.objective import Objective
 from lprc.compiler.training.recipe import Recipe
 from lprc.compiler.training.training_set import Images, Samples, Split
+from lprc.core.torch_graph.steps import Tensors, best_layout
 
 _WARM_UP = 20
 """Steps until the rate is full: Adam's first steps are as large as any."""
@@ -192,7 +193,7 @@ class Trainer:
 
     def _loss(self, indices: Sequence[int], *, augmented: bool) -> torch.Tensor:
         inputs, labels = self._batch(indices, augmented=augmented)
-        inputs = {name: _channels_last(tensor.to(self._device)) for name, tensor in inputs.items()}
+        inputs = {name: best_layout(tensor.to(self._device)) for name, tensor in inputs.items()}
         training = self.student.training
         keep = tuple(hint.name for hint in self._objective.hints) if training else ()
         wanted = None
@@ -258,9 +259,3 @@ class Trainer:
         recipe, state = self._recipe, self._state
         waited = sum(look.step > state.best_step for look in state.looks)
         return bool(recipe.patience and recipe.hold_out and waited >= recipe.patience)
-
-
-def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
-    if tensor.dim() != 4:
-        return tensor
-    return tensor.contiguous(memory_format=torch.channels_last)

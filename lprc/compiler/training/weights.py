@@ -11,10 +11,11 @@ import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
 
-from lprc.compiler.training.operators.quantisation import dequantize, quantize
 from lprc.core.errors import UsageError
 from lprc.core.graph import editing
 from lprc.core.graph.provenance import describe
+from lprc.core.torch_graph.operators.quantisation import dequantize, quantize
+from lprc.core.torch_graph.steps import constant_array
 
 _WEIGHTS = {
     "Add": (0, 1),
@@ -94,13 +95,6 @@ class Weight:
             whole = self.quantised.integers(latent).detach().cpu().numpy()
             array = np.rint(whole).astype(self.quantised.dtype)
         set_array(self.value, np.ascontiguousarray(array))
-
-
-def constant_array(value: ir.Value | None) -> NDArray[Any] | None:
-    """A constant's array; a graph input's default counts, as training changes defaults."""
-    if value is not None and value.is_graph_input() and value.const_value is not None:
-        return value.const_value.numpy()
-    return editing.constant(value)
 
 
 def set_array(value: ir.Value, array: NDArray[Any]) -> None:

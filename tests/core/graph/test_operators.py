@@ -160,10 +160,10 @@ ALLOWED = {
     ("lprc/core/running/decisions.py", "_CHOOSES"): "what puts out places by comparing values",
     ("lprc/core/quantization/placement_rules.py", "CARRIERS"): "a difference, with its reason",
     ("lprc/core/running/random_inputs.py", "_INDEXED"): POSITIONS,
-    ("lprc/compiler/training/operators/elementwise.py", "TABLE"): ONE_RULE_EACH,
-    ("lprc/compiler/training/operators/linear.py", "TABLE"): ONE_RULE_EACH,
-    ("lprc/compiler/training/operators/moving.py", "TABLE"): ONE_RULE_EACH,
-    ("lprc/compiler/training/operators/windows.py", "TABLE"): ONE_RULE_EACH,
+    ("lprc/core/torch_graph/operators/elementwise.py", "TABLE"): ONE_RULE_EACH,
+    ("lprc/core/torch_graph/operators/linear.py", "TABLE"): ONE_RULE_EACH,
+    ("lprc/core/torch_graph/operators/moving.py", "TABLE"): ONE_RULE_EACH,
+    ("lprc/core/torch_graph/operators/windows.py", "TABLE"): ONE_RULE_EACH,
     ("lprc/compiler/training/weights.py", "_WEIGHTS"): POSITIONS,
     ("lprc/passes/_channels/levels.py", "_FUNCTIONS"): ONE_RULE_EACH,
     ("lprc/passes/_channels/levels.py", "_APPLY"): ONE_RULE_EACH,
@@ -279,7 +279,7 @@ def test_a_misspelt_operator_among_others_is_seen():
 def test_rules_of_operators_are_for_operators_of_their_kind():
     torch = pytest.importorskip("torch")
     assert torch
-    from lprc.compiler.training.operators import elementwise, linear, moving, windows
+    from lprc.core.torch_graph.operators import elementwise, linear, moving, windows
     from lprc.passes._scaling import homogeneous
 
     by_place = operators.UNARY | operators.BROADCAST

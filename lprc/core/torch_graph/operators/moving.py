@@ -7,7 +7,7 @@ import math
 import torch
 from torch.nn import functional
 
-from lprc.compiler.training.operators.call import (
+from lprc.core.torch_graph.operators.call import (
     Call,
     Function,
     Inputs,
@@ -16,7 +16,7 @@ from lprc.compiler.training.operators.call import (
     integers_of,
     needed,
 )
-from lprc.compiler.training.types import torch_dtype
+from lprc.core.torch_graph.types import torch_dtype
 
 
 def _reshape(call: Call, inputs: Inputs) -> torch.Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 
-from lprc.compiler.training.operators.call import Call, Function, Inputs, given, needed
+from lprc.core.torch_graph.operators.call import Call, Function, Inputs, given, needed
 
 
 def quantize(

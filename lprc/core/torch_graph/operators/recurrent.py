@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from lprc.compiler.training.operators.call import Call, Function, Inputs, given, needed
+from lprc.core.torch_graph.operators.call import Call, Function, Inputs, given, needed
 
 _LSTM_ORDER = (0, 2, 3, 1)
 """ONNX has input, output, forget, cell; torch has input, forget, cell, output."""

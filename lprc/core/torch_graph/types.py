@@ -29,7 +29,7 @@ def torch_dtype(code: int, where: str) -> torch.dtype:
     dtype = _TYPES.get(ir.DataType(code))
     if dtype is None:
         raise UsageError(
-            f"element type {ir.DataType(code).name} can't be trained",
+            f"element type {ir.DataType(code).name} has no form in torch here",
             where=where,
             hint="use a float32 or float16 model",
         )

@@ -8,7 +8,7 @@ from functools import reduce
 import torch
 from torch.nn import functional
 
-from lprc.compiler.training.operators.call import Call, Function, Inputs, given, needed
+from lprc.core.torch_graph.operators.call import Call, Function, Inputs, given, needed
 
 
 def _unary(function: Callable[[torch.Tensor], torch.Tensor]) -> Function:

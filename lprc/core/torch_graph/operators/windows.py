@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
-from lprc.compiler.training.operators.call import Call, Function, Inputs, given, needed
+from lprc.core.torch_graph.operators.call import Call, Function, Inputs, given, needed
 
 _CONV = (functional.conv1d, functional.conv2d, functional.conv3d)
 _TRANSPOSED = (

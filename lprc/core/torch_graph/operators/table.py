@@ -1,8 +1,8 @@
-"""All operators that can be trained through."""
+"""All operators that have a form in torch, with a gradient where there is one."""
 
 from __future__ import annotations
 
-from lprc.compiler.training.operators import (
+from lprc.core.torch_graph.operators import (
     elementwise,
     linear,
     moving,
@@ -11,7 +11,7 @@ from lprc.compiler.training.operators import (
     resizing,
     windows,
 )
-from lprc.compiler.training.operators.call import Function
+from lprc.core.torch_graph.operators.call import Function
 
 OPERATORS: dict[str, Function] = {
     **elementwise.TABLE,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional
 
-from lprc.compiler.training.operators.call import (
+from lprc.core.torch_graph.operators.call import (
     Call,
     Function,
     Inputs,

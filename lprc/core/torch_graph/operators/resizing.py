@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from lprc.compiler.training.operators.call import Call, Function, Inputs, given, integers, needed
+from lprc.core.torch_graph.operators.call import Call, Function, Inputs, given, integers, needed
 
 _SMOOTH = {("linear", 3): "linear", ("linear", 4): "bilinear", ("cubic", 4): "bicubic"}
 _UNKNOWN = ("antialias", "axes", "exclude_outside")

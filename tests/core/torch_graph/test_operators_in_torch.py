@@ -1,4 +1,4 @@
-"""Every operator that can be trained through computes what the ONNX operator tests want."""
+"""Every operator that has a form in torch computes what the ONNX operator tests want."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import onnx_backend_cases as backend
 import pytest
 
 from lprc.compiler.training.graph_module import GraphModule
-from lprc.compiler.training.operators.table import OPERATORS
 from lprc.core.errors import InvalidModelError, UsageError
 from lprc.core.onnx_io.model_io import from_proto
 from lprc.core.running.numerics import run
 from lprc.core.running.random_inputs import random_inputs
+from lprc.core.torch_graph.operators.table import OPERATORS
 
 torch = pytest.importorskip("torch")
 

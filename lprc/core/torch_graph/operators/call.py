@@ -38,9 +38,9 @@ class Call:
     def refused(self, what: str) -> UsageError:
         """The error for a form of the operator that is not known here."""
         return UsageError(
-            f"{self.op_type} can't be trained: {what}",
+            f"{self.op_type} has no form in torch here: {what}",
             where=self.where,
-            hint="cut the graph behind it, or leave this model as it is",
+            hint="cut the graph in front of it, and take that part",
         )
 
 

@@ -1,0 +1,1 @@
+"""ONNX graphs as torch modules; the one room of core that needs torch."""
