@@ -9,6 +9,7 @@ from pathlib import Path
 import onnx
 
 from _segmentation.commands import once
+from _segmentation.samples import some_of
 
 CLEANED = "infer-shapes,lift-constants,lower-cast-like,fold-constants,eliminate-dead-code"
 """BatchNormalizations stay: they are trained, and the pyramid's levels share their Convs."""
@@ -72,7 +73,8 @@ class Training:
         out = self.folder / f"{pruning.name}.onnx"
         options = f"ratio=0.5, scope=local, importance=taylor, exclude={_others(whole, pruning)}"
         passes = f"infer-shapes,prune-channels{{{options}}}"
-        images = ["--calib", self.data / "images", "--task", self.task]
+        some = some_of(self.data, self.folder / "judged")
+        images = ["--calib", some / "images", "--task", self.task]
         return once(out, ["opt", whole, "-o", out, "--passes", passes, *images, "-q"])
 
     def trained(self, pruning: Pruning, start: str) -> Path:

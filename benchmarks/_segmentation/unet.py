@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,12 @@ import numpy as np
 
 from _segmentation.artefacts import artefact
 from _segmentation.commands import document, once
+from _segmentation.samples import some_of
 from lprc.core.tasks.interface import Interface
 from lprc.core.tasks.task import Task
 from lprc.core.tasks.task_file import load_task
 
 ALLOWED_DROP = 0.003
-CONTROLLED = 60
-"""Images of ``train`` that accuracy control judges by; never those of ``val``."""
 
 
 def unet_rows(arguments: argparse.Namespace) -> list[dict[str, Any]]:
@@ -27,7 +25,7 @@ def unet_rows(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     folders: dict[str, tuple[Path, float]] = {}
     float_folder = artefact("unet", arguments.unet, "ov-fp32", arguments)
     folders["float"] = float_folder, 0.0
-    judged = _judged(arguments)
+    judged = some_of(arguments.data / "train", arguments.state / "judged")
     drop = ["--data", judged, "--max-accuracy-drop", str(ALLOWED_DROP)]
     for name, options in {"lprc": [], "lprc, accuracy control": drop}.items():
         out = arguments.state / name.replace(", ", "-").replace(" ", "-")
@@ -59,19 +57,6 @@ def unet_rows(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 def _processor_time() -> float:
     """Seconds of this process and its children."""
     return float(sum(os.times()[:4]))
-
-
-def _judged(arguments: argparse.Namespace) -> Path:
-    """A folder with some of the images that are trained on, evenly spread."""
-    folder: Path = arguments.state / "judged"
-    images = sorted((arguments.data / "train" / "images").iterdir())
-    for image in images[:: len(images) // CONTROLLED]:
-        mask = arguments.data / "train" / "masks" / f"{image.stem}.png"
-        for source in (image, mask):
-            target = folder / source.parent.name / source.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-    return folder
 
 
 def _nncf(arguments: argparse.Namespace, ir: Path, out: Path, judged: Path | None) -> None:
