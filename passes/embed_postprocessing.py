@@ -14,6 +14,7 @@ from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.passes._images.answers import Answer, AnswerTranslation
 from lprc.passes._images.ctc_collapse import CtcCollapse
 from lprc.passes._images.detections import Corners, Detections
+from lprc.passes._images.joint_detections import BOX, JointDetections
 from lprc.passes._images.network_output import chosen_output, known_axis, refused
 from lprc.passes._images.resizing import Interpolation
 from lprc.passes._images.scores import ArgMax, Enlarged, Softmax
@@ -28,7 +29,7 @@ class EmbedPostprocessing(Pass):
     - ``ctc``: the best class of each step, repeats merged, blanks dropped: int32 [N, steps], the
       text in front and -1 behind it.
     - ``nms``: boxes [N, boxes, 4] and their scores as float32 [N, rows, 6]: x1, y1, x2, y2, score,
-      class, the best first; rows of -1 behind the last.
+      class, the best first; rows of -1 behind the last. With `channels` one output has both.
 
     It belongs behind everything else, so that passes in front of it are held to the scores, and
     quantisation sees where they leave the network. Needs operator set 13.
@@ -54,6 +55,12 @@ class EmbedPostprocessing(Pass):
     scores: str = option("scores", "nms: the output with their scores")
     form: Corners = option("xyxy", "nms: two corners, or centre, width and height")
     classes_last: bool = option(False, "nms: scores are [N, boxes, classes]")
+    channels: int | None = option(
+        None, "nms: `output` alone has the box and the scores of each place, so many numbers"
+    )
+    objectness: bool = option(
+        False, "nms with channels: the number behind the box multiplies the scores"
+    )
     rows: int = option(100, "nms: how many boxes an image has at most")
     overlap: float = option(0.45, "nms: intersection over union above which the worse box goes")
     score: float = option(0.25, "nms: the score below which a box goes")
@@ -62,13 +69,18 @@ class EmbedPostprocessing(Pass):
         """Check the numbers.
 
         Raises:
-            ValueError: No rows, an overlap or score outside 0 to 1, or half a size.
+            ValueError: No rows, an overlap or score outside 0 to 1, half a size, or channels that
+                leave no class.
         """
         sizes = [size for size in (self.height, self.width) if size is not None]
         if len(sizes) == 1 or any(size < 1 for size in sizes):
             raise ValueError("height and width must both be given, and be at least 1")
         if self.rows < 1:
             raise ValueError(f"rows must be at least 1, not {self.rows}")
+        if self.channels is None and self.objectness:
+            raise ValueError("objectness needs channels")
+        if self.channels is not None and self.channels <= BOX + self.objectness:
+            raise ValueError(f"channels must be above {BOX + self.objectness}")
         if not (0 <= self.overlap <= 1 and 0 <= self.score <= 1):
             raise ValueError("overlap and score must be 0 to 1")
 
@@ -149,6 +161,8 @@ class EmbedPostprocessing(Pass):
         return Answer(enlarged.build, enlarged.apply)
 
     def _detections(self, model: ir.Model) -> tuple[Answer, tuple[ir.Value, ...]]:
+        if self.channels is not None:
+            return self._joint_detections(model, self.channels)
         boxes = chosen_output(model, self.boxes, "boxes")
         scores = chosen_output(model, self.scores, "scores")
         if editing.rank(boxes) != 3 or editing.dimension(boxes, 2) != 4:
@@ -166,5 +180,26 @@ class EmbedPostprocessing(Pass):
                 "scores",
                 "classes-last=true says that scores are [N, boxes, classes]",
             )
-        maker = Detections(self.form, self.classes_last, self.rows, self.overlap, self.score)
+        maker = self._suppression(classes_last=self.classes_last)
         return Answer(maker.build, maker.apply), (boxes, scores)
+
+    def _joint_detections(
+        self, model: ir.Model, channels: int
+    ) -> tuple[Answer, tuple[ir.Value, ...]]:
+        value = chosen_output(model, self.output, "output")
+        if editing.rank(value) != 3:
+            raise refused(f"output '{value.name}' has not 3 dimensions", "output")
+        sizes = {axis: known_axis(value, axis, "channels") for axis in (1, 2)}
+        axes = [axis for axis, size in sizes.items() if size == channels]
+        if len(axes) != 1:
+            raise refused(
+                f"output '{value.name}' is [N, {sizes[1]}, {sizes[2]}], and one of these must be "
+                f"{channels}",
+                "channels",
+                "4 for the box, 1 for objectness where there is one, and the classes",
+            )
+        maker = JointDetections(self._suppression(classes_last=axes == [2]), self.objectness)
+        return Answer(maker.build, maker.apply), (value,)
+
+    def _suppression(self, *, classes_last: bool) -> Detections:
+        return Detections(self.form, classes_last, self.rows, self.overlap, self.score)

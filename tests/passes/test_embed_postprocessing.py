@@ -111,7 +111,6 @@ def test_boxes_are_those_of_a_loop(count, classes, last, form, rows, overlap, sc
     onnx.checker.check_model(model_io.to_proto(model), full_check=True)
     generator = np.random.default_rng(seed)
     corners = generator.random((2, count, 2, 2)).astype(np.float32)
-    corners.sort(axis=2)
     given_boxes = corners.reshape(2, count, 4)
     scores = generator.random((2, count, classes) if last else (2, classes, count))
     inputs = {"b": given_boxes, "s": scores.astype(np.float32)}
@@ -189,7 +188,8 @@ def test_masks_have_the_size_that_is_asked_for(has, wants, interpolation, kind):
     assert run(model, {"x": scores})["y"].shape[-2:] == wants
 
 
-def test_a_mask_that_is_wrong_at_the_border_breaks_the_promise(monkeypatch):
+@pytest.mark.parametrize(("kind", "result"), [("argmax", None), ("softmax", "mask")])
+def test_a_mask_that_is_wrong_at_the_border_breaks_the_promise(monkeypatch, kind, result):
     right = scores_module.resize_attributes
 
     def wrong(interpolation):
@@ -197,10 +197,9 @@ def test_a_mask_that_is_wrong_at_the_border_breaks_the_promise(monkeypatch):
 
     monkeypatch.setattr(scores_module, "resize_attributes", wrong)
     model = network("(float[N,4,5,5] x) => (float[N,4,5,5] y)", "y = Identity(x)")
+    maker = EmbedPostprocessing(kind=kind, height=20, width=20, result=result)
     with pytest.raises(PromiseBrokenError, match="embed-postprocessing"):
-        PassManager(
-            Pipeline.parse("embed-postprocessing{height=20,width=20}"), [Verify("each")]
-        ).run(model)
+        PassManager(Pipeline((maker,)), [Verify("each")]).run(model)
 
 
 @pytest.mark.parametrize("mode", ["each", "final"])

@@ -31,7 +31,7 @@ from lprc.core.passing.instrument import Instrument
 from lprc.core.passing.manager import PassRecord
 from lprc.core.passing.pass_base import Pass
 from lprc.core.passing.pipeline import Pipeline
-from lprc.core.passing.translation import Translation
+from lprc.core.passing.translation import TranslatedRuns, Translation
 from lprc.core.running.decisions import decided_outputs, share_of_others
 from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.isolated_session import IsolatedSession
@@ -44,6 +44,7 @@ from lprc.core.running.numerics import (
     dynamic_step,
     rounding,
 )
+from lprc.core.running.runner import Runs
 from lprc.core.running.signal_to_noise import noisiest
 from lprc.core.running.size_search import UnrunnableError
 
@@ -366,7 +367,14 @@ class Verify(Instrument):
             run = (self._inputs[number], before[number], after[number])
             bad = [
                 delta
-                for delta in self._moved(number, before[number], after[number], tolerance, unit)
+                for delta in self._moved(
+                    number,
+                    before[number],
+                    after[number],
+                    tolerance,
+                    unit,
+                    records[-1].translation,
+                )
                 if delta.name not in decided or share_of_others(delta.name, [run]) > tolerance
             ]
             if bad:
@@ -378,7 +386,13 @@ class Verify(Instrument):
             self.remarks.append(amplified(far, culprit(records)))
 
     def _moved(
-        self, number: int, before: Arrays, after: Arrays, tolerance: float, unit: float
+        self,
+        number: int,
+        before: Arrays,
+        after: Arrays,
+        tolerance: float,
+        unit: float,
+        translation: Translation | None,
     ) -> list[OutputDelta]:
         """The outputs for one set of inputs that moved by more than they may."""
         if self._strict:
@@ -387,10 +401,15 @@ class Verify(Instrument):
             before,
             after,
             tolerance,
-            reference=lambda: IsolatedSession(self._reference.data),
+            reference=lambda: self._reference_runs(translation),
             inputs=self._inputs[number],
             rounding=unit,
         )
+
+    def _reference_runs(self, translation: Translation | None) -> Runs:
+        """The reference, as what a pass that changed its interface has made of it."""
+        session = IsolatedSession(self._reference.data)
+        return session if translation is None else TranslatedRuns(session, translation)
 
     def _broken(
         self,

@@ -71,7 +71,12 @@ FOUND_IN_GRAPH: Mapping[str, Any] = {
     "background": "none",
     "box_format": "corners",
 }
-"""What embed-postprocessing makes of the head `boxes`."""
+"""What embed-postprocessing makes of the head `boxes`, and of `JOINT_HEADS`."""
+
+JOINT_HEADS: Mapping[str, bool] = {"yolov5": True, "yolov8": False}
+"""Heads that are decoded and in one output, and whether they have objectness."""
+
+_NAME_IN_GRAPH = "detections"
 
 _WITH_PRIORS = ("ssd", "retinaface")
 
@@ -107,7 +112,7 @@ def raw_outputs(
     Raises:
         DataError: No head has such outputs, or as of `completed`.
     """
-    if settings.head == "boxes" and _is_found_in_graph(outputs):
+    if _is_found_in_graph(outputs, settings):
         settings = settings.model_copy(update=FOUND_IN_GRAPH)
     if settings.head == "auto":
         shapes = {name: array.shape for name, array in outputs.items()}
@@ -118,9 +123,16 @@ def raw_outputs(
     return Raw(outputs, completed(settings, where), size, where)
 
 
-def _is_found_in_graph(outputs: Mapping[str, Array]) -> bool:
-    """Whether embed-postprocessing has put rows in the place of scores and boxes."""
-    return [array.shape[2:] for array in outputs.values()] == [(len(ROW),)]
+def _is_found_in_graph(outputs: Mapping[str, Array], settings: BoxOutputs) -> bool:
+    """Whether embed-postprocessing has put rows in the place of scores and boxes.
+
+    A network of two classes whose scores stand behind boxes has rows of the same length: there the
+    answer's name tells.
+    """
+    rows = [array.shape[2:] for array in outputs.values()] == [(len(ROW),)]
+    if settings.head in JOINT_HEADS:
+        return rows and list(outputs) == [_NAME_IN_GRAPH]
+    return rows and settings.head == "boxes"
 
 
 def detections(raw: Raw, samples: int) -> list[Detections]:

@@ -22,7 +22,7 @@ from lprc.core.tasks.task import Sample, Task
 from lprc.models.tasks.detection.boxes import Detections
 from lprc.models.tasks.detection.drawing import FOUND, TRUE, draw_boxes
 from lprc.models.tasks.detection.guess import guessed_heads
-from lprc.models.tasks.detection.heads import detections, raw_outputs
+from lprc.models.tasks.detection.heads import JOINT_HEADS, USUAL, detections, raw_outputs
 from lprc.models.tasks.detection.matching import check_pycocotools, matches
 from lprc.models.tasks.detection.precision import (
     OVERLAPS,
@@ -91,25 +91,42 @@ class Detection(Task):
     def answer_in_graph(self) -> dict[str, str] | None:
         """Suppression in the graph, for boxes that it has decoded and scores that it has.
 
-        There each is found by one network output, and none is divided by the input's size.
+        There none is divided by the input's size, and landmarks would be lost.
         """
         output = self.settings.output
-        form = {"corners": "xyxy", "centers": "cxcywh"}.get(output.box_format or "corners")
+        usual = {**USUAL[output.head], "background": "none"} if output.head in USUAL else {}
+        form = {"corners": "xyxy", "centers": "cxcywh"}.get(
+            output.box_format or usual.get("box_format", "corners")
+        )
         plain = output.activation in (None, "none") and output.background in (None, "none")
-        if output.head != "boxes" or output.normalized or form is None or not plain:
+        if output.normalized or form is None or not plain or output.landmarks:
             return None
-        if output.landmarks:  # they would be lost
+        sources = self._scored_boxes()
+        if sources is None:
             return None
         return {
             "kind": "nms",
-            "boxes": next(iter(output.boxes), "boxes"),
-            "scores": next(iter(output.scores), "scores"),
+            **sources,
             "form": form,
-            "classes-last": "true",
             "rows": str(output.max_detections),
             "overlap": repr(output.iou_threshold),
             "score": repr(output.score_threshold),
         }
+
+    def _scored_boxes(self) -> dict[str, str] | None:
+        """Where boxes and scores stand, as options; None where the graph has none."""
+        output = self.settings.output
+        first_output = next(iter(output.boxes), None)
+        if output.head == "boxes":
+            scores = next(iter(output.scores), "scores")
+            return {"boxes": first_output or "boxes", "scores": scores, "classes-last": "true"}
+        if output.head not in JOINT_HEADS:
+            return None
+        objectness = JOINT_HEADS[output.head]
+        options = {"channels": str(4 + objectness + len(self.classes))}
+        if objectness:
+            options["objectness"] = "true"
+        return options if first_output is None else {**options, "output": first_output}
 
     def judge(self, answer: Detections, truth: Truth) -> ImageMatches:
         """Which boxes are right at each overlap, by pycocotools."""
