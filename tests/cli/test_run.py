@@ -212,7 +212,7 @@ def test_a_model_that_is_to_be_compiled_must_be_built_first(pipeline: Path, imag
     pipeline.write_text(text, encoding="utf-8")
     done = run_lprc("run", pipeline, images)
     assert done.returncode == 3
-    assert "colours.toml: models.finder: is not built yet" in done.stderr
+    assert "colours.toml: models.finder: must be built: not built yet" in done.stderr
     assert f"hint: `lprc build {pipeline}` compiles it" in done.stderr
 
 

@@ -1,4 +1,4 @@
-"""Where the built networks of a pipeline lie."""
+"""Where the built networks of a pipeline lie, and what each is built from."""
 
 from __future__ import annotations
 
@@ -6,29 +6,87 @@ from pathlib import Path
 
 from lprc.compiler.frames.opened import Networks, opened
 from lprc.compiler.frames.read_pipeline import FramePipeline
+from lprc.compiler.project.plan import Build
+from lprc.compiler.project.state import States
 from lprc.core.errors import InvalidModelError
 
 FOLDER = "build"
 """Beside the pipeline's file: a folder for each pipeline, in it one for each network."""
 
 
-def artefact_folder(pipeline: FramePipeline, name: str) -> Path:
-    """Where `lprc build` puts a network of a pipeline; from the folder of its file."""
-    return Path(FOLDER, pipeline.name, name)
+def root_of(pipeline: FramePipeline) -> Path:
+    """The folder from which the paths of a pipeline and of its builds start."""
+    return pipeline.path.resolve().parent
+
+
+def states_of(pipeline: FramePipeline) -> States:
+    """What is remembered of the pipeline's builds."""
+    return States(root_of(pipeline), pipeline.path.name)
+
+
+def crops_folder(pipeline: FramePipeline, name: str) -> Path:
+    """Where the crops lie that a network is calibrated on; from the pipeline's folder."""
+    return Path(FOLDER, pipeline.name, f"{name}.crops")
+
+
+def reads_crops(pipeline: FramePipeline, name: str) -> bool:
+    """Whether a network is calibrated on what those in front of it cut out."""
+    models = pipeline.file.models
+    first = pipeline.file.first
+    return name != first and models[name].calib is None and models[first].calib is not None
+
+
+def build_of(pipeline: FramePipeline, name: str) -> Build | None:
+    """The compile of one network; None where it runs as it is."""
+    table = pipeline.file.models[name]
+    if table.target is None:
+        return None
+    out = Path(FOLDER, pipeline.name, name)
+    calib = table.calib
+    if reads_crops(pipeline, name):
+        calib = str(crops_folder(pipeline, name))
+    arguments = ["compile", table.model, "--target", table.target, "-o", str(out)]
+    for option, value in (
+        ("--calib", calib),
+        ("--task", table.task),
+        ("--embed", ",".join(table.embed) or None),
+        ("--passes", table.passes),
+    ):
+        if value is not None:
+            arguments += [option, value]
+    return Build(
+        f"{pipeline.name}+{name}",  # no build of lprc.toml has a plus
+        Path(table.model),
+        table.target,
+        out,
+        None if calib is None else Path(calib),
+        None,
+        None,
+        table.task,
+        tuple(arguments),
+    )
 
 
 def place_of(pipeline: FramePipeline, name: str) -> Path:
     """What runs a network: its built artefact, or the file or artefact that it names.
 
     Raises:
-        InvalidModelError: It is to be compiled, and is not yet.
+        InvalidModelError: It is to be compiled, and is not yet, or was from something else.
     """
-    if pipeline.file.models[name].target is None:
+    build = build_of(pipeline, name)
+    if build is None:
         return pipeline.model(name)
-    folder = pipeline.path.parent / artefact_folder(pipeline, name)
-    if not folder.is_dir():
+    folder = pipeline.path.parent / build.out
+    why = "not built yet"
+    if folder.is_dir():
+        states = states_of(pipeline)
+        state = states.read(build.name)
+        # Where only the artefacts came along, there is nothing to compare them with. Another
+        # version of lprc or a runtime does not make them wrong.
+        why = states.why_stale(build, state.surroundings) or "" if state is not None else ""
+    if why:
         raise InvalidModelError(
-            "is not built yet",
+            f"must be built: {why}",
             where=pipeline.key("models", name),
             hint=f"`lprc build {pipeline.path}` compiles it",
         )
@@ -39,7 +97,7 @@ def built_networks(pipeline: FramePipeline, threads: int | None = None) -> Netwo
     """The networks of a pipeline, loaded.
 
     Raises:
-        InvalidModelError: One is to be compiled, and is not yet.
+        InvalidModelError: One is to be compiled, and is not yet, or was from something else.
         LprcError: As of `opened`.
     """
     places = {name: place_of(pipeline, name) for name in pipeline.file.order}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from lprc.compiler.frames.crops import crops
+from lprc.compiler.frames.crops import Crop, crops
 from lprc.compiler.frames.frame import Frame
 from lprc.compiler.frames.network import Network
 from lprc.compiler.frames.opened import Networks
@@ -72,27 +72,39 @@ def _whole(networks: Networks) -> Callable[[Frame], None]:
 
 def _pieces(networks: Networks, name: str) -> Callable[[Frame], None]:
     """The step that cuts out and prepares what a further network reads."""
-    network, edge = networks.networks[name], networks.edge_to(name)
-    shown = networks.shown(name)
-    classes: tuple[str, ...] = networks.networks[edge.source].task.classes  # type: ignore[attr-defined]
+    network, shown = networks.networks[name], networks.shown(name)
 
     def cut_and_prepare(frame: Frame) -> None:
         readings: list[Reading] = []
         with frame.timed(f"{name}: crop"):
-            for parent in frame.readings[edge.source]:
-                found = parent.boxes
-                assert found is not None  # the edge was checked
-                for crop in crops(parent.image, found, edge, classes):
-                    matrix = parent.matrix @ crop.matrix
-                    reading = Reading(network, crop.image, matrix, shown=shown)
-                    parent.inner.setdefault(crop.index, {})[name] = reading
-                    readings.append(reading)
+            for parent, crop in pieces(frame, networks, name):
+                matrix = parent.matrix @ crop.matrix
+                reading = Reading(network, crop.image, matrix, shown=shown)
+                parent.inner.setdefault(crop.index, {})[name] = reading
+                readings.append(reading)
         frame.readings[name] = readings
         with frame.timed(f"{name}: prepare"):
             images = [reading.image for reading in readings]
             frame.batches[name] = network.prepare(images) if images else ()
 
     return cut_and_prepare
+
+
+def pieces(frame: Frame, networks: Networks, name: str) -> Iterator[tuple[Reading, Crop]]:
+    """What the edge into a network cuts out of a frame, each with the reading it is cut out of.
+
+    Args:
+        frame: With the answers of the network that the edge leaves.
+        networks: With the edge; the network that it leads to need not be there.
+        name: Of that network.
+    """
+    edge = networks.edge_to(name)
+    classes: tuple[str, ...] = networks.networks[edge.source].task.classes  # type: ignore[attr-defined]
+    for parent in frame.readings[edge.source]:
+        found = parent.boxes
+        assert found is not None  # the edge was checked
+        for crop in crops(parent.image, found, edge, classes):
+            yield parent, crop
 
 
 def _inference(network: Network) -> Callable[[Frame], None]:

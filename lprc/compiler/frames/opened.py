@@ -67,11 +67,12 @@ def single(artefact: Artifact, task: TaskChoice, threads: int | None = None) -> 
 def opened(
     pipeline: FramePipeline, places: Mapping[str, Path], threads: int | None = None
 ) -> Networks:
-    """The networks of a pipeline.
+    """The networks of a pipeline, or those of its beginning.
 
     Args:
         pipeline: The file.
-        places: The artefact or the model file of each network, by name.
+        places: The artefact or the model file of each network, by name. An edge to one that is
+            left out is kept: what it would read can be cut out.
         threads: CPU threads of each runtime; None shares the cores among them.
 
     Raises:
@@ -80,17 +81,22 @@ def opened(
         LprcError: A network can't be loaded, or its task does not fit.
     """
     share = threads or max(1, (os.cpu_count() or 1) // len(places))
-    networks = {name: _network(pipeline, name, places[name], share) for name in pipeline.file.order}
+    order = [name for name in pipeline.file.order if name in places]
+    networks = {name: _network(pipeline, name, places[name], share) for name in order}
     edges = tuple(
         _checked_edge(pipeline, index, edge, networks[edge.source])
         for index, edge in enumerate(pipeline.file.edges)
+        if edge.source in networks
     )
     return Networks(networks, edges)
 
 
 def _network(pipeline: FramePipeline, name: str, place: Path, threads: int) -> Network:
+    # What was compiled has a task of its own, for what is in its graph.
+    compiled = pipeline.file.models[name].target is not None
     try:
-        return Network.opened(name, open_artifact(place), task_choice(pipeline.task(name)), threads)
+        task = task_choice(None if compiled else pipeline.task(name))
+        return Network.opened(name, open_artifact(place), task, threads)
     except LprcError as error:
         key = pipeline.key("models", name)
         error.where = f"{key}: {error.where}" if error.where else key

@@ -57,10 +57,12 @@ class States:
 
     Args:
         root: The project's folder.
+        file: What to call the file that asks for them.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, file: str = "lprc.toml") -> None:
         self._root = root
+        self._file = file
         self._folder = root / FOLDER
         self._status: dict[str, Status | None] = {}
 
@@ -106,7 +108,7 @@ class States:
         if state is None:
             return "not built yet"
         if state.arguments != list(build.arguments):
-            return "lprc.toml asks for something else"
+            return f"{self._file} asks for something else"
         reason = _moved(state.surroundings, around)
         if reason is not None:
             return reason

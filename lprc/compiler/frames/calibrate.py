@@ -1,0 +1,107 @@
+"""What a further network really sees: crops that the compiled ones in front of it make."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lprc.compiler.cache.input_files import calibration_files
+from lprc.compiler.frames.built import crops_folder, place_of, root_of
+from lprc.compiler.frames.execute import answered, pieces
+from lprc.compiler.frames.frame import Frame
+from lprc.compiler.frames.opened import opened
+from lprc.compiler.frames.read_pipeline import FramePipeline
+from lprc.core.errors import DataError
+from lprc.core.files.atomic import atomic_folder
+from lprc.core.files.digest import sha256
+from lprc.core.tasks.image_files import read_image
+
+RECORD = "crops.json"
+"""In a folder of crops: what they were made from."""
+
+
+def make_crops(pipeline: FramePipeline, name: str) -> int | None:
+    """Write the crops that a network is calibrated on, where they are not there yet.
+
+    Args:
+        pipeline: Its first model has images to calibrate with.
+        name: The network; those in front of it are built.
+
+    Returns:
+        How many there are; None where they were there.
+
+    Raises:
+        DataError: Images that can't be read, or nothing is found in any of them.
+        LprcError: The networks in front can't be run.
+    """
+    folder = root_of(pipeline) / crops_folder(pipeline, name)
+    origin = _origin(pipeline, name)
+    if _is_made_from(folder, origin):
+        return None
+    places = {item: place_of(pipeline, item) for item in _ancestors(pipeline, name)}
+    networks = opened(pipeline, places)
+    count = 0
+    with atomic_folder(folder, may_replace=_is_ours) as temporary:
+        frames = _frames(calibration_files(Path(origin["images"])))
+        for number, frame in enumerate(answered(frames, networks)):
+            for index, (_, crop) in enumerate(pieces(frame, networks, name)):
+                crop.image.save(temporary / f"{number:05}-{index:02}.png")
+                count += 1
+        if not count:
+            raise DataError(
+                f"'{name}' has nothing to be calibrated on: no box passes in any image",
+                where=origin["images"],
+                hint="are the images the detector's, and min-score and min-size of its edge right?",
+            )
+        text = json.dumps(origin, ensure_ascii=False, indent=1) + "\n"
+        (temporary / RECORD).write_text(text, encoding="utf-8", newline="\n")
+    return count
+
+
+def _ancestors(pipeline: FramePipeline, name: str) -> list[str]:
+    """The networks in front of one, the first before the others."""
+    sources = {edge.to: edge.source for edge in pipeline.file.edges}
+    names: list[str] = []
+    while name in sources:
+        name = sources[name]
+        names.insert(0, name)
+    return names
+
+
+def _origin(pipeline: FramePipeline, name: str) -> dict[str, Any]:
+    """What crops are made from, as JSON data."""
+    ancestors = _ancestors(pipeline, name)
+    images = pipeline.calib(ancestors[0])
+    assert images is not None  # `reads_crops` says so
+    wanted = {*ancestors, name}
+    edges = [edge for edge in pipeline.file.edges if {edge.source, edge.to} <= wanted]
+    return {
+        "images": str(images),
+        "files": {path.name: sha256(path) for path in calibration_files(images)},
+        "models": {item: _digest(place_of(pipeline, item)) for item in ancestors},
+        "edges": [edge.model_dump(mode="json", by_alias=True) for edge in edges],
+    }
+
+
+def _digest(place: Path) -> dict[str, str]:
+    files = sorted(place.iterdir()) if place.is_dir() else [place]
+    return {path.name: sha256(path) for path in files if path.is_file()}
+
+
+def _is_made_from(folder: Path, origin: dict[str, Any]) -> bool:
+    try:
+        made: Any = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(made == origin)
+
+
+def _is_ours(folder: Path) -> bool:
+    return (folder / RECORD).is_file()
+
+
+def _frames(paths: list[Path]) -> Iterator[Frame]:
+    for path in paths:
+        yield Frame(str(path), 0, read_image(path))
