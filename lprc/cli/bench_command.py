@@ -9,6 +9,7 @@ import click
 from lprc.cli import console
 from lprc.cli.common import SEED, debug_option, json_option, quiet_option, threads_option
 from lprc.cli.input_options import input_options
+from lprc.core.errors import UsageError
 
 
 @click.command("bench")
@@ -18,6 +19,12 @@ from lprc.cli.input_options import input_options
 @click.option("--rounds", type=click.IntRange(min=1), default=200, show_default=True)
 @click.option("--warmup", type=click.IntRange(min=0), default=20, show_default=True)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the inputs.")
+@click.option(
+    "--streams",
+    metavar="1,2,…",
+    help="Of a pipeline: how many streams at once.  [default: 1]",
+)
+@click.option("--draw", is_flag=True, help="Of a pipeline: draw its answers, too.")
 @threads_option
 @json_option
 @quiet_option
@@ -31,6 +38,8 @@ def command(
     rounds: int,
     warmup: int,
     seed: int,
+    streams: str | None,
+    draw: bool,
     threads: int | None,
     as_json: bool,
     quiet: bool,
@@ -38,7 +47,25 @@ def command(
     """Measure ARTEFACTS in turn (blocks of A, B, A, B …); ratios are to the first.
 
     Each is a folder of `compile` or a model file; `model.onnx@openvino` names the runtime.
+
+    A pipeline.toml with images or videos behind it is measured in frames a second; --rounds are
+    the frames of each stream.
     """
+    if artefacts[0].endswith(".toml"):
+        from lprc.cli.bench_pipeline import bench_pipeline
+
+        bench_pipeline(
+            artefacts[0],
+            artefacts[1:],
+            streams=streams or "1",
+            frames=rounds,
+            threads=threads,
+            draw=draw,
+            as_json=as_json,
+        )
+        return
+    if streams is not None or draw:
+        raise UsageError("is for a pipeline.toml", where="--draw" if draw else "--streams")
     from lprc.cli.progress import reporter
     from lprc.compiler.compile.bench_request import bench_on
     from lprc.compiler.compile.input_shapes import parsed_dims, parsed_shapes

@@ -18,6 +18,7 @@ from lprc.cli.common import (
     verbose_option,
 )
 from lprc.cli.say import say
+from lprc.core.errors import UsageError
 
 if TYPE_CHECKING:
     from lprc.compiler.measure.evaluation import Evaluation
@@ -47,8 +48,14 @@ def command(
 ) -> None:
     """Measure how well ARTEFACT (a folder of `compile`, or a model file) does its task.
 
+    A pipeline.toml is measured by boxes and the texts in them: COCO's annotations with `text`.
     Every score is printed with its 95 % confidence interval.
     """
+    if artefact.suffix == ".toml":
+        if task is not None:
+            raise UsageError("is for one model", where="--task", hint=f"{artefact} has its own")
+        print_pipeline_score(artefact, data, threads, as_json=as_json, quiet=quiet)
+        return
     from lprc.cli.progress import reporter
     from lprc.compiler.measure.evaluation import evaluate
     from lprc.core.tasks.task_file import task_choice
@@ -71,6 +78,30 @@ def command(
         console.note(f"note: {result.remark}")
     if verbose:
         print_details(result)
+
+
+def print_pipeline_score(
+    file: Path, data: Path, threads: int | None, *, as_json: bool, quiet: bool
+) -> None:
+    """Measure a pipeline, and print how well it finds and reads."""
+    from lprc.cli.progress import reporter
+    from lprc.compiler.frames.built import built_networks
+    from lprc.compiler.frames.evaluate import evaluate_pipeline
+    from lprc.compiler.frames.read_pipeline import read_pipeline
+
+    networks = built_networks(read_pipeline(file), threads)
+    with reporter("evaluating", quiet=quiet or as_json) as progress:
+        score = evaluate_pipeline(networks, data, progress)
+    if as_json:
+        console.print_json(score.document())
+        return
+    say(f"{networks.first.name}: {score.detection}")
+    for reader in score.readers:
+        say(f"{reader.name}, in the true boxes: {reader.true_boxes}")
+        say(f"{reader.name}, end to end: {reader.end_to_end}")
+        say(f"{reader.name}: {reader.right_readings} of {reader.readings} readings stand there")
+    if not score.readers:
+        console.note("note: no text is annotated that a model of the pipeline reads")
 
 
 def print_details(result: Evaluation) -> None:

@@ -80,7 +80,7 @@ def opened(
             have, or wants landmarks that it does not give.
         LprcError: A network can't be loaded, or its task does not fit.
     """
-    share = threads or max(1, (os.cpu_count() or 1) // len(places))
+    share = threads or shared_threads(len(places))
     order = [name for name in pipeline.file.order if name in places]
     networks = {name: _network(pipeline, name, places[name], share) for name in order}
     edges = tuple(
@@ -89,6 +89,11 @@ def opened(
         if edge.source in networks
     )
     return Networks(networks, edges)
+
+
+def shared_threads(networks: int) -> int:
+    """How many threads each of so many networks has, for all cores to be in use."""
+    return max(1, (os.cpu_count() or 1) // networks)
 
 
 def _network(pipeline: FramePipeline, name: str, place: Path, threads: int) -> Network:

@@ -32,12 +32,13 @@ class CocoImage(Open):
 
 
 class CocoAnnotation(Open):
-    """One box."""
+    """One box, and what stands in it where the file says so."""
 
     image_id: int
     category_id: int
     bbox: Annotated[list[float], AfterValidator(_four)]
     iscrowd: Literal[0, 1] = 0
+    text: str | None = None
 
 
 class CocoCategory(Open):
@@ -120,7 +121,7 @@ def _boxes(
             )
         left, top, width, height = item.bbox
         label, crowd = labels[item.category_id], bool(item.iscrowd)
-        boxes[item.image_id].append(Box(left, top, width, height, label, where, crowd))
+        boxes[item.image_id].append(Box(left, top, width, height, label, where, crowd, item.text))
     return boxes
 
 

@@ -22,11 +22,13 @@ class Truth:
         boxes: float64 [n, 4]: left, top, right, bottom in pixels.
         classes: int64 [n].
         crowd: bool [n]: whether it is a group; what is found in one counts neither way.
+        texts: What stands in each box; None where the annotations do not say. Empty where none do.
     """
 
     boxes: NDArray[np.float64]
     classes: NDArray[np.int64]
     crowd: NDArray[np.bool_]
+    texts: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Box:
         label: Its class.
         where: What to call it in errors.
         crowd: Whether it is a group.
+        text: What stands in it; None where the annotations do not say.
     """
 
     left: float
@@ -50,6 +53,7 @@ class Box:
     label: int
     where: str
     crowd: bool = False
+    text: str | None = None
 
 
 def truth_of(boxes: Sequence[Box], size: tuple[int, int]) -> Truth:
@@ -82,4 +86,5 @@ def truth_of(boxes: Sequence[Box], size: tuple[int, int]) -> Truth:
         np.clip(corners, 0, np.array(size * 2, np.float64)),
         np.array([box.label for box in boxes], np.int64),
         np.array([box.crowd for box in boxes], bool),
+        tuple(box.text for box in boxes) if any(box.text is not None for box in boxes) else (),
     )
