@@ -42,6 +42,7 @@ COMMANDS = {
     "verify": "Check an artefact against its manifest, or rebuild it.",
     "sbom": "Write an artefact's bill of materials (CycloneDX).",
     "embed": "Write an artefact as C sources, to link into a program.",
+    "bundle": "Write a pipeline for DeepStream or DL Streamer.",
     "build": "Build what lprc.toml asks for and what is stale.",
     "clean": "Remove what `build` wrote.",
     "schema": "Print the JSON Schema of lprc.toml.",

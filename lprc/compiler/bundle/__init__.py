@@ -1,0 +1,1 @@
+"""Bundles: a pipeline as configurations and sources for another vendor's framework of video."""
