@@ -24,6 +24,8 @@ DATA = (
     "*.css",
     "*.js",
     "*.j2",
+    "*.hpp",
+    "CMakeLists.txt",
 )
 
 
