@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lprc.core.running.runner import OpenJob, Runner
     from lprc.core.targets.emitter import EmitJob, Emitted, TargetOptions
     from lprc.core.targets.runtimes import Runtime
+    from lprc.core.targets.search_space import SearchSpace
     from lprc.core.targets.target import Target
     from lprc.core.tasks.image_input import ImageInput
     from lprc.core.tasks.interface import Interface
@@ -45,6 +46,7 @@ __all__ = [
     "Runner",
     "Runtime",
     "Sample",
+    "SearchSpace",
     "State",
     "StrictTable",
     "Target",
@@ -78,6 +80,7 @@ __getattr__ = lazy_names(
         "lprc.core.running.runner": ("OpenJob", "Runner"),
         "lprc.core.targets.emitter": ("EmitJob", "Emitted", "TargetOptions"),
         "lprc.core.targets.runtimes": ("Runtime",),
+        "lprc.core.targets.search_space": ("SearchSpace",),
         "lprc.core.targets.target": ("Target",),
         "lprc.core.tasks.image_input": ("ImageInput",),
         "lprc.core.tasks.interface": ("Interface",),

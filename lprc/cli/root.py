@@ -30,6 +30,7 @@ COMMANDS = {
     "finetune": "Train a model's weights; widths, zeros and precision stay.",
     "sensitivity": "Show which layers suffer from quantisation.",
     "sweep": "Draw curves: accuracy, cost and latency over an option's values.",
+    "search": "Find the best artefacts for a budget, over targets.",
     "bisect": "Find the pass and the rewrite that break a model.",
     "passes": "List the passes, or document one.",
     "targets": "List the targets, or document one.",

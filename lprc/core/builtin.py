@@ -100,6 +100,9 @@ TARGET_ALIASES: dict[str, str] = {
 SHARED_PARTS = "lprc.targets"
 """The package whose ``shared.toml`` holds what targets' files share."""
 
+SEARCH_SPACES: dict[str, str] = {"lprc": "lprc.targets.search_space:SPACE"}
+"""Search space to ``module:ATTRIBUTE``."""
+
 RUNTIMES: dict[str, str] = {
     "onnxruntime": "lprc.compiler.runners.builtin_runtimes:ONNXRUNTIME",
     "openvino": "lprc.compiler.runners.builtin_runtimes:OPENVINO",

@@ -20,6 +20,7 @@ SLOW = {
     "docs/inspect.md",
     "docs/passes/pruning.md",
     "docs/passes/quantization-repair.md",
+    "docs/search.md",
     "docs/sweep.md",
     "docs/targets/tvm.md",
 }
@@ -29,6 +30,7 @@ SKIPPED = {
     "builds networks with torchvision and runs for hours": 1,
     "measures for an hour": 1,
     "needs a package index": 2,
+    "needs machines": 1,
     "needs the networks of benchmarks/zoo.py": 1,
     "needs the photographs": 2,
     "needs the real plates": 1,

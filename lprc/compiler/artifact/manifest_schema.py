@@ -128,6 +128,13 @@ class Metric(Open):
     data_sha256: Sha256 = Field(default_factory=str)
 
 
+class FoundBy(Strict):
+    """The search that found it."""
+
+    study: str
+    trial: Count
+
+
 class Manifest(Strict):
     """The whole file."""
 
@@ -154,6 +161,7 @@ class Manifest(Strict):
     warnings: list[str]
     tools: dict[str, str] = Field(description="Versions of the packages that took part.")
     accuracy_search: dict[str, Any] | None = Field(None, description="Of --max-accuracy-drop.")
+    search: FoundBy | None = Field(None, description="Of `lprc search --pick`.")
     deployed: list[Name] = Field(description="The files that are deployed, of those below.")
     files: dict[Name, File] = Field(
         description="All files of the folder but this one.", json_schema_extra=_no_other_names

@@ -40,7 +40,7 @@ def piece_sweep(piece: str, around: str, values: Sequence[str]) -> SweepText:
     """
     whole = Pipeline.parse(around)
     pipelines = {
-        value: _inserted(whole, Pipeline.parse(text))
+        value: inserted(whole, Pipeline.parse(text))
         for value, text in _texts(piece, values).items()
     }
     return SweepText(_option(piece), whole, pipelines)
@@ -72,8 +72,12 @@ def _texts(text: str, values: Sequence[str]) -> dict[str, str]:
     return {value: text.replace(PLACE, value) for value in values}
 
 
-def _inserted(whole: Pipeline, piece: Pipeline) -> Pipeline:
-    """`whole` with `piece` as near to its end as the order of passes allows."""
+def inserted(whole: Pipeline, piece: Pipeline) -> Pipeline:
+    """`whole` with `piece` as near to its end as the order of passes allows.
+
+    Raises:
+        UsageError: There is no place for it.
+    """
     refusal: UsageError | None = None
     for place in range(len(whole.passes), -1, -1):
         try:

@@ -1,0 +1,1 @@
+"""The best artefacts for a budget."""

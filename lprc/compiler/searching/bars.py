@@ -1,0 +1,67 @@
+"""What earlier trials say of the next one, so that it ends early where it is hopeless."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from lprc.compiler.searching.candidate import Candidate
+from lprc.compiler.searching.outcome import Bars
+from lprc.compiler.searching.study import Objective, Trial
+
+SLACK = 3.0
+"""Decibels below what was too inaccurate that a candidate must be to be hopeless."""
+
+
+def bars_for(
+    drawn: Candidate, trials: Sequence[Trial], uses: Callable[[Candidate, Objective], bool]
+) -> Bars:
+    """The bars for a candidate.
+
+    Args:
+        drawn: It.
+        trials: Those that ended.
+        uses: Whether an objective counts.
+    """
+    own = [trial for trial in trials if trial.same_as is None]
+    alike = [
+        trial
+        for trial in own
+        if trial.candidate.target == drawn.target and trial.candidate.options == drawn.options
+    ]
+    costs: tuple[tuple[int, int], ...] = ()
+    if not uses(drawn, "accuracy"):
+        costs = tuple(
+            (trial.outcome.macs, trial.outcome.parameters)
+            for trial in alike
+            if trial.outcome.is_feasible
+            and trial.candidate.fixed_settings == drawn.fixed_settings
+            and trial.outcome.macs is not None
+            and trial.outcome.parameters is not None
+        )
+    return Bars(
+        costs=costs,
+        snr_db=_least_decibels(own),
+        lowered={
+            trial.outcome.lowered_sha256: trial.number
+            for trial in alike
+            if trial.outcome.lowered_sha256 is not None and trial.outcome.judged
+        },
+    )
+
+
+def _least_decibels(trials: Sequence[Trial]) -> float:
+    """Where outputs are so noisy that answers are wrong, from those that were answered.
+
+    Below all that were accurate enough, and `SLACK` below the best that was not; noise that is
+    louder than the signal is hopeless anyway.
+    """
+    answered = [trial.outcome for trial in trials if trial.outcome.judged]
+    good = [each.snr_db for each in answered if each.is_feasible and each.snr_db is not None]
+    if not good:
+        return 0.0
+    bad = [
+        each.snr_db
+        for each in answered
+        if not each.is_feasible and each.snr_db is not None and each.snr_db < min(good)
+    ]
+    return max(0.0, max(bad, default=0.0) - SLACK)
