@@ -14,12 +14,20 @@ from lprc.cli.say import say
 from lprc.core.printable import json_escaped, printable
 
 
+class PipedConsole(Console):
+    """As rich's, but a reader that has gone is an error like others, not an exit with code 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to `lprc.cli.root.main`; called while the error is handled."""
+        raise  # noqa: PLE0704 - rich calls this in its handler of BrokenPipeError
+
+
 def stdout() -> Console:
     """A console for results; plain and unwrapped where standard output is no terminal."""
-    console = Console(highlight=False)
+    console = PipedConsole(highlight=False)
     if not console.is_terminal:
         # A pipe has no width; tables must not be folded at an invented one.
-        console = Console(highlight=False, width=1000)
+        console = PipedConsole(highlight=False, width=1000)
     return console
 
 

@@ -78,10 +78,11 @@ def printing(
 
 def line_writer(*, to_stderr: bool = False) -> Callable[[Line], None]:
     """A function that prints lines of a difference, coloured on a terminal."""
-    from rich.console import Console
     from rich.text import Text
 
-    output = Console(stderr=to_stderr, highlight=False)
+    from lprc.cli.console import PipedConsole
+
+    output = PipedConsole(stderr=to_stderr, highlight=False)
 
     def write(line: Line) -> None:
         # Text, not markup: names come from other people's models.

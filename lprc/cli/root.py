@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
-import os
 import sys
 import traceback
 import warnings
@@ -15,9 +13,10 @@ from typing import Any
 import click
 
 from lprc._version import __version__
+from lprc.cli.failures import machine_error, tell, tell_internal, usage_error
 from lprc.cli.say import say
 from lprc.cli.signals import TerminatedError, signals_raised
-from lprc.core.errors import LprcError, MachineError, UsageError
+from lprc.core.errors import LprcError, UsageError
 
 COMMANDS = {
     "compile": "Compile an ONNX model for a target.",
@@ -48,16 +47,27 @@ COMMANDS = {
     "clean": "Remove what `build` wrote.",
     "schema": "Print the JSON Schema of lprc.toml.",
     "cache": "Show, shrink or empty the cache.",
+    "completion": "Print what makes a shell complete commands.",
     "doctor": "Show what this machine is and what works on it, by trying.",
 }
 """Command to its one-line help, so that ``lprc --help`` imports none of them."""
 
-INTERNAL_ERROR = 70
 INTERRUPTED = 130
+
+
+class _ReaderGoneError(Exception):
+    """Standard output was closed: no OSError, of which click would make exit code 1."""
 
 
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a closed standard output is no failure."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ReaderGoneError from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands in the order in which a newcomer needs them."""
@@ -98,8 +108,28 @@ def _print_cmake_dir(ctx: click.Context, _option: click.Parameter, asked: bool) 
         ctx.exit()
 
 
+def _print_version(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:
+    if not asked or ctx.resilient_parsing:
+        return
+    from lprc.compiler.doctor.trials import installed_versions, runtime_versions
+    from lprc.core.targets.runtimes import usable_runtimes
+
+    installed = installed_versions(["onnx", "torch"])
+    for runtime in usable_runtimes():
+        installed |= runtime_versions(runtime)
+    say("\n".join([f"lprc, version {__version__}", *map(" ".join, sorted(installed.items()))]))
+    ctx.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="lprc")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and those of the SDKs that are installed, and exit.",
+)
 @click.option(
     "--cmake-dir",
     is_flag=True,
@@ -121,53 +151,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     143 terminated (129 hung up); docs/exit-codes.md.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in arguments
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    debug, as_json = "--debug" in options, "--json" in options
     # Images are judged by what is read of them; Pillow's remarks would stand between our lines.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         with signals_raised():
             result: Any = root.main(arguments, prog_name="lprc", standalone_mode=False)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(UsageError.exit_code)
+    except click.ClickException as error:
+        sys.exit(tell(usage_error(error), as_json=as_json))
     except (click.Abort, KeyboardInterrupt):
         say("interrupted", err=True)
         sys.exit(INTERRUPTED)
     except TerminatedError as error:
         say(f"ended by {error}", err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
+    except (BrokenPipeError, _ReaderGoneError):
         sys.exit(_close_broken_pipe())
     except (LprcError, MemoryError, OSError) as error:
         if debug:
             traceback.print_exc()
-        sys.exit(_report(error if isinstance(error, LprcError) else machine_error(error)))
+        told = error if isinstance(error, LprcError) else machine_error(error)
+        sys.exit(tell(told, as_json=as_json))
     except Exception as error:  # the last resort: nobody should see a traceback
         if debug:
             raise
-        summary = next(iter(str(error).splitlines()), "")
-        say(f"internal error: {type(error).__name__}: {summary}", err=True)
-        say("hint: run it again with --debug and report the traceback", err=True)
-        sys.exit(INTERNAL_ERROR)
+        sys.exit(tell_internal(error, as_json=as_json))
     sys.exit(result if isinstance(result, int) else 0)
-
-
-def _report(error: LprcError) -> int:
-    where = f"{error.where}: " if error.where else ""
-    say(f"error: {where}{error.message}", err=True)
-    if error.hint:
-        say(f"hint: {error.hint}", err=True)
-    return error.exit_code
-
-
-def machine_error(error: MemoryError | OSError) -> MachineError:
-    """What the machine refused, as one of our errors."""
-    if isinstance(error, MemoryError):
-        return MachineError("not enough memory", hint="a smaller batch or fewer samples need less")
-    reason = error.strerror or str(error)
-    place = error.filename if isinstance(error.filename, (str, bytes)) else None
-    hint = "`ulimit -n` allows more" if error.errno in (errno.EMFILE, errno.ENFILE) else None
-    return MachineError(reason, where=None if place is None else os.fsdecode(place), hint=hint)
 
 
 def _close_broken_pipe() -> int:

@@ -6,6 +6,7 @@ import difflib
 import importlib
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
 from typing import Any
 
 from lprc.core.errors import UsageError
@@ -21,19 +22,33 @@ def is_known(name: str, table: Mapping[str, str], group: str) -> bool:
     return name in table or name in _plugins(group)
 
 
-def load(kind: str, name: str, table: Mapping[str, str], group: str) -> Any:
+def load(
+    kind: str,
+    name: str,
+    table: Mapping[str, str],
+    group: str,
+    aliases: Mapping[str, str] = MappingProxyType({}),
+) -> Any:
     """Load what `name` stands for in the built-in `table` or in the entry point `group`.
+
+    Args:
+        kind: What is loaded, for errors.
+        name: Its name, or one of `aliases`.
+        table: Names to ``module:attribute``.
+        group: Of entry points.
+        aliases: Other names to those of `table`.
 
     Raises:
         UsageError: Nothing has that name, or the third party's module can't be imported.
     """
-    if name in table:
-        module, _, attribute = table[name].partition(":")
+    full_name = aliases.get(name, name)
+    if full_name in table:
+        module, _, attribute = table[full_name].partition(":")
         return getattr(importlib.import_module(module), attribute)
     plugins = _plugins(group)
-    if name in plugins:
-        return _load_plugin(plugins[name])
-    names = sorted({*table, *plugins})
+    if full_name in plugins:
+        return _load_plugin(plugins[full_name])
+    names = sorted({*table, *plugins, *aliases})
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean '{close[0]}'?" if close else f"`lprc {group[5:]}` lists them"
     raise UsageError(f"unknown {kind} '{name}'", hint=hint)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +14,7 @@ import onnx
 import pytest
 
 from lprc.cli import root
+from lprc.cli.failures import INTERNAL_ERROR
 from lprc.core import errors
 
 ROOT = Path(__file__).parents[2]
@@ -205,6 +208,56 @@ PassManager.run = run
     assert list(out.parent.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "arguments", [("inspect", "MODEL"), ("targets", "--json"), ("diff", "MODEL", "MODEL")]
+)
+def test_a_reader_that_goes_is_no_failure(small, arguments):
+    """Its end is closed before anything is written, so nothing hangs on speed."""
+    read, write = os.pipe()
+    os.close(read)
+    words = [str(small) if word == "MODEL" else word for word in arguments]
+    done = subprocess.run(
+        [sys.executable, "-m", "lprc", *words], stdout=write, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write)
+    assert done.returncode == 0
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "code"),
+    [
+        (["compile", "--json"], "UsageError", 2),
+        (["compil", "--json"], "UsageError", 2),
+        (["inspect", "none.onnx", "--json"], "InvalidModelError", 3),
+    ],
+)
+def test_json_tells_errors_too(lprc, arguments, error, code):
+    done = lprc(*arguments, check=False)
+    assert done.returncode == code
+    document = json.loads(done.stdout)
+    assert (document["error"], document["exit_code"]) == (error, code)
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("error: ")
+    assert lines[0].endswith(document["message"])
+
+
+def test_json_tells_internal_errors(small):
+    wrong = "from lprc.cli import inspect_command\nimport lprc.core.onnx_io.model_io as io\n"
+    wrong += "def load(*_, **__):\n    raise ZeroDivisionError('nobody')\nio.load = load"
+    done = program(wrong, "inspect", small, "--json")
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["error"]) == (70, "InternalError")
+    assert document["message"] == "ZeroDivisionError: nobody"
+
+
+def test_what_click_refuses_is_one_line(lprc):
+    done = lprc("compile", "--steps", "3", check=False)
+    first, second = done.stderr.splitlines()
+    assert first.startswith("error: lprc compile: No such option '--steps'")
+    assert second == "hint: `lprc compile --help` shows what there is"
+
+
 def test_the_page_lists_them_all():
     """130 and 143 are tested in test_signals.py."""
     text = (ROOT / "docs" / "exit-codes.md").read_text()
@@ -212,7 +265,7 @@ def test_the_page_lists_them_all():
     classes = [each for each in vars(errors).values() if isinstance(each, type)]
     codes = {each.exit_code for each in classes if issubclass(each, errors.LprcError)}
     base = errors.LprcError.exit_code  # no error is only that
-    assert listed == {0, root.INTERNAL_ERROR, root.INTERRUPTED, 129, 143} | codes - {base}
+    assert listed == {0, INTERNAL_ERROR, root.INTERRUPTED, 129, 143} | codes - {base}
     for each in classes:
         if issubclass(each, errors.LprcError) and each is not errors.LprcError:
             assert f"`{each.__name__}`" in text

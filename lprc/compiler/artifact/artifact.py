@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from lprc.compiler.artifact.manifest_file import FILE, read_manifest
 from lprc.compiler.artifact.task_files import read_task
+from lprc.core.builtin import TARGET_ALIASES, TARGETS
 from lprc.core.errors import DataError, InvalidModelError, UsageError
 from lprc.core.onnx_io.gzip_files import SUFFIX
 from lprc.core.onnx_io.model_io import check_file
 from lprc.core.running.numerics import Arrays
 from lprc.core.running.runner import OpenJob, Runner
 from lprc.core.targets.runtimes import DEFAULT, Runtime, runtime, runtime_of_file
+from lprc.core.targets.target import target
 from lprc.core.tasks.task import Task
 
 LOWERED = "lowered.onnx"
@@ -127,10 +129,31 @@ def open_artifact(name: str | os.PathLike[str]) -> Artifact:
     if not path.is_file():
         raise InvalidModelError("no such file or folder", where=str(path))
     own = runtime_of_file(path)
+    if asked is not None:
+        _check_opens(path, asked)
     needed = (path, *(path.with_suffix(suffix) for suffix in own.companions.get(path.suffix, ())))
     weights = path.with_name(f"{path.name}.data")
     files = (*_existing(needed, path), *((weights,) if weights.is_file() else ()))
     return Artifact(path, path, (asked or own).short_name, files, None)
+
+
+def _check_opens(path: Path, asked: Runtime) -> None:
+    """Raise UsageError for a model that a runtime only takes once it is compiled."""
+    if not asked.compiled_only or path.suffix in asked.opened_suffixes:
+        return
+    raise UsageError(
+        f"{asked.title} runs what was compiled for it, and opens no '{path.suffix}'",
+        where=f"{path}@{asked.short_name}",
+        hint=f"`lprc compile {path} --target {_target_for(asked)} -o OUT`, then name OUT",
+    )
+
+
+def _target_for(asked: Runtime) -> str:
+    """The first of lprc's targets whose artefacts a runtime runs; its alias where it has one."""
+    return next(
+        (name for name in (*TARGET_ALIASES, *TARGETS) if target(name).runtime == asked.name),
+        "TARGET",
+    )
 
 
 def _from_folder(folder: Path, asked: Runtime | None) -> Artifact:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -48,9 +49,15 @@ class TargetTrial:
 
 def runtime_versions(runtime: Runtime) -> dict[str, str]:
     """The versions of the packages that a runtime is, as far as they are installed."""
-    names = runtime.packages or tuple(name for name in runtime.requires if "|" not in name)
+    return installed_versions(
+        runtime.packages or tuple(name for name in runtime.requires if "|" not in name)
+    )
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """The versions of Python packages, as far as they are installed."""
     versions = {}
-    for name in names:
+    for name in packages:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

@@ -32,6 +32,7 @@ class Runtime:
         suffixes: Of files that it opens by itself; empty for that of `file`. Where several do,
             lprc's own runtimes come first, and ``MODEL@NAME`` has the last word.
         companions: For a suffix those of the files that must lie beside one.
+        compiled_only: Whether it runs only what was compiled for it, no ONNX file.
         device: Where it computes; artefacts for ``cuda`` can be built on machines that can't run
             them.
         requires: The modules that it needs; ``a|b`` is one of the two.
@@ -47,6 +48,7 @@ class Runtime:
     opener: str
     suffixes: tuple[str, ...] = ()
     companions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    compiled_only: bool = False
     device: Literal["cpu", "cuda"] = "cpu"
     requires: tuple[str, ...] = ()
     install: str = ""
@@ -105,7 +107,7 @@ def runtime(name: str) -> Runtime:
     Raises:
         UsageError: No such runtime, or a third party's that can't be loaded.
     """
-    loaded = registry.load("runtime", RUNTIME_ALIASES.get(name, name), RUNTIMES, GROUP)
+    loaded = registry.load("runtime", name, RUNTIMES, GROUP, RUNTIME_ALIASES)
     if not isinstance(loaded, Runtime):
         raise UsageError(f"'{name}' is not a Runtime", where=f"entry point group {GROUP}")
     return loaded

@@ -96,7 +96,7 @@ def target(name: str) -> Target:
     Raises:
         UsageError: No such target, or a third party's that can't be loaded.
     """
-    found = registry.load("target", TARGET_ALIASES.get(name, name), TARGETS, "lprc.targets")
+    found = registry.load("target", name, TARGETS, "lprc.targets", TARGET_ALIASES)
     if not isinstance(found, Target):
         raise UsageError(f"'{name}' is not a Target", where="entry point group lprc.targets")
     return found
