@@ -13,6 +13,8 @@ demo: $(VENV)/.demo-installed
 	$(BIN)/lprc compile models/lprnet_synthetic.onnx --target ov-fp32 -o $(DEMO)/ov-fp32 --data models/synthetic_plates/test --bench --verify each
 	$(BIN)/lprc compile models/lprnet_synthetic.onnx --target ort-fp32 -o $(DEMO)/ort-fp32 --data models/synthetic_plates/test --bench --verify each
 	$(BIN)/lprc compile models/lprnet_synthetic.onnx --target ov-int8 -o $(DEMO)/ov-int8 --calib models/synthetic_plates/calib --plates synthetic --data models/synthetic_plates/test --bench
+	$(BIN)/lprc build examples/street/street.toml
+	$(BIN)/lprc run examples/street/street.toml examples/street/scenes/0.jpg -o $(DEMO)
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal

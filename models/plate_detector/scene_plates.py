@@ -66,11 +66,20 @@ def plate_face(rng: np.random.Generator) -> Image.Image:
         MissingDependencyError: A font that plates are drawn with is not installed.
     """
     if rng.random() < 0.3:
-        clean = draw_plate(sample_text(rng), rng).image
-        return clean.crop((SURROUND, SURROUND, SURROUND + PLATE_SIZE[0], SURROUND + PLATE_SIZE[1]))
+        return bare_plate(sample_text(rng), rng)
     layout, _ = _LAYOUTS[_pick([share for _, share in _LAYOUTS], rng)]
     plate, ink, _ = _COLOURS[_pick([share for _, _, share in _COLOURS], rng)]
     return _draw_face(layout, plate, ink, rng)
+
+
+def bare_plate(text: str, rng: np.random.Generator) -> Image.Image:
+    """Return the plate of `lprc.models.synthetic` with ``text``, RGB, cropped to its rim.
+
+    Raises:
+        MissingDependencyError: A font that plates are drawn with is not installed.
+    """
+    clean = draw_plate(text, rng).image
+    return clean.crop((SURROUND, SURROUND, SURROUND + PLATE_SIZE[0], SURROUND + PLATE_SIZE[1]))
 
 
 def _pick(shares: Sequence[float], rng: np.random.Generator) -> int:

@@ -20,14 +20,16 @@ from lprc.models.plate_detector.scene_camera import (
     photograph_scene,
     turned_corners,
 )
-from lprc.models.plate_detector.scene_plates import plate_face
+from lprc.models.plate_detector.scene_plates import bare_plate, plate_face
 from lprc.models.plate_detector.scene_vehicles import Mount, draw_vehicle, plan_mount
+from lprc.models.synthetic_layouts import label_of, sample_text
 
 MOST_PLATES = 6
 """The most that are drawn into one picture."""
 
 _COUNT_SHARES = (0.08, 0.34, 0.24, 0.14, 0.1, 0.06, 0.04)
 _PLATE_WIDTHS = (24, 240)
+_READABLE_WIDTH = 80
 _NIGHT_SHARE = 0.35
 _LEAST_VISIBLE = 0.6
 """Of a plate that the picture's rim cuts; a smaller part is no plate to find."""
@@ -40,10 +42,12 @@ class Scene:
     Attributes:
         image: RGB uint8 [360, 640, 3].
         boxes: float32 [plates, 4]: left, top, right, bottom in pixels, inside of the picture.
+        texts: What stands on each plate, where that is known.
     """
 
     image: NDArray[np.uint8]
     boxes: NDArray[np.float32]
+    texts: tuple[str, ...] = ()
 
 
 def street_scene(index: int, seed: int) -> Scene:
@@ -69,6 +73,31 @@ def street_scene(index: int, seed: int) -> Scene:
     return Scene(image, _visible(np.array(boxes).reshape(-1, 4)))
 
 
+def readable_scene(index: int, seed: int) -> Scene:
+    """Return a scene by day whose plates are those of `lprc.models.synthetic`, with their texts.
+
+    Args:
+        index: Number of the scene.
+        seed: Of the endless sequence of them.
+
+    Raises:
+        MissingDependencyError: A font that plates are drawn with is not installed.
+    """
+    rng = np.random.default_rng([seed, index, 1])
+    picture, horizon = background(rng)
+    mounts = _free_mounts(int(rng.integers(1, 5)), horizon, [], rng, narrowest=_READABLE_WIDTH)
+    lamps = [lamp for mount in mounts for lamp in draw_vehicle(picture, mount, rng)]
+    drawn = []
+    for mount in mounts:
+        text = sample_text(rng)
+        box = _add_plate(picture, mount, float(rng.uniform(0.7, 1.08)), rng, bare_plate(text, rng))
+        drawn.append((box, label_of(text)))
+    image = photograph_scene(picture, lamps, night=False, rng=rng)
+    whole = [(box, text) for box, text in drawn if len(_visible(box[None]))]
+    boxes = np.array([box for box, _ in whole]).reshape(-1, 4)
+    return Scene(image, _visible(boxes), tuple(text for _, text in whole))
+
+
 def frame_scene(frame: Scene, index: int, seed: int) -> Scene:
     """Return ``frame`` with plates added where it has none; arguments as of `street_scene`."""
     rng = np.random.default_rng([seed, index])
@@ -85,10 +114,15 @@ def frame_scene(frame: Scene, index: int, seed: int) -> Scene:
 
 
 def _free_mounts(
-    count: int, horizon: int, taken: Sequence[tuple[float, ...]], rng: np.random.Generator
+    count: int,
+    horizon: int,
+    taken: Sequence[tuple[float, ...]],
+    rng: np.random.Generator,
+    *,
+    narrowest: float = _PLATE_WIDTHS[0],
 ) -> list[Mount]:
     """Return at most ``count`` mounts, far before near, of which none covers another's plate."""
-    low, high = np.log(_PLATE_WIDTHS)
+    low, high = np.log((narrowest, _PLATE_WIDTHS[1]))
     widths = np.sort(np.exp(rng.uniform(low, low + (high - low) * rng.uniform(0.4, 1), count)))
     mounts: list[Mount] = []
     plates = list(taken)
@@ -116,10 +150,15 @@ def _touch(first: Sequence[float], second: Sequence[float]) -> bool:
 
 
 def _add_plate(
-    picture: Image.Image, mount: Mount, light: float, rng: np.random.Generator
+    picture: Image.Image,
+    mount: Mount,
+    light: float,
+    rng: np.random.Generator,
+    face: Image.Image | None = None,
 ) -> NDArray[np.float64]:
     """Draw a plate at ``mount``; return left, top, right, bottom, float64 [4]."""
-    face = plate_face(rng)
+    if face is None:
+        face = plate_face(rng)
     aspect = face.width / face.height
     if aspect < 2.5:  # of like area as the wide ones
         mount = replace(mount, width=max(_PLATE_WIDTHS[0], mount.width * (aspect / 4) ** 0.5))

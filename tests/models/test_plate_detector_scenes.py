@@ -13,7 +13,7 @@ from lprc.core.errors import DataError
 from lprc.models.plate_detector.frames import load_frames
 from lprc.models.plate_detector.scene_camera import paste_plate, turned_corners
 from lprc.models.plate_detector.scene_vehicles import Mount
-from lprc.models.plate_detector.scenes import Scene, frame_scene, street_scene
+from lprc.models.plate_detector.scenes import Scene, frame_scene, readable_scene, street_scene
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,16 @@ def test_same_seed_draws_the_same_scenes(scenes):
         assert again.image.tobytes() == scenes[index].image.tobytes()
         assert again.boxes.tobytes() == scenes[index].boxes.tobytes()
     assert street_scene(3, 8).image.tobytes() != scenes[3].image.tobytes()
+
+
+def test_readable_scenes_say_what_stands_on_their_plates():
+    skip_without_fonts()
+    scene, again = readable_scene(1, 5), readable_scene(1, 5)
+    assert scene.image.tobytes() == again.image.tobytes()
+    assert scene.texts == again.texts == ("81BXJ55", "149KZG", "S73303", "JPM6680")
+    assert scene.boxes.shape == (4, 4)
+    others = [readable_scene(index, 5) for index in range(2, 8)]
+    assert all(len(other.texts) == len(other.boxes) for other in others)
 
 
 def test_boxes_lie_inside_of_the_picture(scenes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +63,7 @@ class Network:
         self.task = task
         self.interface = interface
         self._runner = runner
+        self._turn = threading.Lock()
 
     @classmethod
     def opened(
@@ -107,7 +109,7 @@ class Network:
         return Batch(fixed_batch(arrays, size), places)
 
     def infer(self, batches: Sequence[Batch]) -> list[Answer]:
-        """The answer for each image of the batches, in their order.
+        """The answer for each image of the batches, in their order; threads take turns.
 
         Raises:
             DataError: The outputs are not those of such a model.
@@ -115,7 +117,8 @@ class Network:
         """
         answers: list[Answer] = []
         for batch in batches:
-            outputs = self._runner.run({self.interface.image_input: batch.inputs})
+            with self._turn:
+                outputs = self._runner.run({self.interface.image_input: batch.inputs})
             named = {name: outputs[name] for name in self.interface.outputs}
             values = self.task.answers(named, batch.places)
             confidences = self.task.confidences(named)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -171,3 +173,25 @@ def test_an_hour_of_video_needs_no_more_memory_than_a_minute(tmp_path: Path):
     assert late is not None
     assert early is not None
     assert late - early < 40e6  # all pictures would be 184 MB
+
+
+def test_threads_take_turns_at_a_network(tmp_path: Path):
+    """OpenVINO's and TensorRT's runners hold one request each."""
+    network = networks(tmp_path).networks["reader"]
+    inside, most = 0, 0
+    real = network._runner.run
+
+    class Counted:
+        def run(self, inputs):
+            nonlocal inside, most
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0.01)
+            inside -= 1
+            return real(inputs)
+
+    network._runner = Counted()
+    batches = network.prepare([picture()])
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: network.infer(batches), range(8)))
+    assert most == 1
