@@ -89,7 +89,7 @@ def print_pipeline_score(
     from lprc.compiler.frames.evaluate import evaluate_pipeline
     from lprc.compiler.frames.read_pipeline import read_pipeline
 
-    networks = built_networks(read_pipeline(file), threads)
+    networks = built_networks(read_pipeline(file), threads, weak_boxes=True)
     with reporter("evaluating", quiet=quiet or as_json) as progress:
         score = evaluate_pipeline(networks, data, progress)
     if as_json:

@@ -50,6 +50,8 @@ def build_of(pipeline: FramePipeline, name: str) -> Build | None:
         ("--calib", calib),
         ("--task", table.task),
         ("--embed", ",".join(table.embed) or None),
+        # Frames are: the graph turns colours round for less than a copy of each frame takes.
+        ("--source-color", "RGB" if "preprocessing" in table.embed else None),
         ("--passes", table.passes),
     ):
         if value is not None:
@@ -93,12 +95,19 @@ def place_of(pipeline: FramePipeline, name: str) -> Path:
     return folder
 
 
-def built_networks(pipeline: FramePipeline, threads: int | None = None) -> Networks:
+def built_networks(
+    pipeline: FramePipeline, threads: int | None = None, *, weak_boxes: bool = False
+) -> Networks:
     """The networks of a pipeline, loaded.
+
+    Args:
+        pipeline: The file.
+        threads: CPU threads of each runtime; None shares the cores among them.
+        weak_boxes: Whether boxes are found that are neither shown nor read.
 
     Raises:
         InvalidModelError: One is to be compiled, and is not yet, or was from something else.
         LprcError: As of `opened`.
     """
     places = {name: place_of(pipeline, name) for name in pipeline.file.order}
-    return opened(pipeline, places, threads)
+    return opened(pipeline, places, threads, weak_boxes=weak_boxes)

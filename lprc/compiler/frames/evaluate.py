@@ -87,7 +87,8 @@ def evaluate_pipeline(
     """Find and read in every image of `data`, and compare with its annotations.
 
     Args:
-        networks: The first finds boxes; those that read plates in them are judged by the texts.
+        networks: With weak boxes. The first finds boxes; those that read plates in them are judged
+            by the texts.
         data: As the first one's task has it; COCO's annotations with ``text``.
         progress: Called with the images done and their number.
 

@@ -13,6 +13,7 @@ from lprc.compiler.frames.pipeline_file import EdgeTable
 from lprc.compiler.frames.read_pipeline import FramePipeline
 from lprc.compiler.frames.rectify import check_opencv
 from lprc.core.errors import DataError, LprcError
+from lprc.core.tasks.task import Task
 from lprc.core.tasks.task_file import TaskChoice, task_choice
 from lprc.models.tasks.detection.task import Detection
 
@@ -61,11 +62,18 @@ def single(artefact: Artifact, task: TaskChoice, threads: int | None = None) -> 
     Raises:
         LprcError: As of `Network.opened`.
     """
-    return Networks({ONLY: Network.opened(ONLY, artefact, task, threads)})
+    network = Network.opened(ONLY, artefact, task, threads)
+    alone = Networks({ONLY: network})
+    network.task = without_weak_boxes(network.task, alone.shown(ONLY))
+    return alone
 
 
 def opened(
-    pipeline: FramePipeline, places: Mapping[str, Path], threads: int | None = None
+    pipeline: FramePipeline,
+    places: Mapping[str, Path],
+    threads: int | None = None,
+    *,
+    weak_boxes: bool = False,
 ) -> Networks:
     """The networks of a pipeline, or those of its beginning.
 
@@ -74,6 +82,8 @@ def opened(
         places: The artefact or the model file of each network, by name. An edge to one that is
             left out is kept: what it would read can be cut out.
         threads: CPU threads of each runtime; None shares the cores among them.
+        weak_boxes: Whether boxes are found that are neither shown nor read: average precision
+            counts them, and nothing else does.
 
     Raises:
         DataError: An edge leaves a network that finds no boxes, names classes that it does not
@@ -88,7 +98,23 @@ def opened(
         for index, edge in enumerate(pipeline.file.edges)
         if edge.source in networks
     )
-    return Networks(networks, edges)
+    whole = Networks(networks, edges)
+    if not weak_boxes:
+        for name, network in networks.items():
+            network.task = without_weak_boxes(network.task, whole.shown(name))
+    return whole
+
+
+def without_weak_boxes(task: Task, least: float) -> Task:
+    """The task that finds no boxes with a lower score; the others are the same.
+
+    Suppression goes from the best box down: a weak one never takes a better one away.
+    """
+    if not isinstance(task, Detection):
+        return task
+    output = task.settings.output
+    raised = output.model_copy(update={"score_threshold": max(least, output.score_threshold)})
+    return Detection(task.name, task.settings.model_copy(update={"output": raised}))
 
 
 def shared_threads(networks: int) -> int:

@@ -19,6 +19,10 @@ STREET = Path(__file__).parents[3] / "examples" / "street"
 
 @pytest.fixture(scope="module")
 def networks() -> Networks:
+    return shipped(weak_boxes=False)
+
+
+def shipped(*, weak_boxes: bool) -> Networks:
     """The models as they are, before any compile."""
     pipeline = read_pipeline(STREET / "street.toml")
     models = {
@@ -26,7 +30,8 @@ def networks() -> Networks:
         for name, table in pipeline.file.models.items()
     }
     plain = replace(pipeline, file=pipeline.file.model_copy(update={"models": models}))
-    return opened(plain, {name: plain.model(name) for name in plain.file.order}, threads=1)
+    places = {name: plain.model(name) for name in plain.file.order}
+    return opened(plain, places, threads=1, weak_boxes=weak_boxes)
 
 
 def test_the_plates_of_the_first_scene_are_read(networks: Networks):
@@ -37,9 +42,18 @@ def test_the_plates_of_the_first_scene_are_read(networks: Networks):
     assert len(texts) == 4
 
 
-def test_most_plates_are_read_end_to_end(networks: Networks):
+def test_weak_boxes_take_nothing_away(networks: Networks):
+    all_boxes = shipped(weak_boxes=True)
+    for path in sorted((STREET / "scenes").glob("*.jpg")):
+        image = read_image(path)
+        frames = [answer_one(Frame(str(path), 0, image), some) for some in (networks, all_boxes)]
+        assert frames[0].document() == frames[1].document()
+        assert len(frames[0].reading.value.scores) < len(frames[1].reading.value.scores)
+
+
+def test_most_plates_are_read_end_to_end():
     pytest.importorskip("pycocotools")
-    score = evaluate_pipeline(networks, STREET / "scenes")
+    score = evaluate_pipeline(shipped(weak_boxes=True), STREET / "scenes")
     (reader,) = score.readers
     assert score.detection.value > 0.97
     assert reader.end_to_end.total == 21
