@@ -1,5 +1,6 @@
 // Reads licence plates with an lprc artefact that is part of the program.
-#include "plate_image.hpp"
+#include "deployment.hpp"
+#include "picture.hpp"
 #include "plates.h"
 
 #include <openvino/openvino.hpp>
@@ -7,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <stdexcept>
 #include <string>
@@ -14,45 +16,58 @@
 
 namespace {
 
-// As models/synthetic.toml has it; the blank is the class behind the last character.
-constexpr char kAlphabet[] = "0123456789ABCDEFGHJKLMNPRSTUVWXYZ";
-constexpr std::size_t kBlank = sizeof(kAlphabet) - 1;
+std::string text_of(const plates_file& file) {
+  return {reinterpret_cast<const char*>(file.data), file.size};
+}
 
 // The model's text and weights stay where the linker put them.
 ov::CompiledModel load_model(ov::Core& core) {
-  const plates_file text = plates_get(PLATES_MODEL_XML_NAME);
   const plates_file weights = plates_get(PLATES_MODEL_BIN_NAME);
   const ov::Tensor tensor(ov::element::u8, {weights.size}, weights.data);
-  const std::string xml(reinterpret_cast<const char*>(text.data), text.size);
-  return core.compile_model(xml, tensor, "CPU",
+  return core.compile_model(text_of(plates_get(PLATES_MODEL_XML_NAME)), tensor, "CPU",
                             ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY));
 }
 
-// Best path decoding: the best class of each step, repeats merged, blanks dropped.
-std::string decode(const float* logits, std::size_t classes, std::size_t steps) {
-  if (classes != kBlank + 1) throw std::runtime_error("the model has another alphabet");
-  std::string text;
-  std::size_t last = kBlank;
-  for (std::size_t step = 0; step < steps; ++step) {
-    std::size_t best = 0;
-    for (std::size_t each = 1; each < classes; ++each) {
-      if (logits[each * steps + step] > logits[best * steps + step]) best = each;
-    }
-    if (best != last && best != kBlank) text += kAlphabet[best];
-    last = best;
+std::string read_plate(ov::InferRequest& request, const Deployment& deployment,
+                       const std::string& path) {
+  Picture picture = load_picture(path);
+  if (deployment.channels == 1) picture = grey(picture);
+  picture = resized(picture, deployment.width, deployment.height);
+  const std::size_t height = deployment.height, width = deployment.width;
+  const ov::Shape shape = deployment.channels_last
+                              ? ov::Shape{1, height, width, deployment.channels}
+                              : ov::Shape{1, deployment.channels, height, width};
+  std::vector<float> floats;
+  std::vector<std::uint8_t> bytes;
+  if (deployment.takes_bytes) {
+    bytes = deployment.bytes(picture);
+    request.set_tensor(deployment.input, ov::Tensor(ov::element::u8, shape, bytes.data()));
+  } else {
+    floats = deployment.floats(picture);
+    request.set_tensor(deployment.input, ov::Tensor(ov::element::f32, shape, floats.data()));
   }
-  return text;
+  request.infer();
+  const ov::Tensor output = request.get_output_tensor();
+  const ov::Shape sizes = output.get_shape();  // [1, classes, steps], or codes [1, steps]
+  if (output.get_element_type() == ov::element::i32 && sizes.size() == 2) {
+    return deployment.read(output.data<const std::int32_t>(), sizes[1]);
+  }
+  if (sizes.size() != 3) throw std::runtime_error("the model's output is no plate reader's");
+  return deployment.read(output.data<const float>(), sizes[1], sizes[2]);
 }
 
-std::string read_plate(ov::InferRequest& request, const std::string& path) {
-  const ov::PartialShape shape = request.get_compiled_model().input().get_partial_shape();
-  const auto height = static_cast<std::size_t>(shape[2].get_length());
-  const auto width = static_cast<std::size_t>(shape[3].get_length());
-  std::vector<float> pixels = load_plate(path, width, height);
-  request.set_input_tensor(ov::Tensor(ov::element::f32, {1, 3, height, width}, pixels.data()));
-  request.infer();
-  const ov::Tensor logits = request.get_output_tensor();  // [1, classes, steps]
-  return decode(logits.data<const float>(), logits.get_shape()[1], logits.get_shape()[2]);
+// A file, or the pictures of a folder by name.
+std::vector<std::string> files_of(const std::string& place) {
+  if (!std::filesystem::is_directory(place)) return {place};
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(place)) {
+    const std::string suffix = entry.path().extension().string();
+    if (suffix == ".ppm" || suffix == ".jpg" || suffix == ".jpeg") {
+      files.push_back(entry.path().string());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  return files;
 }
 
 }  // namespace
@@ -63,13 +78,18 @@ int main(int count, char** arguments) {
     return 0;
   }
   if (count < 2) {
-    std::cerr << "usage: read_plate PLATE.ppm... | --model\n";
+    std::cerr << "usage: read_plate PICTURE|FOLDER... | --model\n";
     return 2;
   }
   try {
+    const Deployment deployment = Deployment::parse(text_of(plates_get("deployment.json")));
     ov::Core core;
     ov::InferRequest request = load_model(core).create_infer_request();
-    for (int i = 1; i < count; ++i) std::cout << read_plate(request, arguments[i]) << '\n';
+    for (int i = 1; i < count; ++i) {
+      for (const std::string& file : files_of(arguments[i])) {
+        std::cout << read_plate(request, deployment, file) << '\n';
+      }
+    }
   } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << '\n';
     return 1;

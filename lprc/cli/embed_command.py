@@ -31,6 +31,8 @@ from lprc.cli.say import say
 def command(artefact: Path, out: Path, form: Any, symbol: str, as_json: bool, quiet: bool) -> None:
     """Write the deployed files of ARTEFACT (a folder of `compile`) as C sources with a header.
 
+    With them goes deployment.json, which says what they take and give, where there is one.
+
     The header lies beside OUT, and so does the assembler file (.S) or the resource script (.rc).
     """
     check_outputs()

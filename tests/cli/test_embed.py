@@ -12,6 +12,7 @@ import pytest
 from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request
 from lprc.compiler.embed.write import FORMS, embed
+from lprc.core.files.digest import sha256
 
 PROGRAM = """\
 #include <stdio.h>
@@ -129,3 +130,19 @@ def test_files_that_c_cannot_tell_apart(artefact, tmp_path):
     path.write_text(json.dumps(manifest))
     with pytest.raises(UsageError, match="would both be net_model_onnx"):
         embed(artefact, tmp_path / "net.c")
+
+
+def test_what_a_program_must_know_goes_with_it(artefact, tmp_path):
+    assert "deployment.json" not in _header(artefact, tmp_path)
+    manifest = artefact / "manifest.json"
+    document = json.loads(manifest.read_text())
+    (artefact / "deployment.json").write_text("{}")
+    entry = {"sha256": sha256(artefact / "deployment.json"), "bytes": 2}
+    document["files"]["deployment.json"] = entry
+    manifest.write_text(json.dumps(document))
+    assert 'NET_FILE_NAMES {"model.onnx", "deployment.json"}' in _header(artefact, tmp_path)
+
+
+def _header(artefact, folder):
+    _, header = embed(artefact, folder / "net.c")
+    return header.read_text()

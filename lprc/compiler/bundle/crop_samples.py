@@ -45,8 +45,8 @@ def crop_samples(
         image = read_image(path)
         array = stage.task.input.array(image)[None]
         places = [stage.task.input.placement(image.size)]
-        (found,) = stage.task.answers(session.run({stage.interface.image_input: array}), places)
-        for crop in crops(image, found, edge, output.classes):
+        (boxes,) = stage.task.answers(session.run({stage.interface.image_input: array}), places)
+        for crop in crops(image, boxes, edge, output.classes):
             crop.image.save(folder / f"{count:06}.png")
             count += 1
     if not count:

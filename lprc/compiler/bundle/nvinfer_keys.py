@@ -85,12 +85,12 @@ def faults(groups: Groups) -> list[str]:
     """What is wrong with a configuration, one line a key; empty where it is right."""
     wrong = []
     for group, values in groups.items():
-        known = CLASS_ATTRIBUTES if group.startswith("class-attrs-") else PROPERTY
-        if group != "property" and known is PROPERTY:
+        documented = CLASS_ATTRIBUTES if group.startswith("class-attrs-") else PROPERTY
+        if group != "property" and documented is PROPERTY:
             wrong.append(f"[{group}] is no group")
             continue
         for name, value in values.items():
-            fault = _fault(known.get(name), value)
+            fault = _fault(documented.get(name), value)
             if fault:
                 wrong.append(f"[{group}] {name} = {value}: {fault}")
     return wrong

@@ -1,4 +1,4 @@
-"""What is embedded: an artefact's deployed files, each with a symbol."""
+"""What is embedded: what programs need of an artefact, each file with a symbol."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lprc.compiler.artifact.artifact import open_artifact
 from lprc.compiler.artifact.manifest_file import FILE
+from lprc.compiler.artifact.task_files import DEPLOYMENT
 from lprc.compiler.artifact.verification import artefact_folder, check_files, require_whole
 from lprc.core.errors import UsageError
 from lprc.core.files.digest import sha256
@@ -36,7 +37,8 @@ class Embedding:
 
     Attributes:
         symbol: What every identifier starts with.
-        files: The deployed ones; the first is the one that the runtime loads.
+        files: The deployed ones, the first of which the runtime loads, and ``deployment.json``
+            where there is one.
         manifest_sha256: Of the artefact's manifest, so that a program can tell what is in it.
     """
 
@@ -46,7 +48,7 @@ class Embedding:
 
 
 def read_embedding(artefact: Path, symbol: str) -> Embedding:
-    """Check an artefact's files by their hashes, and give each deployed one a symbol.
+    """Check an artefact's files by their hashes, and give those that programs need a symbol.
 
     Raises:
         UsageError: `symbol` is no C identifier, or two files would have the same.
@@ -62,10 +64,12 @@ def read_embedding(artefact: Path, symbol: str) -> Embedding:
     folder = artefact_folder(artefact)
     require_whole(check_files(folder))
     opened = open_artifact(folder)
-    first = [opened.model, *(path for path in opened.files if path != opened.model)]
+    paths = [opened.model, *(path for path in opened.files if path != opened.model)]
+    described = folder / DEPLOYMENT
+    paths += [described] if described.is_file() else []
     files = tuple(
         EmbeddedFile(path, f"{symbol}_{_identifier(path.name)}", path.stat().st_size)
-        for path in first
+        for path in paths
     )
     _refuse_twins(files)
     return Embedding(symbol, files, sha256(folder / FILE))
