@@ -8,11 +8,12 @@ from pathlib import Path
 
 from lprc.compiler.artifact.artifact import Artifact, open_artifact
 from lprc.compiler.artifact.manifest_file import is_artefact
-from lprc.compiler.bundle.crop_samples import crop_samples
 from lprc.compiler.bundle.stages import Stage, counterpart, opened, stage_of
 from lprc.compiler.compile.graph_interface import interface_of_graph
 from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request
+from lprc.compiler.frames.calibrate import save_crops
+from lprc.compiler.frames.opened import opened as opened_networks
 from lprc.compiler.frames.read_pipeline import FramePipeline
 from lprc.core.errors import UsageError
 from lprc.core.files.scratch import scratch_folder
@@ -125,4 +126,6 @@ def _calibration(
             where=pipeline.key("models", pipeline.file.first, "calib"),
             hint="name a folder of frames",
         )
-    return crop_samples(pipeline, [*stages.values()], name, first, scratch)
+    places = {stage.name: stage.lowered.parent for stage in stages.values()}
+    save_crops(first, opened_networks(pipeline, places), name, scratch)
+    return scratch

@@ -11,7 +11,7 @@ from lprc.compiler.cache.input_files import calibration_files
 from lprc.compiler.frames.built import crops_folder, place_of, root_of
 from lprc.compiler.frames.execute import answered, pieces
 from lprc.compiler.frames.frame import Frame
-from lprc.compiler.frames.opened import opened
+from lprc.compiler.frames.opened import Networks, opened
 from lprc.compiler.frames.read_pipeline import FramePipeline
 from lprc.core.errors import DataError
 from lprc.core.files.atomic import atomic_folder
@@ -42,21 +42,36 @@ def make_crops(pipeline: FramePipeline, name: str) -> int | None:
         return None
     places = {item: place_of(pipeline, item) for item in _ancestors(pipeline, name)}
     networks = opened(pipeline, places)
-    count = 0
     with atomic_folder(folder, may_replace=_is_ours) as temporary:
-        frames = _frames(calibration_files(Path(origin["images"])))
-        for number, frame in enumerate(answered(frames, networks)):
-            for index, (_, crop) in enumerate(pieces(frame, networks, name)):
-                crop.image.save(temporary / f"{number:05}-{index:02}.png")
-                count += 1
-        if not count:
-            raise DataError(
-                f"'{name}' has nothing to be calibrated on: no box passes in any image",
-                where=origin["images"],
-                hint="are the images the detector's, and min-score and min-size of its edge right?",
-            )
+        count = save_crops(Path(origin["images"]), networks, name, temporary)
         text = json.dumps(origin, ensure_ascii=False, indent=1) + "\n"
         (temporary / RECORD).write_text(text, encoding="utf-8", newline="\n")
+    return count
+
+
+def save_crops(images: Path, networks: Networks, name: str, folder: Path) -> int:
+    """Write what a network reads of images; how many crops those are.
+
+    Args:
+        images: The folder of images.
+        networks: Those in front of it.
+        name: The network.
+        folder: Where crops go.
+
+    Raises:
+        DataError: Images that can't be read, or nothing is found in any of them.
+    """
+    count = 0
+    for number, frame in enumerate(answered(_frames(calibration_files(images)), networks)):
+        for index, (_, crop) in enumerate(pieces(frame, networks, name)):
+            crop.image.save(folder / f"{number:05}-{index:02}.png")
+            count += 1
+    if not count:
+        raise DataError(
+            f"'{name}' has nothing to be calibrated on: no box passes in any image",
+            where=str(images),
+            hint="are the images the detector's, and min-score and min-size of its edge right?",
+        )
     return count
 
 

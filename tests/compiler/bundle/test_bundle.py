@@ -180,7 +180,7 @@ def test_nothing_is_found_to_calibrate_with(tmp_path):
     text = PIPELINE.replace('"ov-fp32"', '"ov-int8"').replace(
         'task = "plate-detector"', f'task = "plate-detector"\ncalib = "{frames}"'
     )
-    with pytest.raises(DataError, match="'detector' finds nothing in them"):
+    with pytest.raises(DataError, match="'reader' has nothing to be calibrated on"):
         bundle(_pipeline(tmp_path, text), "deepstream", tmp_path / "out")
 
 
