@@ -2,6 +2,8 @@
 
 #include "json.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 namespace {
@@ -48,13 +50,17 @@ Deployment Deployment::parse(const std::string& json) {
   if (document.at("schema").number() != kSchema) {
     throw std::runtime_error("deployment.json has another schema than 1");
   }
-  if (document.at("task").text() != "plates" || document.at("inputs").list().size() != 1) {
-    throw std::runtime_error("the artefact is no plate reader");
+  Deployment given;
+  given.kind = document.at("task").text();
+  const bool reads = given.kind == "plates";
+  if ((!reads && given.kind != "detection") || document.at("inputs").list().size() != 1) {
+    throw std::runtime_error("the artefact is no plate reader and no detector");
   }
   const Json& image = document.at("image");
-  require(image, "resize", "stretch");
   require(image, "interpolation", "bilinear");
-  Deployment given;
+  given.resize = image.at("resize").text();
+  if (given.resize == "crop") throw std::runtime_error("resize is crop: this example can't");
+  given.border = static_cast<std::uint8_t>(image.at("border").number());
   given.input = document.at("inputs").list()[0].at("name").text();
   given.width = static_cast<std::size_t>(image.at("width").number());
   given.height = static_cast<std::size_t>(image.at("height").number());
@@ -65,11 +71,48 @@ Deployment Deployment::parse(const std::string& json) {
   if (!given.takes_bytes) require(image, "dtype", "float32");
   given.mean = per_channel(image.at("mean"), given.channels);
   given.scale = per_channel(image.at("scale"), given.channels);
-  require(document.at("output"), "decoder", "greedy");
-  for (const Json& sign : document.at("output").at("alphabet").list()) {
-    given.signs.push_back(sign.text());
+  if (reads) require(document.at("output"), "decoder", "greedy");
+  std::vector<std::string>& names = reads ? given.signs : given.classes;
+  for (const Json& name : document.at("output").at(reads ? "alphabet" : "classes").list()) {
+    names.push_back(name.text());
   }
   return given;
+}
+
+Placement Deployment::placement(const Picture& picture) const {
+  if (resize == "stretch") return {picture.width, picture.height, width, height, 0, 0};
+  const double ratio = std::min(static_cast<double>(width) / static_cast<double>(picture.width),
+                                static_cast<double>(height) / static_cast<double>(picture.height));
+  // Halves go to the even number, as Python rounds.
+  const auto scaled = [&](std::size_t length) {
+    return std::max<std::size_t>(
+        1, static_cast<std::size_t>(std::nearbyint(static_cast<double>(length) * ratio)));
+  };
+  Placement place{picture.width, picture.height, scaled(picture.width), scaled(picture.height),
+                  0, 0};
+  if (resize == "letterbox") {
+    place.left = (width - place.scaled_width) / 2;
+    place.top = (height - place.scaled_height) / 2;
+  }
+  return place;
+}
+
+Picture Deployment::fitted(const Picture& picture) const {
+  const Placement place = placement(picture);
+  const Picture scaled = resized(channels == 1 && picture.channels == 3 ? grey(picture) : picture,
+                                 place.scaled_width, place.scaled_height);
+  if (scaled.width == width && scaled.height == height) return scaled;
+  Picture canvas;
+  canvas.width = width;
+  canvas.height = height;
+  canvas.channels = channels;
+  canvas.pixels.assign(width * height * channels, border);
+  for (std::size_t row = 0; row < scaled.height; ++row) {
+    const std::size_t bytes_in_row = scaled.width * channels;
+    std::copy_n(scaled.pixels.data() + row * bytes_in_row, bytes_in_row,
+                canvas.pixels.data() + ((row + place.top) * width + place.left) * channels);
+  }
+  return canvas;
 }
 
 std::vector<float> Deployment::floats(const Picture& picture) const {

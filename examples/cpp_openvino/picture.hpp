@@ -1,4 +1,4 @@
-// Pictures of bytes: read from files, and resized as Pillow does it, to the last bit.
+// Pictures of bytes: read from files, and resized as Pillow 13 does it, to the last bit.
 #pragma once
 
 #include <cstddef>
@@ -23,3 +23,7 @@ Picture resized(const Picture& picture, std::size_t width, std::size_t height);
 
 // Luma by ITU-R 601-2, in Pillow's arithmetic.
 Picture grey(const Picture& picture);
+
+// The part from `left`, `top` to just before `right`, `bottom`, all inside of the picture.
+Picture cut_out(const Picture& picture, std::size_t left, std::size_t top, std::size_t right,
+                std::size_t bottom);

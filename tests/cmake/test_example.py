@@ -43,6 +43,7 @@ def test_it_reads_what_python_reads(project, plates, tmp_path):
     assert example.run(example.build / "read_plate", tmp_path).stdout.split("\n")[:-1] == expected
     assert len(set(expected)) > 15
 
+    _reads_streets(example, tmp_path / "streets")
     file = tmp_path / "broken.ppm"
     file.write_bytes(b"P6 no")
     done = example.run(example.build / "read_plate", file, check=False)
@@ -51,3 +52,56 @@ def test_it_reads_what_python_reads(project, plates, tmp_path):
     shutil.rmtree(example.build / "plates")  # the program holds all that it needs
     done = example.run(example.build / "read_plate", files[1])
     assert done.stdout.split() == expected[1:2]
+
+
+def _reads_streets(example, folder):
+    """A detector and the reader, one behind the other, read what `lprc run` reads."""
+    from lprc.compiler.compile.model import compile_model
+    from lprc.compiler.compile.request import compile_request
+    from lprc.compiler.frames.execute import answer_one
+    from lprc.compiler.frames.frame import Frame
+    from lprc.compiler.frames.opened import opened
+    from lprc.compiler.frames.read_pipeline import read_pipeline
+    from lprc.core.tasks.image_files import read_image
+    from lprc.models.plate_detector.scenes import street_scene
+
+    folder.mkdir()
+    detector, reader = example.build / "detector", example.build / "plates"
+    model = EXAMPLE.parents[1] / "models" / "plate_detector.onnx"
+    parts = ("preprocessing", "postprocessing")
+    request = compile_request(model, "ov-fp32", detector, task="plate-detector", embed=parts)
+    compile_model(request)
+    for index in range(12):
+        picture = Image.fromarray(street_scene(index, 3).image)
+        picture = picture if index % 3 else picture.resize((1000, 700))
+        picture.save(folder / f"{index:02}.ppm")
+    (folder / "pipeline.toml").write_text(
+        f'[models.detector]\nmodel = "{detector}"\n[models.reader]\nmodel = "{reader}"\n'
+        '[[edges]]\nfrom = "detector"\nto = "reader"\nmargin = [0.06, 0.12]\n'
+        "min-size = [16, 6]\nmin-score = 0.4\ntop-k = 5\n"
+    )
+    networks = opened(
+        read_pipeline(folder / "pipeline.toml"), {"detector": detector, "reader": reader}, 1
+    )
+    expected = []
+    for path in sorted(folder.glob("*.ppm")):
+        answered = answer_one(Frame(str(path), 0, read_image(path)), networks)
+        readings = [box.readings for box in answered.reading.found()]
+        texts = [item["reader"].text for item in readings if "reader" in item]
+        expected.append(" ".join([f"{path}:", *texts]))
+    edge = ["--margin", "0.06,0.12", "--min-size", "16,6", "--min-score", "0.4", "--top-k", "5"]
+    done = example.run(example.build / "read_frames", *edge, detector, reader, folder)
+    assert done.stdout.splitlines() == expected
+    assert sum(len(line.split()) > 1 for line in expected) > 5
+
+    wrong = {
+        ("--margins", "1", detector, reader, folder): "--margins: no such option",
+        ("--margin", "1", detector, reader, folder): "1: no two numbers",
+        (detector, reader): "name DETECTOR READER",
+        (reader, reader, folder): "no rows of found boxes",
+        (folder, reader, folder): str(folder),
+    }
+    for arguments, message in wrong.items():
+        done = example.run(example.build / "read_frames", *arguments, check=False)
+        assert done.returncode == 1
+        assert message in done.stderr
