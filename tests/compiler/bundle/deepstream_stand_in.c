@@ -1,7 +1,7 @@
 /* A GStreamer plug-in with elements of the names of DeepStream's, and what reads their metadata.
  *
  * nvstreammux passes on the buffers of its pads sink_0, sink_1 …; nvinfer passes on what comes, once
- * it has found its configuration. What is found in each frame is the same two objects. */
+ * it has found its configuration; nvvideoconvert and nvdsosd pass on everything. What is found in each frame is the same two objects. */
 #include <gstnvdsmeta.h>
 
 #include <gst/base/gstbasetransform.h>
@@ -84,6 +84,42 @@ static void infer_init(Infer *self) {
   gst_base_transform_set_passthrough(GST_BASE_TRANSFORM(self), TRUE);
 }
 
+/* ---- nvvideoconvert, and nvdsosd, which draws nothing */
+
+typedef GstBaseTransform Convert;
+typedef GstBaseTransformClass ConvertClass;
+GType convert_get_type(void);
+G_DEFINE_TYPE(Convert, convert, GST_TYPE_BASE_TRANSFORM)
+
+static GstCaps *convert_caps(GstBaseTransform *transform, GstPadDirection direction, GstCaps *caps,
+                             GstCaps *filter) {
+  (void)transform;
+  (void)direction;
+  (void)caps;
+  GstCaps *all = gst_caps_from_string("video/x-raw(memory:NVMM); video/x-raw");
+  if (filter == NULL) return all;
+  GstCaps *allowed = gst_caps_intersect_full(filter, all, GST_CAPS_INTERSECT_FIRST);
+  gst_caps_unref(all);
+  return allowed;
+}
+
+static GstFlowReturn convert_buffer(GstBaseTransform *transform, GstBuffer *buffer) {
+  (void)transform;
+  (void)buffer;
+  return GST_FLOW_OK;
+}
+
+static void convert_class_init(ConvertClass *class) {
+  GstElementClass *element = GST_ELEMENT_CLASS(class);
+  gst_element_class_add_static_pad_template(element, &any_sink);
+  gst_element_class_add_static_pad_template(element, &any_src);
+  gst_element_class_set_static_metadata(element, "nvvideoconvert", "Filter", "stand-in", "tests");
+  class->transform_caps = convert_caps;
+  class->transform_ip = convert_buffer;
+}
+
+static void convert_init(Convert *self) { gst_base_transform_set_in_place(self, TRUE); }
+
 /* ---- nvstreammux */
 
 typedef struct {
@@ -165,6 +201,8 @@ static void muxer_init(Muxer *self) {
 
 static gboolean plugin_init(GstPlugin *plugin) {
   return gst_element_register(plugin, "nvinfer", GST_RANK_NONE, infer_get_type()) &&
+         gst_element_register(plugin, "nvvideoconvert", GST_RANK_NONE, convert_get_type()) &&
+         gst_element_register(plugin, "nvdsosd", GST_RANK_NONE, convert_get_type()) &&
          gst_element_register(plugin, "nvstreammux", GST_RANK_NONE, muxer_get_type());
 }
 

@@ -41,27 +41,36 @@ def _run(command, check=True, **options):
 
 
 @pytest.fixture(scope="module")
-def application(deepstream, gstreamer, tmp_path_factory):
+def stand_in(gstreamer, tmp_path_factory):
+    """A folder with the plug-in that stands in for DeepStream's."""
+    folder = tmp_path_factory.mktemp("plugins")
+    flags = ["-shared", "-fPIC", "-Wall", "-Werror", f"-isystem{HEADERS}"]
+    source, plugin = HERE / "deepstream_stand_in.c", folder / "libnvdsstandin.so"
+    _run(["gcc", *flags, source, "-o", plugin, *gstreamer])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environment(stand_in, tmp_path_factory):
+    return {
+        **os.environ,
+        "GST_PLUGIN_PATH": str(stand_in),
+        "GST_REGISTRY": str(tmp_path_factory.mktemp("registry") / "registry.bin"),
+        "GST_REGISTRY_FORK": "no",
+    }
+
+
+@pytest.fixture(scope="module")
+def application(deepstream, stand_in, environment, tmp_path_factory):
     """Calls the application with arguments, in the bundle's folder."""
     folder = tmp_path_factory.mktemp("application")
-    plugins = folder / "plugins"
     (folder / "lib").mkdir()
-    plugins.mkdir()
-    plugin = plugins / "libnvdsstandin.so"
-    flags = ["-shared", "-fPIC", "-Wall", f"-isystem{HEADERS}"]
-    _run(["gcc", *flags, HERE / "deepstream_stand_in.c", "-o", plugin, *gstreamer])
     for name in ("nvdsgst_meta", "nvds_meta"):
-        shutil.copy(plugin, folder / "lib" / f"lib{name}.so")
+        shutil.copy(stand_in / "libnvdsstandin.so", folder / "lib" / f"lib{name}.so")
     options = [f"-DNVDS_INCLUDE_DIR={HEADERS}", f"-DDEEPSTREAM_DIR={folder}"]
     options += ["-DCMAKE_CXX_FLAGS=-Werror", "-DCMAKE_BUILD_TYPE=Debug"]
     _run(["cmake", "-S", deepstream, "-B", folder / "build", *options])
     _run(["cmake", "--build", folder / "build", "--target", "lprc_app"])
-    environment = {
-        **os.environ,
-        "GST_PLUGIN_PATH": str(plugins),
-        "GST_REGISTRY": str(folder / "registry.bin"),
-        "GST_REGISTRY_FORK": "no",
-    }
 
     def call(*arguments, check=True):
         command = [folder / "build" / "lprc_app", *arguments]
@@ -122,3 +131,20 @@ def test_what_can_not_be_run(application, video, tmp_path):
         assert done.returncode == 1, arguments
         assert message in done.stderr
         assert not done.stdout
+
+
+def test_the_launch_line(deepstream, environment, video, tmp_path):
+    # From another folder: the script goes to its own.
+    done = _run([deepstream / "launch.sh", video, "fakesink"], cwd=tmp_path, env=environment)
+    assert "nvstreammux width=640" in done.stderr
+    assert "Got EOS" in done.stdout
+    done = _run([deepstream / "launch.sh"], check=False, env=environment)
+    assert done.returncode != 0
+    assert "FILE|rtsp://" in done.stderr
+    hidden = deepstream / "config" / "reader.hidden"
+    (deepstream / "config" / "reader.txt").rename(hidden)
+    try:
+        done = _run([deepstream / "launch.sh", video, "fakesink"], check=False, env=environment)
+    finally:
+        hidden.rename(deepstream / "config" / "reader.txt")
+    assert "no configuration config/reader.txt" in done.stdout + done.stderr
