@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lprc.core.passing.pass_base import Pass, PassContext
     from lprc.core.passing.pass_order import State, reasons
     from lprc.core.passing.translation import Translation
+    from lprc.core.running.layer_times import LayerTime
     from lprc.core.running.numerics import RunError
     from lprc.core.running.runner import OpenJob, Runner
     from lprc.core.targets.emitter import EmitJob, Emitted, TargetOptions
@@ -38,6 +39,7 @@ __all__ = [
     "Emitted",
     "ImageInput",
     "Interface",
+    "LayerTime",
     "OpenJob",
     "Pass",
     "PassContext",
@@ -76,6 +78,7 @@ __getattr__ = lazy_names(
         "lprc.core.passing.pass_base": ("Pass", "PassContext"),
         "lprc.core.passing.pass_order": ("State", "reasons"),
         "lprc.core.passing.translation": ("Translation",),
+        "lprc.core.running.layer_times": ("LayerTime",),
         "lprc.core.running.numerics": ("RunError",),
         "lprc.core.running.runner": ("OpenJob", "Runner"),
         "lprc.core.targets.emitter": ("EmitJob", "Emitted", "TargetOptions"),

@@ -18,6 +18,7 @@ from lprc.core.builtin import TARGET_ALIASES, TARGETS
 from lprc.core.errors import DataError, InvalidModelError, UsageError
 from lprc.core.onnx_io.gzip_files import SUFFIX
 from lprc.core.onnx_io.model_io import check_file
+from lprc.core.running.layer_times import LayerTime
 from lprc.core.running.numerics import Arrays
 from lprc.core.running.runner import OpenJob, Runner
 from lprc.core.targets.runtimes import DEFAULT, Runtime, runtime, runtime_of_file
@@ -67,8 +68,19 @@ class Artifact:
         """
         if self.model.suffix in (".onnx", SUFFIX):  # runtimes crash on what is not valid
             check_file(self.model)
+        return runtime(self.backend).open(self._job(threads))
+
+    def layers(self, inputs: Arrays, runs: int, *, threads: int | None = None) -> list[LayerTime]:
+        """What each of its layers takes, as its runtime counts it.
+
+        Raises:
+            LprcError: As of `lprc.core.targets.runtimes.Runtime.layers`.
+        """
+        return runtime(self.backend).layers(self._job(threads), inputs, runs)
+
+    def _job(self, threads: int | None) -> OpenJob:
         report: dict[str, Any] = (self.manifest or {}).get("emitter", {})
-        return runtime(self.backend).open(OpenJob(self.model, threads, report))
+        return OpenJob(self.model, threads, report)
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Run it once in its runtime, which is loaded at the first call; outputs by name.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from lprc.compiler.artifact.artifact import open_artifact
+from lprc.compiler.artifact.artifact import Artifact, open_artifact
 from lprc.compiler.compile.input_shapes import (
     InputShapes,
     checked_shapes,
@@ -15,9 +16,14 @@ from lprc.compiler.compile.input_shapes import (
 from lprc.compiler.compile.samples import Samples, inputs_of
 from lprc.compiler.measure.bench import BenchRow, bench
 from lprc.compiler.measure.bench_inputs import common_interface
+from lprc.compiler.measure.contestants import InputsOf, contestants
+from lprc.compiler.measure.evaluation import interface_of, sample_inputs
 from lprc.core.errors import UsageError
 from lprc.core.running.input_sizes import InputSizes
+from lprc.core.running.layer_times import LayerTime
 from lprc.core.running.numerics import Arrays
+from lprc.core.running.runner import Runner
+from lprc.core.tasks.task_file import BY_MODEL, TaskChoice, task_choice
 
 
 def bench_on(
@@ -25,6 +31,8 @@ def bench_on(
     *,
     batch: int = 1,
     inputs: Samples | None = None,
+    data: Path | None = None,
+    task: str | None = None,
     input_shapes: InputShapes | None = None,
     dims: Mapping[str, int] | None = None,
     threads: int | None = None,
@@ -39,6 +47,9 @@ def bench_on(
         artefacts: As of `bench`.
         batch: As of `bench`.
         inputs: Of several samples the first is what counts.
+        data: Labelled samples instead, of which the first counts, prepared as each artefact's task
+            says.
+        task: What the models are for; None for an artefact's own.
         input_shapes: Shapes of inputs to measure at; ``""`` is the only input.
         dims: Sizes of symbolic dimensions to measure at, by symbol.
         threads: As of `bench`.
@@ -51,22 +62,19 @@ def bench_on(
         UsageError: Sizes that do not fit the first artefact, or inputs and sizes together.
         LprcError: As of `bench`.
     """
-    if inputs is not None and (input_shapes or dims):
-        raise UsageError("they have sizes already", where="--inputs", option="--inputs")
-    sample: Arrays | None = None
-    sizes: InputSizes = {}
-    if inputs is not None or input_shapes or dims:
-        opened = [open_artifact(name) for name in artefacts]
-        runners = [artefact.runner(threads=threads) for artefact in opened]
-        interface, where = common_interface(opened, runners), str(opened[0].path)
-        shapes = checked_shapes(interface, input_shapes, where)
-        sizes = run_sizes(interface, shapes, dims, where)
-        samples = inputs_of(with_sizes(interface, sizes), where, inputs)
-        sample = samples[0] if samples else None
+    given, sizes = measured_on(
+        artefacts,
+        inputs=inputs,
+        data=data,
+        task=task,
+        input_shapes=input_shapes,
+        dims=dims,
+        threads=threads,
+    )
     return bench(
         artefacts,
         batch=batch,
-        inputs=sample,
+        inputs=given,
         sizes=sizes,
         threads=threads,
         rounds=rounds,
@@ -74,3 +82,81 @@ def bench_on(
         seed=seed,
         progress=progress,
     )
+
+
+def measured_on(
+    artefacts: Sequence[str | Path],
+    *,
+    inputs: Samples | None = None,
+    data: Path | None = None,
+    task: str | None = None,
+    input_shapes: InputShapes | None = None,
+    dims: Mapping[str, int] | None = None,
+    threads: int | None = None,
+) -> tuple[Arrays | InputsOf | None, InputSizes]:
+    """What to measure artefacts on; arguments and errors as of `bench_on`.
+
+    Returns:
+        Inputs, or what gives each artefact its own; None for random ones of the sizes.
+    """
+    if inputs is not None and (input_shapes or dims):
+        raise UsageError("they have sizes already", where="--inputs", option="--inputs")
+    if data is not None and (inputs is not None or input_shapes or dims):
+        raise UsageError("its samples are the inputs", where="--data", option="--data")
+    if data is not None:
+        return _first_sample(data, task), {}
+    if inputs is None and not input_shapes and not dims:
+        return None, {}
+    opened = [open_artifact(name) for name in artefacts]
+    runners = [artefact.runner(threads=threads) for artefact in opened]
+    interface, where = common_interface(opened, runners), str(opened[0].path)
+    shapes = checked_shapes(interface, input_shapes, where)
+    sizes = run_sizes(interface, shapes, dims, where)
+    samples = inputs_of(with_sizes(interface, sizes), where, inputs)
+    return (samples[0] if samples else None), sizes
+
+
+def _first_sample(data: Path, task: str | None) -> InputsOf:
+    """The first sample in `data`, prepared as each artefact takes it."""
+    choice = task_choice(task)
+
+    def inputs(artefact: Artifact, runner: Runner) -> Arrays:
+        interface = interface_of(runner, str(artefact.path))
+        own = TaskChoice(task=artefact.task) if choice == BY_MODEL and artefact.task else choice
+        fitted = own.resolve(interface)
+        return sample_inputs(fitted, interface, fitted.labelled(data)[0].path)
+
+    return inputs
+
+
+def layers_on(
+    artefacts: Sequence[str | Path],
+    *,
+    batch: int = 1,
+    rounds: int = 200,
+    seed: int = 0,
+    threads: int | None = None,
+    **places: Any,
+) -> dict[str, list[LayerTime]]:
+    """What each layer of artefacts takes, as their runtimes count it, by the artefacts' names.
+
+    Args:
+        artefacts: As of `bench_on`.
+        batch: As of `bench_on`.
+        rounds: How often each is run.
+        seed: As of `bench_on`.
+        threads: As of `bench_on`.
+        places: Where inputs come from, as of `measured_on`.
+
+    Raises:
+        UsageError: A runtime that does not tell.
+        LprcError: As of `bench_on`.
+    """
+    inputs, sizes = measured_on(artefacts, threads=threads, **places)
+    ready = contestants(
+        artefacts, batch=batch, inputs=inputs, sizes=sizes, threads=threads, seed=seed
+    )
+    return {
+        str(name): artefact.layers(arrays, rounds, threads=threads)
+        for name, artefact, arrays in zip(artefacts, ready.opened, ready.fed, strict=True)
+    }

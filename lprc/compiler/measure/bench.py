@@ -12,19 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lprc.compiler.artifact.artifact import Artifact, open_artifact
-from lprc.compiler.measure.bench_inputs import (
-    checked_run,
-    common_interface,
-    found_sizes,
-    given_inputs,
-    values,
-)
+from lprc.compiler.artifact.artifact import Artifact
+from lprc.compiler.measure.contestants import InputsOf, contestants
 from lprc.compiler.measure.paired import paired_ratio
 from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.numerics import Arrays
-from lprc.core.running.runner import Runner
-from lprc.core.running.size_search import MadeInputs
 
 BLOCK = 10
 """Measured runs of one artefact before the next one has its turn."""
@@ -81,7 +73,7 @@ def bench(
     artefacts: Sequence[str | Path],
     *,
     batch: int = 1,
-    inputs: Arrays | None = None,
+    inputs: Arrays | InputsOf | None = None,
     sizes: InputSizes | None = None,
     threads: int | None = None,
     rounds: int = 200,
@@ -94,7 +86,7 @@ def bench(
     Args:
         artefacts: Folders of ``compile`` or model files.
         batch: Size of a symbolic batch.
-        inputs: What to run them on; None for random inputs.
+        inputs: What to run them on, or what gives each its own; None for random inputs.
         sizes: Of symbolic dimensions of those; what is not known is searched for, the same for all.
         threads: CPU threads of the runtimes.
         rounds: Measured runs of each, rounded up to whole blocks.
@@ -107,25 +99,10 @@ def bench(
         RunError: A model that fails on its inputs.
         UnrunnableError: No sizes were found that all of them run with.
     """
-    opened = [open_artifact(name) for name in artefacts]
-    runners = [artefact.runner(threads=threads) for artefact in opened]
-    places = [str(artefact.path) for artefact in opened]
-    invented: Mapping[str, int] = {}
-    if inputs is None:
-        searched = _sizes(opened, runners, batch, seed, sizes or {})
-        invented = searched.invented
-        fed = [
-            values(runner, searched.sizes, batch, seed, place)
-            for runner, place in zip(runners, places, strict=True)
-        ]
-    else:
-        fed = [
-            given_inputs(runner, inputs, place)
-            for runner, place in zip(runners, places, strict=True)
-        ]
-    for runner, arrays, place in zip(runners, fed, places, strict=True):
-        checked_run(runner, arrays, place)
-    runs = [runner.bound(arrays) for runner, arrays in zip(runners, fed, strict=True)]
+    ready = contestants(
+        artefacts, batch=batch, inputs=inputs, sizes=sizes, threads=threads, seed=seed
+    )
+    runs = [runner.bound(arrays) for runner, arrays in zip(ready.runners, ready.fed, strict=True)]
     for run in runs:
         _times(run, warmup)
     blocks = -(-rounds // BLOCK)
@@ -140,32 +117,16 @@ def bench(
     milliseconds = [np.array(taken) * 1e3 for taken in seconds]
     rows = [
         _row(str(name), artefact, taken, milliseconds[0])
-        for name, artefact, taken in zip(artefacts, opened, milliseconds, strict=True)
+        for name, artefact, taken in zip(artefacts, ready.opened, milliseconds, strict=True)
     ]
     return [
         replace(
             row,
             shapes={name: array.shape for name, array in arrays.items()},
-            invented=invented,
+            invented=ready.invented,
         )
-        for row, arrays in zip(rows, fed, strict=True)
+        for row, arrays in zip(rows, ready.fed, strict=True)
     ]
-
-
-def _sizes(
-    artefacts: Sequence[Artifact],
-    runners: Sequence[Runner],
-    batch: int,
-    seed: int,
-    sizes: InputSizes,
-) -> MadeInputs:
-    """The sizes to measure at; no graph is read where they are known."""
-    open_inputs = [
-        name for runner in runners for name, shape in runner.inputs.items() if None in shape[1:]
-    ]
-    if not open_inputs:
-        return MadeInputs({}, sizes)
-    return found_sizes(common_interface(artefacts, runners), runners, batch, seed, sizes)
 
 
 def _times(run: Callable[[], object], count: int) -> list[float]:

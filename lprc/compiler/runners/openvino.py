@@ -14,9 +14,14 @@ from lprc.core.running.runner import OpenJob
 
 
 class OpenVinoRunner:
-    """An .xml or .onnx file, on the CPU; an `lprc.core.running.runner.Runner`."""
+    """An .xml or .onnx file, on the CPU; an `lprc.core.running.runner.Runner`.
 
-    def __init__(self, job: OpenJob) -> None:
+    Args:
+        job: The file.
+        counters: Whether to count what each layer takes, which takes time itself.
+    """
+
+    def __init__(self, job: OpenJob, *, counters: bool = False) -> None:
         import openvino as ov
 
         self._tensor = ov.Tensor
@@ -29,6 +34,8 @@ class OpenVinoRunner:
         }
         if job.threads is not None:
             config["INFERENCE_NUM_THREADS"] = job.threads
+        if counters:
+            config["PERF_COUNT"] = True
         try:
             model = ov.Core().read_model(job.path)
             self._compiled = ov.Core().compile_model(model, "CPU", config)
@@ -56,6 +63,10 @@ class OpenVinoRunner:
             name: np.array(results[port])
             for name, port in zip(self.outputs, self._compiled.outputs, strict=True)
         }
+
+    def counters(self) -> list[Any]:
+        """OpenVINO's ``ProfilingInfo`` of each layer in the last run."""
+        return list(self._request.profiling_info)
 
     def bound(self, inputs: Arrays) -> Callable[[], object]:
         """A function without arguments that runs it on `inputs`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,14 @@ from lprc.core.running.runner import OpenJob
 
 
 class OrtRunner:
-    """An .onnx file, on the CPU; an `lprc.core.running.runner.Runner`."""
+    """An .onnx file, on the CPU; an `lprc.core.running.runner.Runner`.
 
-    def __init__(self, job: OpenJob) -> None:
+    Args:
+        job: The file.
+        profile: Where to write what each node takes, a path without its ending; None for nowhere.
+    """
+
+    def __init__(self, job: OpenJob, *, profile: Path | None = None) -> None:
         import onnxruntime as ort
 
         path, threads = job.path, job.threads
@@ -32,6 +38,9 @@ class OrtRunner:
         options.add_session_config_entry("session.force_spinning_stop", "1")
         if threads is not None:
             options.intra_op_num_threads = threads
+        if profile is not None:
+            options.enable_profiling = True
+            options.profile_file_prefix = str(profile)
         try:
             source = to_bytes(load(path)) if is_packed(path) else path
             model = rounded(source)
@@ -57,6 +66,10 @@ class OrtRunner:
         except Exception as error:
             raise RunError(f"ONNX Runtime can't run it: {first_line(error)}") from error
         return dict(zip(self.outputs, found, strict=True))
+
+    def end_profile(self) -> Path:
+        """The file of events, in the format of Chrome's traces."""
+        return Path(self._session.end_profiling())
 
     def bound(self, inputs: Arrays) -> Callable[[], object]:
         """A function without arguments that runs it on `inputs`."""

@@ -54,7 +54,8 @@ class TvmRunner:
         self._tensor = tvm.runtime.tensor
         try:
             library = tvm.runtime.load_module(str(path.resolve()))
-            self._main = relax.VirtualMachine(library, tvm.cpu())["main"]
+            self._machine = relax.VirtualMachine(library, tvm.cpu())
+            self._main = self._machine["main"]
         except Exception as error:  # TVM raises what it likes
             raise load_error("TVM", path, error) from error
         self.inputs: dict[str, tuple[int | None, ...]] = {
@@ -74,6 +75,10 @@ class TvmRunner:
             name: np.array(result.numpy())
             for name, result in zip(self.outputs, listed, strict=True)
         }
+
+    def watch(self, instrument: Callable[..., int]) -> None:
+        """Have `instrument` called before and after each call of the virtual machine's."""
+        self._machine.set_instrument(instrument)
 
     def bound(self, inputs: Arrays) -> Callable[[], object]:
         """A function without arguments that runs it on `inputs`."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lprc.core import registry
 from lprc.core.builtin import RUNTIME_ALIASES, RUNTIMES
 from lprc.core.errors import MissingDependencyError, UsageError
 from lprc.core.process.installed import is_any_installed
+from lprc.core.running.layer_times import LayerTime, Profiler
 from lprc.core.running.runner import OpenJob, Runner
+
+if TYPE_CHECKING:
+    from lprc.core.running.numerics import Arrays
 
 GROUP = "lprc.runtimes"
 
@@ -39,6 +43,8 @@ class Runtime:
         install: The command that installs them.
         check: ``module:function``, which says in one line why this machine can't run anything, or
             None. Empty where `requires` says it all.
+        profiler: ``module:function``, an `lprc.core.running.layer_times.Profiler`. Empty where
+            nothing tells what each layer takes.
         packages: The Python packages that build for it, whose versions manifests tell.
     """
 
@@ -54,6 +60,7 @@ class Runtime:
     install: str = ""
     check: str = ""
     packages: tuple[str, ...] = ()
+    profiler: str = ""
 
     @property
     def short_name(self) -> str:
@@ -90,6 +97,20 @@ class Runtime:
         except ImportError as error:
             raise self._missing(f"can't be imported: {error}", job.path) from error
         return runner
+
+    def layers(self, job: OpenJob, inputs: Arrays, runs: int) -> list[LayerTime]:
+        """What each layer of a file takes.
+
+        Raises:
+            UsageError: The runtime does not tell.
+            LprcError: As of `open`, or it fails on the inputs.
+        """
+        if not self.profiler:
+            raise UsageError(
+                f"{self.title} does not tell what layers take", where="--per-layer", hint="drop it"
+            )
+        profiler: Profiler = registry.load_place(self.profiler, f"runtime '{self.name}'")
+        return list(profiler(job, inputs, runs))
 
     def _missing(self, what: str, path: Path) -> MissingDependencyError:
         hint = self.install or None
