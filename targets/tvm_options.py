@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lprc.core.errors import MissingDependencyError
 from lprc.core.options import option
+from lprc.core.process.cxx_compiler import cxx_compiler
 from lprc.core.targets.emitter import Emit, TargetOptions
 from lprc.targets.tvm_backend.versions import check_versions
 
@@ -85,7 +85,7 @@ class TVMOptions(TargetOptions):
         if emit != "engine":
             return
         check_versions()
-        if not self.crosses and not any(map(shutil.which, ("g++", "clang++", "c++"))):
+        if not self.crosses and cxx_compiler() is None:
             raise MissingDependencyError(
                 "TVM links libraries with a C++ compiler, and there is none",
                 hint="install g++ or clang++",

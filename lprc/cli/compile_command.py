@@ -333,8 +333,11 @@ def _search_text(found: Search) -> str:
 
 
 def _summary(compiled: Compiled) -> str:
+    from lprc.cli.pass_table import agreement_text
+
     artifact = compiled.artifact
     names = ", ".join(file.name for file in artifact.files)
     checked = max((delta.relative for delta in compiled.deltas), default=None)
     verified = "" if checked is None else f"; outputs within {checked:.1e} of the lowered graph"
-    return f"{names}, {console.size_text(artifact.size_bytes)}{verified}"
+    agreement = agreement_text(compiled.optimized)
+    return f"{names}, {console.size_text(artifact.size_bytes)}{verified}{agreement}"

@@ -159,9 +159,13 @@ def command(
             graph, samples, chosen, sources, device=device, keep=checkpoint, progress=progress
         )
     save(graph, out)
+    warnings = _warnings(tuned)
     if as_json:
-        console.print_json({"output": str(out), **tuned.document()})
-    elif not quiet:
+        console.print_json({"output": str(out), **tuned.document(), "warnings": warnings})
+        return
+    for warning in warnings:
+        console.note(f"warning: {warning}")
+    if not quiet:
         _print(tuned, out, verbose=verbose)
 
 
@@ -182,6 +186,18 @@ def _samples(
         return Images.read(data, choice.resolve(interface), interface, labelled=True)
     images = ImageSamples(data, choice, graph, str(model))
     return Images.read(data, images.task, images.interface, labelled=False)
+
+
+def _warnings(tuned: Tuned) -> list[str]:
+    """What the user has to know: weights that do worse on what was held out than at the start."""
+    start, taken = tuned.looks[0], tuned.look_taken
+    if start.held_out is None or taken.held_out is None or taken.held_out <= start.held_out:
+        return []
+    best = min(look.held_out for look in tuned.looks if look.held_out is not None)
+    return [
+        f"the held-out loss grew from {start.held_out:.4f} to {taken.held_out:.4f}: --take best "
+        f"would have taken the weights with {best:.4f}; a smaller --rate may do better"
+    ]
 
 
 def _print(tuned: Tuned, out: Path, *, verbose: bool) -> None:

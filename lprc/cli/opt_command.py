@@ -76,7 +76,7 @@ def command(
     """Run the passes of a pipeline over MODEL and write the result."""
     check_outputs()
     from lprc.cli.pass_cost_options import cost_settings, print_stats, print_times, stats_verify
-    from lprc.cli.pass_table import print_records, records_document
+    from lprc.cli.pass_table import agreement_text, print_records, records_document
     from lprc.cli.progress import reporter
     from lprc.cli.settings import verify_mode
     from lprc.compiler.cache.location import store_in_use
@@ -134,3 +134,5 @@ def command(
         if time_passes:
             say()
             print_times(result.costs)
+        written = console.size_text(out.stat().st_size)
+        say(f"\n{out}: {written}{agreement_text(result)}")

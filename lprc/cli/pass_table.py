@@ -20,8 +20,16 @@ def records_document(optimized: Optimized) -> dict[str, Any]:
         "pipeline": optimized.pipeline,
         "passes": passes,
         "costs": [row.document() for row in optimized.costs],
+        "agreement": optimized.agreement,
         "warnings": optimized.warnings,
     }
+
+
+def agreement_text(optimized: Optimized) -> str:
+    """How far outputs agree with the source's, to be added to a summary; empty where not known."""
+    if optimized.agreement is None:
+        return ""
+    return f"; decides as the source does in {optimized.agreement:.2%}"
 
 
 def print_records(optimized: Optimized, *, verbose: bool = False) -> None:

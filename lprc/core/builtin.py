@@ -64,6 +64,8 @@ PASSES: dict[str, str] = {
 """Pass name to ``module:Class``."""
 
 TARGETS: dict[str, str] = {
+    "aoti-fp32": "lprc.targets.aoti:AOTI_FP32",
+    "aoti-int8": "lprc.targets.aoti:AOTI_INT8",
     "onnx": "lprc.targets.onnx_file:ONNX",
     "onnx-qdq": "lprc.targets.onnx_file:ONNX_QDQ",
     "openvino-fp16": "lprc.targets.openvino_ir:OPENVINO_FP16",
@@ -78,6 +80,7 @@ TARGETS: dict[str, str] = {
     "tensorrt-int8-fp16": "lprc.targets.tensorrt:TENSORRT_INT8_FP16",
     "tensorrt-sparse-fp16": "lprc.targets.tensorrt:TENSORRT_SPARSE_FP16",
     "tensorrt-sparse-int8": "lprc.targets.tensorrt:TENSORRT_SPARSE_INT8",
+    "torchscript-fp32": "lprc.targets.torchscript:TORCHSCRIPT_FP32",
     "tvm-fp32": "lprc.targets.tvm:TVM_FP32",
     "tvm-int8": "lprc.targets.tvm:TVM_INT8",
 }
@@ -104,9 +107,11 @@ SEARCH_SPACES: dict[str, str] = {"lprc": "lprc.targets.search_space:SPACE"}
 """Search space to ``module:ATTRIBUTE``."""
 
 RUNTIMES: dict[str, str] = {
+    "aoti": "lprc.compiler.runners.builtin_runtimes:AOTI",
     "onnxruntime": "lprc.compiler.runners.builtin_runtimes:ONNXRUNTIME",
     "openvino": "lprc.compiler.runners.builtin_runtimes:OPENVINO",
     "tensorrt": "lprc.compiler.runners.builtin_runtimes:TENSORRT",
+    "torchscript": "lprc.compiler.runners.builtin_runtimes:TORCHSCRIPT",
     "tvm": "lprc.compiler.runners.builtin_runtimes:TVM",
 }
 """Runtime name to ``module:ATTRIBUTE``."""

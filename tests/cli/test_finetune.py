@@ -42,6 +42,19 @@ def test_a_sparse_model_learns_from_its_original(lprc, bundled, plates, sparse, 
     onnx.checker.check_model(str(out))
 
 
+def test_weights_that_got_worse_are_said(lprc, bundled, plates, sparse, tmp_path):
+    out = tmp_path / "tuned.onnx"
+    arguments = (
+        "finetune", sparse, "--data", plates, "--task", "synthetic", *QUICK,
+        "--teacher", bundled, "--rate", "0.05", "-o", out,
+    )  # fmt: skip
+    done = lprc(*arguments, "-q")
+    assert "warning: the held-out loss grew from" in done.stderr
+    assert "--take best would have taken the weights with" in done.stderr
+    done = lprc(*arguments, "--take", "best", "--json")
+    assert json.loads(done.stdout)["warnings"] == []
+
+
 def test_labels_need_no_teacher(lprc, bundled, plates, tmp_path):
     out = tmp_path / "tuned.onnx"
     done = lprc("finetune", bundled, "--data", plates, "--task", "synthetic", *QUICK, "-o", out)

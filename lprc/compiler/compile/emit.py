@@ -88,7 +88,7 @@ def emit_artefact(
     return replace(emitted, warnings=[*emitted.warnings, *warnings]), deltas
 
 
-_ISOLATED = ("onnxruntime", "openvino")
+_ISOLATED = ("aoti", "onnxruntime", "openvino", "torchscript")
 """Runtimes whose artefacts run in the child; others hold on to a device or to threads of theirs."""
 
 

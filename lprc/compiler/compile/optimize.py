@@ -43,6 +43,8 @@ class Optimized:
         costs: What `Observation.costs` asks for: the source's row, then one for each pass.
         sizes: Of symbolic dimensions of the inputs: what was given, and what was found to run.
         translations: How inputs and outputs of the source become those of what it was made.
+        agreement: How far outputs agree with the source's on real inputs, 0 to 1, as of
+            `lprc.core.running.agreement`; None without real inputs, or where nothing was compared.
     """
 
     pipeline: str
@@ -53,6 +55,7 @@ class Optimized:
     costs: list[PassCost] = field(default_factory=list)
     sizes: InputSizes = field(default_factory=dict)
     translations: Translations = field(default_factory=lambda: Translations(()))
+    agreement: float | None = None
 
 
 def optimize(
@@ -90,6 +93,8 @@ def optimize(
         raise unverified(verify.failure, execution)
     parts = [record.translation for record in records if record.translation is not None]
     sizes = {} if parts else execution.sizes
+    # Made-up inputs say nothing of what a network decides.
+    agreement = verify.agreement if verify is not None and execution.inputs else None
     return Optimized(
         pipeline=str(pipeline),
         verify=execution.verify,
@@ -98,11 +103,13 @@ def optimize(
         warnings=[
             *_warnings(verify),
             *_poor_quantization(model, execution, verify),
+            *_disagreement(agreement, records),
             *costs.warnings,
         ],
         costs=costs.rows(records, verify),
         sizes=verify.sizes if verify is not None else sizes,
         translations=Translations(parts),
+        agreement=agreement,
     )
 
 
@@ -121,6 +128,23 @@ def _poor_quantization(model: ir.Model, execution: Execution, verify: Verify | N
         f"quantised far from the source: output '{name}' has {decibels:.1f} dB on these inputs; "
         "leave sensitive layers in float (--max-accuracy-drop finds them), "
         "or calibrate with more and truer samples"
+    ]
+
+
+MOST_DISAGREEMENT = 0.01
+"""The share of other decisions than the source's from which on a lossy pipeline is warned of."""
+
+
+def _disagreement(agreement: float | None, records: list[PassRecord]) -> list[str]:
+    """A warning where lossy passes changed what the network decides, named, with what to do."""
+    lossy = [record for record in records if record.changed and record.contract.kind == "lossy"]
+    if agreement is None or not lossy or agreement >= 1 - MOST_DISAGREEMENT:
+        return []
+    names = ", ".join(dict.fromkeys(record.name for record in lossy))
+    return [
+        f"{1 - agreement:.1%} of what it decides is other than the source's behind {names}, on the "
+        "samples that were fitted to: --data with labels measures what is lost, and "
+        "`lprc finetune` with the source as --teacher repairs it"
     ]
 
 

@@ -7,10 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from lprc.compiler.measure.evaluation import sample_inputs, score_of
-from lprc.core.running.agreement import agreement
+from lprc.core.running.agreement import mean_agreement
 from lprc.core.running.numerics import Arrays, Session
 from lprc.core.running.observe import spread
 from lprc.core.running.signal_to_noise import Outputs
@@ -85,12 +83,9 @@ class AgreementJudge:
 
     def score(self, session: Session) -> float:
         """The mean agreement over samples and outputs."""
-        found = [
-            agreement(expected[name], output)
-            for sample, expected in zip(self._samples, self._expected(), strict=True)
-            for name, output in session.run(sample).items()
-        ]
-        return float(np.mean(found)) if found else 1.0
+        runs = zip(self._samples, self._expected(), strict=True)
+        mean = mean_agreement((expected, session.run(sample)) for sample, expected in runs)
+        return 1.0 if mean is None else mean
 
     def _expected(self) -> Iterator[Outputs]:
         """What the float graph puts out: remembered for the first samples, else run again."""

@@ -49,3 +49,23 @@ TVM = Runtime(
     install='pip install "lprc[tvm]"',
     packages=("apache-tvm", "apache-tvm-ffi"),
 )
+
+TORCHSCRIPT = Runtime(
+    name="torchscript",
+    title="TorchScript",
+    file="model.pt",
+    opener="lprc.compiler.runners.torchscript:TorchScriptRunner",
+    requires=("torch",),
+    install='pip install "lprc[torch]"',
+    packages=("torch",),
+)
+
+AOTI = Runtime(
+    name="aoti",
+    title="AOTInductor",
+    file="model.pt2",
+    opener="lprc.compiler.runners.aoti:AotiRunner",
+    requires=("torch",),
+    install='pip install "lprc[torch]"',
+    packages=("torch",),
+)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lprc.compiler.runners.tvm_interface import Interface
+from lprc.compiler.runners.interface import TvmInterface
 from lprc.compiler.runners.vendor_errors import first_line, load_error
 from lprc.core.errors import InvalidModelError
 from lprc.core.files.checked import checked_json
@@ -45,7 +45,7 @@ class TvmRunner:
         _check_machine(path)
         hint = "it belongs beside the library; name the folder that `lprc compile` wrote"
         beside = path.with_name(INTERFACE)
-        interface = checked_json(Interface, beside, error=InvalidModelError, hint=hint)
+        interface = checked_json(TvmInterface, beside, error=InvalidModelError, hint=hint)
         wanted = job.threads or min(interface.threads, os.cpu_count() or 1)
         os.environ["TVM_NUM_THREADS"] = str(wanted)
         import tvm

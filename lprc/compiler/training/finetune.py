@@ -64,6 +64,11 @@ class Tuned:
     hints: int
     device: str
 
+    @property
+    def look_taken(self) -> Look:
+        """The last look that was made before, or when, the weights were taken."""
+        return [look for look in self.looks if look.step <= self.taken_step][-1]
+
     def document(self) -> dict[str, Any]:
         """As JSON data."""
         return {

@@ -32,6 +32,7 @@ from lprc.core.passing.manager import PassRecord
 from lprc.core.passing.pass_base import Pass
 from lprc.core.passing.pipeline import Pipeline
 from lprc.core.passing.translation import TranslatedRuns, Translation
+from lprc.core.running.agreement import mean_agreement
 from lprc.core.running.decisions import decided_outputs, share_of_others
 from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.isolated_session import IsolatedSession
@@ -91,6 +92,8 @@ class Verify(Instrument):
         since_source: The same, but since the source graph (or the first one that runs), where the
             outputs can be compared.
         noisiest: The float output that is farthest from the source's now, and its decibels.
+        agreement: How far outputs agree with the source's now, as of
+            `lprc.core.running.agreement`; None where they were not compared.
         warnings: What could not be checked, and why.
         remarks: What was checked, and says less than one would think.
         failure: Why neither the source nor any later graph runs; None where one does, and where
@@ -111,6 +114,7 @@ class Verify(Instrument):
         self.deltas: dict[int, list[OutputDelta]] = {}
         self.since_source: dict[int, list[OutputDelta]] = {}
         self.noisiest: tuple[str, float] = ("", math.inf)
+        self.agreement: float | None = None
         self.warnings: list[str] = []
         self.remarks: list[str] = []
         self.failure: LprcError | None = None
@@ -311,9 +315,10 @@ class Verify(Instrument):
             deltas = worst_deltas(common, after)
             self.since_source[records[-1].position] = deltas
             comparable = {delta.name for delta in deltas if delta.mismatch is None}
-            self.noisiest = noisiest(
+            pairs = [
                 (only(outputs, comparable), after[number]) for number, outputs in common.items()
-            )
+            ]
+            self.noisiest, self.agreement = noisiest(pairs), mean_agreement(pairs)
 
     def worst(self, position: int, *, since_source: bool = False) -> float | None:
         """The largest relative difference found after a pass; None where none was looked for.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,3 +20,19 @@ def agreement(expected: NDArray[Any], output: NDArray[Any]) -> float:
     left, right = expected.astype(np.float64).reshape(-1), output.astype(np.float64).reshape(-1)
     lengths = float(np.linalg.norm(left) * np.linalg.norm(right))
     return max(0.0, float(left @ right) / lengths) if lengths > 0 else float(not left.any())
+
+
+def mean_agreement(
+    pairs: Iterable[tuple[Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]]]],
+) -> float | None:
+    """The mean over samples and outputs, 0 to 1; None where nothing is to be compared.
+
+    Args:
+        pairs: What was expected and what came out, one a sample.
+    """
+    found = [
+        agreement(array, outputs[name])
+        for expected, outputs in pairs
+        for name, array in expected.items()
+    ]
+    return float(np.mean(found)) if found else None

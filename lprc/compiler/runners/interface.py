@@ -1,4 +1,4 @@
-"""What stands in ``interface.json`` beside a module of TVM's, which itself does not say it."""
+"""What a compiled file's inputs and outputs are, where its format does not say it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,13 @@ class Tensor(Strict):
 
 
 class Interface(Strict):
-    """The whole file."""
+    """Inputs and outputs, in the order of the call."""
 
-    threads: Annotated[int, Field(ge=1)]
     inputs: list[Tensor]
     outputs: list[Tensor]
+
+
+class TvmInterface(Interface):
+    """What stands in ``interface.json`` beside a module of TVM's."""
+
+    threads: Annotated[int, Field(ge=1)]

@@ -1,0 +1,1 @@
+"""What runs torch's compilers, in processes of its own."""
