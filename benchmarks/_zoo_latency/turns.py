@@ -41,9 +41,9 @@ def main() -> None:
     runs = [_bound(name, sample, int(threads)) for name in (ours, peer)]
     counts = []
     for run in runs:
-        _block(run, WARMING_RUNS, clock)
-        counts.append(max(1, round(BLOCK_SECONDS / _block(run, 3, clock))))
-    blocks: list[tuple[float, float]] = []
+        block_seconds(run, WARMING_RUNS, clock)
+        counts.append(max(1, round(BLOCK_SECONDS / block_seconds(run, 3, clock))))
+    blocks: list[tuple[float, ...]] = []
     end = time.perf_counter() + float(seconds)
     while len(blocks) < LEAST_TURNS or (time.perf_counter() < end and len(blocks) < MOST_TURNS):
         # Who begins changes, so that what drifts is none's gain.
@@ -51,10 +51,10 @@ def main() -> None:
         taken = [0.0, 0.0]
         for index in order:
             time.sleep(PAUSE_SECONDS)
-            _block(runs[index], SETTLING_RUNS, clock)
-            taken[index] = _block(runs[index], counts[index], clock)
+            block_seconds(runs[index], SETTLING_RUNS, clock)
+            taken[index] = block_seconds(runs[index], counts[index], clock)
         blocks.append((taken[0], taken[1]))
-    quiet = _quiet(blocks)
+    quiet = quiet_turns(blocks)
     print(
         json.dumps(
             {
@@ -67,8 +67,8 @@ def main() -> None:
     )
 
 
-def _quiet(blocks: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The turns in which both together took the least: other programs were in the way least."""
+def quiet_turns(blocks: list[tuple[float, ...]]) -> list[tuple[float, ...]]:
+    """The turns in which all together took the least: other programs were in the way least."""
     return sorted(blocks, key=sum)[: -(-len(blocks) // QUIET_SHARE)]
 
 
@@ -77,14 +77,14 @@ def _bound(name: str, sample: dict[str, np.ndarray], threads: int) -> Callable[[
     return runner.bound(given_inputs(runner, sample, name))
 
 
-def _block(run: Callable[[], object], count: int, clock: Callable[[], float]) -> float:
-    """The median time of `count` runs, in seconds."""
+def block_seconds(run: Callable[[], object], count: int, clock: Callable[[], float]) -> float:
+    """The median time of `count` runs, in seconds; 0 for none."""
     taken = []
     for _ in range(count):
         started = clock()
         run()
         taken.append(clock() - started)
-    return statistics.median(taken)
+    return statistics.median(taken) if taken else 0.0
 
 
 if __name__ == "__main__":

@@ -159,7 +159,7 @@ def command(
             graph, samples, chosen, sources, device=device, keep=checkpoint, progress=progress
         )
     save(graph, out)
-    warnings = _warnings(tuned)
+    warnings = held_out_warnings(tuned)
     if as_json:
         console.print_json({"output": str(out), **tuned.document(), "warnings": warnings})
         return
@@ -188,7 +188,7 @@ def _samples(
     return Images.read(data, images.task, images.interface, labelled=False)
 
 
-def _warnings(tuned: Tuned) -> list[str]:
+def held_out_warnings(tuned: Tuned) -> list[str]:
     """What the user has to know: weights that do worse on what was held out than at the start."""
     start, taken = tuned.looks[0], tuned.look_taken
     if start.held_out is None or taken.held_out is None or taken.held_out <= start.held_out:

@@ -26,7 +26,7 @@ def cell(network: str, column: str, ratio: float) -> dict[str, object]:
 
 def test_turns_with_others_in_the_way_do_not_count():
     blocks = [(1.0, 2.0), (5.0, 2.0), (1.1, 2.2), (1.0, 9.0), (1.2, 2.0)]
-    assert module("turns")._quiet(blocks) == [(1.0, 2.0), (1.2, 2.0)]
+    assert module("turns").quiet_turns(blocks) == [(1.0, 2.0), (1.2, 2.0)]
 
 
 def test_a_bar_is_kept_up_to_its_ratio():

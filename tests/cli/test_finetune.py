@@ -42,17 +42,21 @@ def test_a_sparse_model_learns_from_its_original(lprc, bundled, plates, sparse, 
     onnx.checker.check_model(str(out))
 
 
-def test_weights_that_got_worse_are_said(lprc, bundled, plates, sparse, tmp_path):
-    out = tmp_path / "tuned.onnx"
-    arguments = (
-        "finetune", sparse, "--data", plates, "--task", "synthetic", *QUICK,
-        "--teacher", bundled, "--rate", "0.05", "-o", out,
-    )  # fmt: skip
-    done = lprc(*arguments, "-q")
-    assert "warning: the held-out loss grew from" in done.stderr
-    assert "--take best would have taken the weights with" in done.stderr
-    done = lprc(*arguments, "--take", "best", "--json")
-    assert json.loads(done.stdout)["warnings"] == []
+@pytest.mark.parametrize(
+    ("held_out", "taken_step", "warned"),
+    [((0.5, 0.4, 0.6), 8, True), ((0.5, 0.4, 0.6), 4, False), ((None, None, None), 8, False)],
+)
+def test_weights_that_got_worse_are_said(held_out, taken_step, warned):
+    from lprc.cli.finetune_command import held_out_warnings
+    from lprc.compiler.training.finetune import Tuned
+    from lprc.compiler.training.trainer import Look
+
+    looks = tuple(Look(4 * at, 1.0, loss) for at, loss in enumerate(held_out))
+    warnings = held_out_warnings(Tuned(looks, taken_step, 3, 0, 0, "cpu"))
+    assert bool(warnings) == warned
+    if warned:
+        assert "grew from 0.5000 to 0.6000: --take best would have taken" in warnings[0]
+        assert "the weights with 0.4000" in warnings[0]
 
 
 def test_labels_need_no_teacher(lprc, bundled, plates, tmp_path):

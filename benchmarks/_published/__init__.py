@@ -1,0 +1,1 @@
+"""The parts of ``benchmarks/published.py``: rows, artefacts, latencies, the page, the plots."""
