@@ -29,7 +29,7 @@ def agreement_text(optimized: Optimized) -> str:
     """How far outputs agree with the source's, to be added to a summary; empty where not known."""
     if optimized.agreement is None:
         return ""
-    return f"; decides as the source does in {optimized.agreement:.2%}"
+    return f"; agreement with the source {optimized.agreement:.4f}"
 
 
 def print_records(optimized: Optimized, *, verbose: bool = False) -> None:

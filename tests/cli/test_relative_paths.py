@@ -17,6 +17,7 @@ TARGETS = {
     "onnx": "onnx",
     "ort-fp32": "onnxruntime",
     "ov-fp32": "openvino",
+    "torchscript-fp32": "torch",
     "tvm-fp32": "tvm",
     "trt-fp32": "tensorrt_rtx",
 }

@@ -132,7 +132,7 @@ def _poor_quantization(model: ir.Model, execution: Execution, verify: Verify | N
 
 
 MOST_DISAGREEMENT = 0.01
-"""The share of other decisions than the source's from which on a lossy pipeline is warned of."""
+"""How much less than 1 the agreement with the source may be without a warning."""
 
 
 def _disagreement(agreement: float | None, records: list[PassRecord]) -> list[str]:
@@ -142,9 +142,9 @@ def _disagreement(agreement: float | None, records: list[PassRecord]) -> list[st
         return []
     names = ", ".join(dict.fromkeys(record.name for record in lossy))
     return [
-        f"{1 - agreement:.1%} of what it decides is other than the source's behind {names}, on the "
-        "samples that were fitted to: --data with labels measures what is lost, and "
-        "`lprc finetune` with the source as --teacher repairs it"
+        f"agreement with the source is {agreement:.4f} behind {names}, on samples that were fitted "
+        "to: --data with labels measures what is lost, `lprc finetune` with the source as "
+        "--teacher repairs it"
     ]
 
 
