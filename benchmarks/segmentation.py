@@ -60,6 +60,8 @@ def _swiftnet(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         arguments.state,
     )
     models = {"whole": training.cleaned("whole", arguments.swiftnet)}
+    if "FT" in arguments.starts:
+        models["whole-FT"] = training.longer()
     for pruning in PRUNINGS:
         if pruning.name in arguments.prunings:
             for start in arguments.starts:

@@ -79,17 +79,25 @@ class Training:
 
     def trained(self, pruning: Pruning, start: str) -> Path:
         """The network trained again from one of `STARTS`."""
-        whole, pruned = self.cleaned("whole", self.whole), self.pruned(pruning)
         out = self.folder / f"{pruning.name}-{start}.onnx"
+        whole = self.cleaned("whole", self.whole)
         options: list[str | Path] = [*STARTS[start], "--teacher", whole]
         if start != "distilled":
             options += ["--loss", "labels"]
         if start == "LTH":
             options += ["--rewind-to", self.cleaned("early", self.early)]
+        return self._tuned(self.pruned(pruning), out, options)
+
+    def longer(self) -> Path:
+        """The whole network trained as much longer as the pruned ones are: what to compare with."""
+        whole = self.cleaned("whole", self.whole)
+        return self._tuned(whole, self.folder / "whole-FT.onnx", ["--loss", "labels"])
+
+    def _tuned(self, model: Path, out: Path, options: list[str | Path]) -> Path:
         run = ["--steps", str(self.steps), "--batch", "8", "--rate", "2e-3", "--update-statistics"]
         run += ["--evaluate-every", "500", "--threads", str(self.threads), "--hold-out", "0.03"]
         data = ["--data", self.data, "--task", self.task]
-        return once(out, ["finetune", pruned, "-o", out, *data, *options, *run, "-q"])
+        return once(out, ["finetune", model, "-o", out, *data, *options, *run, "-q"])
 
 
 def _others(model: Path, pruning: Pruning) -> str:

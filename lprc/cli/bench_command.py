@@ -198,7 +198,9 @@ def _load(
     from lprc.compiler.measure.load import LoadSettings, under_load
 
     inputs, sizes = measured_on(artefacts, **_places(given))
-    settings = LoadSettings(int(given["streams"] or 1), given["requests"], given["duration"] or 10.0)
+    settings = LoadSettings(
+        int(given["streams"] or 1), given["requests"], given["duration"] or 10.0
+    )
     return under_load(
         artefacts,
         settings,

@@ -14,9 +14,10 @@ from lprc.compiler.compile.optimize import optimize
 from lprc.compiler.compile.settings import Execution
 from lprc.compiler.training.graph_module import GraphModule
 from lprc.compiler.training.hints import find_hints
-from lprc.compiler.training.initial_weights import randomise, rewind
+from lprc.compiler.training.initial_weights import randomise
 from lprc.compiler.training.objective import Objective
 from lprc.compiler.training.recipe import Recipe
+from lprc.compiler.training.rewinding import rewind
 from lprc.compiler.training.trainer import Look, Trainer
 from lprc.compiler.training.training_set import Images, Samples
 from lprc.compiler.training.weights import set_array, statistics_of

@@ -1,15 +1,12 @@
-"""Where weights start: at random, or where they were early in training."""
+"""Weights that start at random."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
-from lprc.compiler.training.channels_left import channels_left
 from lprc.compiler.training.weights import (
     MEAN,
     Weight,
@@ -34,7 +31,7 @@ def randomise(model: ir.Model, seed: int) -> None:
     """
     generator = np.random.default_rng(seed)
     for weight in weights_of(model.graph):
-        _refuse_quantised(weight)
+        refuse_quantised(weight)
         start = weight.start
         if start.ndim >= 2:
             kept = start != 0
@@ -46,76 +43,13 @@ def randomise(model: ir.Model, seed: int) -> None:
         elif _is_scale(weight):
             set_array(weight.value, np.ones_like(start))
     for statistic, index in statistics_of(model.graph):
-        array = _numbers(statistic)
+        array = constant_array(statistic)
+        assert array is not None
         set_array(statistic, np.zeros_like(array) if index == MEAN else np.ones_like(array))
 
 
-def rewind(model: ir.Model, early: ir.Model, where: str, whole: ir.Model | None = None) -> None:
-    """The weights of `early` under the zeros of `model` (Frankle and Carbin, ICLR 2019).
-
-    Where `model` lost channels, `early` loses the same: which, the trained weights tell.
-
-    Args:
-        model: The trained and pruned network; it gets the early weights.
-        early: The network early in training, not pruned.
-        where: What to call `early` in errors.
-        whole: The trained network as it was before channels were pruned; None where none were.
-
-    Raises:
-        DataError: A weight that `early` does not have, or not in this shape.
-    """
-    early_arrays, whole_arrays = _arrays(early), {} if whole is None else _arrays(whole)
-    weights = list(weights_of(model.graph))
-    for weight in weights:
-        _refuse_quantised(weight)
-    masks = {weight.name: weight.mask for weight in weights}
-    values = [weight.value for weight in weights]
-    for value in [*values, *(value for value, _ in statistics_of(model.graph))]:
-        name = str(value.name)
-        array = _early_array(name, _numbers(value), early_arrays, whole_arrays, where)
-        mask = masks.get(name)
-        set_array(value, array if mask is None else array * mask)
-
-
-def _early_array(
-    name: str,
-    trained: NDArray[Any],
-    early_arrays: dict[str, NDArray[Any]],
-    whole_arrays: dict[str, NDArray[Any]],
-    where: str,
-) -> NDArray[Any]:
-    early, whole = early_arrays.get(name), whole_arrays.get(name)
-    if early is not None and early.shape == trained.shape:
-        return early
-    positions = None
-    if early is not None and whole is not None and early.shape == whole.shape:
-        positions = channels_left(trained, whole)
-    if early is None or positions is None:
-        raise DataError(
-            f"it has no weight '{name}' of shape {list(trained.shape)}",
-            where=where,
-            hint="run the passes on it that the model went through, the lossy ones left out; where "
-            "channels were pruned (and nothing reconstructed), --teacher is the model before that",
-        )
-    return early[np.ix_(*positions)]
-
-
-def _arrays(model: ir.Model) -> dict[str, NDArray[Any]]:
-    """Weights and statistics by name."""
-    arrays: dict[str, NDArray[Any]] = {
-        weight.name: weight.start for weight in weights_of(model.graph)
-    }
-    statistics = {str(value.name): _numbers(value) for value, _ in statistics_of(model.graph)}
-    return arrays | statistics
-
-
-def _numbers(value: ir.Value) -> NDArray[Any]:
-    array = constant_array(value)
-    assert array is not None
-    return array
-
-
-def _refuse_quantised(weight: Weight) -> None:
+def refuse_quantised(weight: Weight) -> None:
+    """Raise DataError for a weight that is stored as integers."""
     if weight.quantised is not None:
         raise DataError(
             f"weight '{weight.name}' is quantised",

@@ -151,6 +151,8 @@ def test_rewinding_takes_early_weights_under_the_zeros():
 
 def test_rewinding_cuts_the_early_network_as_the_trained_one_was():
     whole, early = _network(0), _network(5)
+    for model in (whole, early):
+        set_array(model.graph.initializers["b1"], np.ones(8, np.float32))
     pruned = whole.clone()
     optimize(pruned, Pipeline.parse("infer-shapes,prune-channels{ratio=0.4}"))
     trained_kernel, kernel = _arrays(whole)["w1"], _arrays(pruned)["w1"]
@@ -158,8 +160,42 @@ def test_rewinding_cuts_the_early_network_as_the_trained_one_was():
     left = [int((trained_kernel == row).all(axis=(1, 2, 3)).argmax()) for row in kernel]
     recipe = Recipe(loss="distillation", steps=1, batch=4, rate=1e-9, init="rewind", hold_out=0.0)
     finetune(pruned, _rows(), recipe, Sources(teacher=whole, early=early))
-    for name in ("w1", "b1"):
+    for name in ("w1", "b1"):  # numbers that are all equal do not tell their channels
         np.testing.assert_allclose(_arrays(pruned)[name], _arrays(early)[name][left], atol=1e-6)
+
+
+NORMED_NET = """
+<ir_version: 8, opset_import: ["" : 17]>
+g (float[batch,3,8,8] x) => (float[batch,2,8,8] y)
+<float[4] m = {0,0,0,1}, float[4] v = {1,1,1,2}, float[4] s = {4,3,2,1}, float[4] b = {1,2,3,4}> {
+  a = Conv<kernel_shape = [1,1]>(x, w1)
+  n = BatchNormalization(a, s, b, m, v)
+  y = Conv<kernel_shape = [1,1]>(n, w2)
+}
+"""
+
+
+def _normed(seed):
+    rng = np.random.default_rng(seed)
+    proto = onnx.parser.parse_model(NORMED_NET)
+    for name, shape in {"w1": (4, 3, 1, 1), "w2": (2, 4, 1, 1)}.items():
+        array = rng.standard_normal(shape).astype(np.float32)
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    return from_proto(proto)
+
+
+def test_rewinding_tells_equal_statistics_apart_by_their_scales():
+    """Channels that are always zero have equal means; early in training they had not."""
+    whole, early = _normed(0), _normed(1)
+    set_array(early.graph.initializers["m"], np.array([5, 6, 7, 8], np.float32))
+    pruned = whole.clone()
+    optimize(pruned, Pipeline.parse("infer-shapes,prune-channels{ratio=0.5}"))
+    scales = _arrays(pruned)["s"].tolist()
+    assert 0 < len(scales) < 4
+    recipe = Recipe(steps=1, batch=4, rate=1e-9, init="rewind", hold_out=0.0)
+    finetune(pruned, _rows(), recipe, Sources(teacher=whole, early=early))
+    expected = [[5, 6, 7, 8][[4, 3, 2, 1].index(scale)] for scale in scales]
+    assert _arrays(pruned)["m"].tolist() == expected
 
 
 def test_rewinding_to_another_network_is_refused():
