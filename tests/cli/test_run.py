@@ -15,6 +15,8 @@ from frames_support import SIZE, picture, write_pipeline, write_video
 from PIL import Image
 from processes import run, run_lprc
 
+from lprc.compiler.frames.video import Video
+
 av = pytest.importorskip("av")
 
 
@@ -67,6 +69,24 @@ def test_a_video_frame_after_frame(lprc, pipeline: Path, tmp_path: Path):
     assert [line["time"] for line in found] == pytest.approx([n / 10 for n in range(10)])
     assert [texts(line)[0] for line in found] == ["R", "G"] * 5
     assert set(found[3]["stages"]) >= {"decode", "finder: infer", "reader: crop", "reader: infer"}
+
+
+def test_a_telephones_video_stands_upright(lprc, pipeline: Path, tmp_path: Path):
+    path = tmp_path / "v.mp4"
+    write_video(path, frames=2)
+    one, none = (1 << 16).to_bytes(4, "big"), bytes(4)
+    last = (1 << 30).to_bytes(4, "big")
+    plain = [one, none, none, none, one, none, none, none, last]
+    clockwise = [none, one, none, (2**32 - 65536).to_bytes(4, "big"), none, none, none, none, last]
+    data = path.read_bytes()
+    track = data.index(b"tkhd")  # behind the movie's own matrix
+    place = data.index(b"".join(plain), track)
+    path.write_bytes(data[:place] + b"".join(clockwise) + data[place + 36 :])
+    found = lines(lprc("run", pipeline, path, "--json"))
+    assert found[0]["size"] == [SIZE[1], SIZE[0]]
+    (frame, *_) = Video("v", path).frames()
+    assert frame.picture.getpixel((SIZE[1] - 8, 12))[0] > 200  # the red thing, from the upper left
+    assert frame.picture.getpixel((8, 12))[2] > 200
 
 
 def test_annotated_pictures_and_videos(lprc, pipeline: Path, images: Path, tmp_path: Path):

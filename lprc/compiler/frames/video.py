@@ -20,6 +20,13 @@ _PATIENCE = 10.0
 _RATE = 25
 """Frames a second where a source does not date them."""
 
+_TURNS = {
+    90: Image.Transpose.ROTATE_90,
+    180: Image.Transpose.ROTATE_180,
+    270: Image.Transpose.ROTATE_270,
+}
+"""By degrees counterclockwise, as both PyAV and Pillow count them."""
+
 _NO_PROTOCOL = {"protocol_whitelist": "none"}
 """A file may be a list of addresses in disguise; nothing but the file itself is opened."""
 
@@ -98,12 +105,19 @@ class Video:
                     first = item.time or 0.0
                 since = number / _RATE if item.time is None else float(item.time) - first
                 seconds = max(0.0, since)
-                image = Image.fromarray(item.to_ndarray(format="rgb24"))
+                image = _upright(item)
                 frame = Frame(self.name, number, image, seconds)
                 frame.stages["decode"] = time.perf_counter() - begun
                 yield frame
                 number += 1
                 begun = time.perf_counter()
+
+
+def _upright(item: Any) -> Image.Image:
+    """A decoded frame as it is to be shown: telephones record turned by quarters."""
+    image = Image.fromarray(item.to_ndarray(format="rgb24"))
+    turn = _TURNS.get(round(item.rotation) % 360)
+    return image if turn is None else image.transpose(turn)
 
 
 def _refuse_absurd(pixels: int) -> None:
