@@ -50,6 +50,17 @@ class AotiOptions(TargetOptions):
             )
 
 
+@dataclass(frozen=True)
+class ExecuTorchOptions(TargetOptions):
+    """What lowering may take."""
+
+    time_limit: int = option(600, "seconds that lowering may take")
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning."""
+        _check_time_limit(self.time_limit)
+
+
 def _check_time_limit(seconds: int) -> None:
     if seconds < 1:
         raise ValueError("time-limit must be at least 1")

@@ -14,7 +14,7 @@ import numpy as np
 from lprc.core.process.cxx_compiler import cxx_compiler
 from lprc.core.process.worker import WorkerError, run_worker
 from lprc.core.targets.emitter import EmitJob
-from lprc.targets.torch_options import AotiOptions, TorchScriptOptions
+from lprc.targets.torch_options import AotiOptions, ExecuTorchOptions, TorchScriptOptions
 
 _EXAMPLES = "lprc.targets.torch_examples"
 INSTEAD = (
@@ -36,7 +36,9 @@ def build(job: EmitJob, vendor: str, module: str, file: Path) -> dict[str, Any]:
         WorkerError: It failed, crashed or took too long.
     """
     options = job.options
-    assert isinstance(options, TorchScriptOptions | AotiOptions)  # as the targets' TOML says
+    assert isinstance(
+        options, TorchScriptOptions | AotiOptions | ExecuTorchOptions
+    )  # as the targets' TOML says
     with tempfile.TemporaryDirectory(prefix="lprc-") as folder:
         scratch = Path(folder)
         request, answer, failure = (

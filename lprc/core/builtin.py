@@ -66,6 +66,7 @@ PASSES: dict[str, str] = {
 TARGETS: dict[str, str] = {
     "aoti-fp32": "lprc.targets.aoti:AOTI_FP32",
     "aoti-int8": "lprc.targets.aoti:AOTI_INT8",
+    "executorch-fp32": "lprc.targets.executorch:EXECUTORCH_FP32",
     "onnx": "lprc.targets.onnx_file:ONNX",
     "onnx-qdq": "lprc.targets.onnx_file:ONNX_QDQ",
     "openvino-fp16": "lprc.targets.openvino_ir:OPENVINO_FP16",
@@ -108,6 +109,7 @@ SEARCH_SPACES: dict[str, str] = {"lprc": "lprc.targets.search_space:SPACE"}
 
 RUNTIMES: dict[str, str] = {
     "aoti": "lprc.compiler.runners.builtin_runtimes:AOTI",
+    "executorch": "lprc.compiler.runners.builtin_runtimes:EXECUTORCH",
     "onnxruntime": "lprc.compiler.runners.builtin_runtimes:ONNXRUNTIME",
     "openvino": "lprc.compiler.runners.builtin_runtimes:OPENVINO",
     "tensorrt": "lprc.compiler.runners.builtin_runtimes:TENSORRT",

@@ -122,3 +122,16 @@ def test_export_and_compile_real_weights(lprc, lprnet_data, tmp_path):
     lprc("compile", model, "--target", "ov-fp32", "-o", out, "--calib", lprnet_data / "calib")
     document = json.loads(lprc("eval", out, "--data", lprnet_data / "val", "--json").stdout)
     assert document["accuracy"] == pytest.approx(0.905, abs=0.0025)
+
+
+def test_opt_ends_with_what_it_wrote(lprc, bundled, plates, tmp_path):
+    out = tmp_path / "o.onnx"
+    done = lprc("opt", bundled, "--passes", "fold-bn", "-o", out, "--verify", "off")
+    assert done.stdout.splitlines()[-1] == f"{out}: {out.stat().st_size / 1e6:.2f} MB"
+    passes = "fold-bn,sparsify{pattern=2:4,criterion=magnitude,repair=none}"
+    arguments = ("opt", bundled, "--passes", passes, "-o", out, "--task", "synthetic")
+    done = lprc(*arguments, "--calib", plates)
+    share = json.loads(lprc(*arguments, "--calib", plates, "--json").stdout)["agreement"]
+    assert done.stdout.splitlines()[-1].endswith(f"; agreement with the source {share:.4f}")
+    assert share < 0.99
+    assert "behind sparsify, on samples that were fitted to: --data" in done.stderr

@@ -63,7 +63,9 @@ def source(tmp_path_factory):
 def quantized(tmp_path_factory):
     values = [index * 37 % 255 - 127 for index in range(144)]
     others = ",".join(str(-value) for value in values)
-    return written(QUANTIZED.replace("OTHERS", others), tmp_path_factory.mktemp("torch") / "q.onnx", values)
+    return written(
+        QUANTIZED.replace("OTHERS", others), tmp_path_factory.mktemp("torch") / "q.onnx", values
+    )
 
 
 @pytest.fixture(scope="module", params=TARGETS)

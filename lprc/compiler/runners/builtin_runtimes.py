@@ -69,3 +69,14 @@ AOTI = Runtime(
     install='pip install "lprc[torch]"',
     packages=("torch",),
 )
+
+EXECUTORCH = Runtime(
+    name="executorch",
+    title="ExecuTorch",
+    file="model.pte",
+    companions={".pte": ("interface.json",)},
+    opener="lprc.compiler.runners.executorch:ExecuTorchRunner",
+    requires=("executorch.runtime",),
+    install='pip install "lprc[executorch]"',
+    packages=("executorch", "torch"),
+)
