@@ -26,7 +26,7 @@ def draw(cells: Mapping[str, Mapping[str, Any]], folder: Path) -> list[Path]:
     """Write both plots; their paths."""
     written = []
     for name, (key, label) in PLOTS.items():
-        figure, axes = plt.subplots(figsize=(7.2, 4.5))
+        figure, axes = plt.subplots(figsize=(7.2, 4.5), layout="constrained")
         for found, color, marker, legend in (
             (published_points(key), "#8a8a8a", "o", "published"),
             (points(cells, key), "#0b6e99", "s", "lprc"),
@@ -45,7 +45,6 @@ def draw(cells: Mapping[str, Mapping[str, Any]], folder: Path) -> list[Path]:
         axes.set_ylabel("plates read right, %")
         axes.grid(visible=True, which="both", alpha=0.25)
         axes.legend(frameon=False)
-        figure.tight_layout()
         figure.savefig(folder / name, metadata={"Date": None})
         plt.close(figure)
         written.append(folder / name)

@@ -34,13 +34,14 @@ def build(request: Request) -> dict[str, Any]:
         with torch.no_grad():
             program = torch.export.export(module, inputs, strict=False)
             edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+            kernels = _calls(edge)  # what comes next plans memory in the same graph
             lowered = edge.to_executorch()
     except Exception as error:  # both raise what they like
         raise Failure(f"ExecuTorch can't lower it: {first_line(error)}") from error
     request.file.write_bytes(lowered.buffer)
     document = json.dumps(interface(request.model), indent=1) + "\n"
     request.file.with_name(INTERFACE).write_text(document, encoding="utf-8")
-    return {"version": metadata.version("executorch"), "kernels": _calls(edge)}
+    return {"version": metadata.version("executorch"), "kernels": kernels}
 
 
 def _calls(edge: Any) -> dict[str, int]:
