@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from lprc.compiler.searching.candidate import Candidate
 from lprc.compiler.searching.outcome import Bars
-from lprc.compiler.searching.study import Objective, Trial
+from lprc.compiler.searching.study import Trial
 
 SLACK = 3.0
 """Decibels below what was too inaccurate that a candidate must be to be hopeless."""
 
 
-def bars_for(
-    drawn: Candidate, trials: Sequence[Trial], uses: Callable[[Candidate, Objective], bool]
-) -> Bars:
+def bars_for(drawn: Candidate, trials: Sequence[Trial], *, accuracy_counts: bool) -> Bars:
     """The bars for a candidate.
 
     Args:
         drawn: It.
         trials: Those that ended.
-        uses: Whether an objective counts.
+        accuracy_counts: Whether accuracy is an objective; then one that costs more may be better.
     """
     own = [trial for trial in trials if trial.same_as is None]
     alike = [
@@ -29,7 +27,7 @@ def bars_for(
         if trial.candidate.target == drawn.target and trial.candidate.options == drawn.options
     ]
     costs: tuple[tuple[int, int], ...] = ()
-    if not uses(drawn, "accuracy"):
+    if not accuracy_counts:
         costs = tuple(
             (trial.outcome.macs, trial.outcome.parameters)
             for trial in alike

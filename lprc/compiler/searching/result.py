@@ -9,7 +9,7 @@ from typing import Any
 
 from lprc.compiler.measure.paired import PairedRatio
 from lprc.compiler.searching.evaluate import Evaluator, Question
-from lprc.compiler.searching.front import value
+from lprc.compiler.searching.front import pareto_front, value
 from lprc.compiler.searching.search import Search
 from lprc.compiler.searching.study import Trial
 
@@ -26,7 +26,8 @@ def result_document(
         seconds: How long this run took.
     """
     latencies = {number: ratio.value for number, ratio in ratios.items()}
-    front = search.front(latencies)
+    measured = [trial for trial in search.trials if trial.number in ratios]
+    front = pareto_front(measured, search.study.objectives, latencies)
     plain = [trial for trial in search.trials if not trial.candidate.settings]
     question = evaluator.question
     return {

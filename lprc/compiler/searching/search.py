@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from lprc.compiler.searching.candidate import Candidate, candidate
 from lprc.compiler.searching.front import pareto_front
 from lprc.compiler.searching.outcome import Outcome, PassSavings
 from lprc.compiler.searching.plan import Sensitivities
-from lprc.compiler.searching.study import Objective, Study, Trial
+from lprc.compiler.searching.study import Study, Trial
 from lprc.compiler.searching.workers import Job, Workers
 from lprc.core.errors import LprcError
 from lprc.core.files.atomic import atomic_file
@@ -156,7 +156,11 @@ class Search:
             else:
                 self._tell(trial, Trial(trial.number, drawn, *known))
         jobs = [
-            Job(drawn, self.study.artefact(trial.number), bars_for(drawn, self.trials, self._uses))
+            Job(
+                drawn,
+                self.study.artefact(trial.number),
+                bars_for(drawn, self.trials, accuracy_counts="accuracy" in self.study.objectives),
+            )
             for trial, drawn in asked
         ]
         outcomes = self.workers.evaluate(jobs) if jobs else []
@@ -168,10 +172,6 @@ class Search:
         for (trial, _), item in zip(asked, measured, strict=True):
             self._tell(trial, item)
         return bool(jobs)
-
-    def _uses(self, drawn: Candidate, objective: Objective) -> bool:
-        """Whether an objective counts for a candidate."""
-        return objective in self.study.objectives and bool(drawn.target)
 
     def _known(
         self, drawn: Candidate, beside: Sequence[Candidate], seconds_left: float
@@ -216,20 +216,35 @@ class Search:
         beside, base = self.source, 1.0
         if incumbent is not None and incumbent.latency is not None:
             beside, base = self.study.artefact(incumbent.number), incumbent.latency
-        rows = dict(zip(places, self.workers.ratios(beside, [*places.values()]), strict=True))
+        rows, failures = self._ratios(beside, places)
         number = None if incumbent is None else incumbent.number
         return [
-            trial
-            if trial.number not in rows
-            else Trial(
-                trial.number,
-                trial.candidate,
-                trial.outcome,
-                rows[trial.number].value * base,
-                {**rows[trial.number].document(), "trial": number},
-            )
+            _with_latency(trial, rows[trial.number], base, number)
+            if trial.number in rows
+            else replace(trial, outcome=trial.outcome.ended("failed", failures[trial.number]))
+            if trial.number in failures
+            else trial
             for trial in ended
         ]
+
+    def _ratios(
+        self, beside: Path, places: Mapping[int, Path]
+    ) -> tuple[dict[int, PairedRatio], dict[int, str]]:
+        """Latencies over that of `beside`, and why some fail: one does not end the search."""
+        try:
+            return dict(
+                zip(places, self.workers.ratios(beside, [*places.values()]), strict=True)
+            ), {}
+        except LprcError as error:
+            if len(places) == 1:
+                return {}, dict.fromkeys(places, f"its latency can't be measured: {error}")
+        rows: dict[int, PairedRatio] = {}
+        failures: dict[int, str] = {}
+        for number, place in places.items():
+            more_rows, more_failures = self._ratios(beside, {number: place})
+            rows |= more_rows
+            failures |= more_failures
+        return rows, failures
 
     def _tell(self, trial: optuna.Trial, ended: Trial) -> None:
         self.study.tell(trial, ended, self.max_drop)
@@ -255,6 +270,12 @@ class Search:
         for place in (self.study.folder / "artefacts").iterdir():
             if place.name.isdigit() and int(place.name) in ended - kept:
                 shutil.rmtree(place, ignore_errors=True)
+
+
+def _with_latency(trial: Trial, ratio: PairedRatio, base: float, incumbent: int | None) -> Trial:
+    """A trial with its latency by way of the incumbent's, which is `base`."""
+    beside = {**ratio.document(), "trial": incumbent}
+    return replace(trial, latency=ratio.value * base, beside=beside)
 
 
 def write_result(document: Mapping[str, Any], folder: Path) -> None:

@@ -6,6 +6,7 @@ import fcntl
 import json
 import math
 import os
+import random
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,8 +34,11 @@ DATABASE, REQUEST, LOCK, ARTEFACTS = "study.sqlite", "request.json", "lock", "ar
 HOPELESS = 1e3
 """What stands for objectives that were not measured, because a trial is hopeless."""
 
+_AGAIN = "again"
+"""The attribute of a trial that is the second try of one that was not finished."""
+
 _STARTUP = 12
-"""Trials before the sampler learns from them."""
+"""Trials behind the targets as they are before the sampler learns from them."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +155,8 @@ class Study:
             knobs: Those of each.
         """
         self._study.sampler = self._sampler_of(self.count)
+        if self._sampler == "tpe" and self.count < len(targets) + _STARTUP:
+            self._take_a_first_step(targets, knobs)
         trial = self._study.ask()
         target = trial.suggest_categorical("target", list(targets))
         settings: dict[str, dict[str, str]] = {}
@@ -187,6 +193,28 @@ class Study:
                 found.append(_trial(json.loads(text)))
         return found
 
+    def _take_a_first_step(
+        self, targets: Sequence[str], knobs: Mapping[str, Sequence[Knob]]
+    ) -> None:
+        """Let the next trial be a target with one knob turned, or two, where none is waiting.
+
+        Drawn by the sampler, almost all knobs would be turned at once: few of that are any good,
+        and nothing tells which of them was to blame.
+        """
+        from optuna.trial import TrialState
+
+        if self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            return
+        generator = random.Random(self._seed * 1_000_003 + self.count)  # noqa: S311 - no secrets
+        target = generator.choice(list(targets))
+        own = knobs[target]
+        turned = generator.sample(own, min(len(own), generator.choice((1, 1, 2))))
+        settings = {_first(knob): OFF for knob in own}
+        for knob in turned:
+            for name, texts in knob.values.items():
+                settings[f"{knob.name}.{name}"] = generator.choice(texts)
+        self._study.enqueue_trial({"target": target, **settings})
+
     def _sampler_of(self, number: int) -> optuna.samplers.BaseSampler:
         """The sampler of one trial: what it draws depends on the trials before it alone."""
         import optuna
@@ -201,13 +229,13 @@ class Study:
         )
 
     def _free_abandoned(self) -> None:
-        """Trials that a search was killed over are done again."""
+        """Trials that a search was killed over are done again, once: they may have killed it."""
         from optuna.trial import TrialState
 
         for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self._study.tell(frozen.number, state=TrialState.FAIL)
-            if "target" in frozen.params:
-                self._study.enqueue_trial(dict(frozen.params))
+            if "target" in frozen.params and _AGAIN not in frozen.user_attrs:
+                self._study.enqueue_trial(dict(frozen.params), user_attrs={_AGAIN: True})
 
 
 def _first(knob: Knob) -> str:

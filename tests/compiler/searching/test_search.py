@@ -14,6 +14,7 @@ from lprc.compiler.searching.result import picked, result_document
 from lprc.compiler.searching.search import Limits
 from lprc.compiler.searching.study import Study, Trial
 from lprc.core.errors import OutputError, UsageError
+from lprc.core.running.numerics import RunError
 
 ENOUGH = Limits(600.0, trials=9)
 
@@ -28,7 +29,8 @@ def test_a_search_of_a_small_network(searcher, tmp_path):
     assert [trial.number for trial in search.trials] == [*range(9)]
     # Targets as they are come first.
     assert [trial.candidate.label for trial in search.trials[:2]] == ["ort-fp32", "ort-int8"]
-    assert any(trial.candidate.settings for trial in search.trials)
+    # Then one knob is turned, or two, before all are.
+    assert all(1 <= len(trial.candidate.settings) <= 2 for trial in search.trials[2:])
     front = search.front()
     assert front
     for trial in front:
@@ -40,6 +42,9 @@ def test_a_search_of_a_small_network(searcher, tmp_path):
     document = result_document(search, search.workers._evaluator, ratios, seconds=1.0)
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert sum(document["stages"].values()) == document["trials"] == 9
+    few = {0: ratios[0]}
+    rows = result_document(search, search.workers._evaluator, few, seconds=1.0)["front"]
+    assert [row["trial"] for row in rows] == [0]  # what was not measured at the end is not shown
     fastest = picked(search, ratios, "fastest")
     assert fastest.number in {trial.number for trial in search.front()}
     best = min(ratio.value for ratio in ratios.values())
@@ -84,6 +89,42 @@ def test_what_a_killed_search_was_at_is_done_again(searcher, tmp_path):
     again.run(Limits(600.0, trials=1))
     again.study.close()
     assert [item.candidate.label for item in again.trials] == ["ort-fp32", "ort-int8"]
+
+
+def test_what_kills_a_search_twice_is_left_alone(searcher, tmp_path):
+    searcher(tmp_path / "study").study.close()
+    for _ in range(2):
+        killed = searcher(tmp_path / "study", resume=True)
+        _, name, _ = killed.study.ask([goal.name for goal in killed.goals], killed.knobs)
+        assert name == "ort-fp32" or killed.study.count > 2
+        killed.study.close()
+    asked = []
+    search = searcher(tmp_path / "study", resume=True)
+    for _ in range(3):
+        _, name, settings = search.study.ask([goal.name for goal in search.goals], search.knobs)
+        asked.append((name, bool(settings)))
+    search.study.close()
+    assert asked.count(("ort-fp32", False)) <= 1
+
+
+def test_one_whose_latency_can_not_be_measured_has_failed(searcher, tmp_path, monkeypatch):
+    search = searcher(tmp_path / "study", jobs=1)
+    search.workers.slots = 2
+    ratios = search.workers.ratios
+
+    def broken(incumbent, places, *, rounds=None):
+        if any(place.name == "1" for place in places):
+            raise RunError("the runtime refuses")
+        return ratios(incumbent, places, rounds=rounds)
+
+    monkeypatch.setattr(search.workers, "ratios", broken)
+    search.run(Limits(600.0, trials=2))
+    search.study.close()
+    good, bad = search.trials
+    assert good.outcome.stage == "accurate"
+    assert good.latency is not None
+    assert bad.outcome.stage == "failed"
+    assert bad.outcome.why == "its latency can't be measured: the runtime refuses"
 
 
 def test_a_study_is_not_mixed_up(searcher, tmp_path):
