@@ -6,7 +6,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from lprc.core.graph.annotations import Range
+import onnx
+import onnx_ir as ir
+
+from lprc.core.graph.annotations import Range, set_range
+from lprc.core.onnx_io import model_io
+from lprc.core.running.numerics import Arrays
+from lprc.core.running.random_inputs import random_inputs
 
 CASES = Path(__file__).parent / "cases"
 FILES = sorted(CASES.rglob("*.txt"))
@@ -45,3 +51,18 @@ def _ranges(text: str) -> dict[str, Range]:
     found = re.findall(r"%(\S+) \[(\S+), (\S+)\]", text)
     assert len(found) == text.count("%"), f"'# ranges: %x [0, 6], %y [-1, 1]', not '{text.strip()}'"
     return {name: Range(float(low), float(high)) for name, low, high in found}
+
+
+def model_of(case: Case) -> ir.Model:
+    """The graph in front of the passes, with its ranges."""
+    model = model_io.from_proto(onnx.parser.parse_model(case.graph))
+    values = [*model.graph.inputs, *(value for node in model.graph for value in node.outputs)]
+    by_name = {value.name: value for value in values}
+    for name, recorded in case.ranges.items():
+        set_range(by_name[name], recorded)
+    return model
+
+
+def calibration(case: Case, model: ir.Model) -> list[Arrays]:
+    """The samples for data-driven passes."""
+    return [random_inputs(model, seed=seed, batch=1) for seed in range(case.samples)]

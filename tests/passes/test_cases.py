@@ -24,10 +24,9 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 import pytest
-from pass_cases import FILES, Case, read
+from pass_cases import FILES, Case, calibration, model_of, read
 
 from lprc.core.errors import PromiseBrokenError
-from lprc.core.graph.annotations import Range, set_range
 from lprc.core.graph.printer import model_text
 from lprc.core.instruments.change_detection import ChangeDetection
 from lprc.core.instruments.verify import Verify
@@ -38,13 +37,6 @@ from lprc.core.passing.pipeline import Pipeline
 from lprc.core.running.random_inputs import random_inputs
 
 
-def _record(model: ir.Model, ranges: dict[str, Range]) -> None:
-    values = [*model.graph.inputs, *(value for node in model.graph for value in node.outputs)]
-    by_name = {value.name: value for value in values}
-    for name, found in ranges.items():
-        set_range(by_name[name], found)
-
-
 class Check(Instrument):
     """Every graph on the way is valid ONNX, shapes included."""
 
@@ -53,13 +45,11 @@ class Check(Instrument):
 
 
 def run_case(case: Case) -> str:
-    model = model_io.from_proto(onnx.parser.parse_model(case.graph))
-    _record(model, case.ranges)
+    model = model_of(case)
     verify = Verify("each", inputs=[random_inputs(model, seed=1, batch=case.batch)])
     pipeline = Pipeline.parse(case.passes)
-    calibration = [random_inputs(model, seed=seed, batch=1) for seed in range(case.samples)]
     instruments = [ChangeDetection(), Check(), verify]
-    records = PassManager(pipeline, instruments, calibration=calibration).run(model)
+    records = PassManager(pipeline, instruments, calibration=calibration(case, model)).run(model)
     assert not verify.warnings
     skips = [f"{skip.node}: {skip.reason}" for record in records for skip in record.skips]
     return model_text(model).strip() + "".join(["\n# skips\n", "\n".join(skips)] if skips else [])
