@@ -21,15 +21,17 @@ SLOW = {
     "docs/passes/pruning.md",
     "docs/passes/quantization-repair.md",
     "docs/search.md",
+    "docs/start.md",
     "docs/sweep.md",
     "docs/targets/tvm.md",
+    "docs/your-own-network.md",
 }
 """Pages that take more than ten seconds of one core."""
 
 SKIPPED = {
     "builds networks with torchvision and runs for hours": 1,
     "measures for an hour": 1,
-    "needs a package index": 2,
+    "needs a package index": 4,
     "needs machines": 1,
     "needs the networks of benchmarks/zoo.py": 1,
     "needs the photographs": 2,
