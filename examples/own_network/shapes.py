@@ -86,6 +86,7 @@ def train(model: nn.Sequential, folder: Path, epochs: int = 16) -> None:
 def main() -> None:
     """Draw, train, save, export."""
     torch.manual_seed(1)
+    torch.set_num_threads(1)  # more would wait for each other on a busy machine
     for name, (count, seed) in SETS.items():
         write_set(Path("shapes") / name, count, seed)
     model = network()
