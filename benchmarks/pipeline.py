@@ -76,7 +76,7 @@ def main() -> None:
                 turns[name].rates.append(len(files) / wall)
                 turns[name].cpu.append(cpu / len(files) * 1e3)
             pairs = zip(files[: len(truth)], texts, strict=False)
-            turns[name].right = sum(_right(found, truth[file.name]) for file, found in pairs)
+            turns[name].right = sum(_right(answer, truth[file.name]) for file, answer in pairs)
     total = sum(map(len, truth.values()))
     first = statistics.median(turns[next(iter(turns))].cpu)
     print("| | frames a second | CPU ms a frame | ratio | texts right |")
@@ -136,7 +136,7 @@ class Lprc:
         for frame in answered(frames, self._networks):
             yield [
                 (np.array(found.box), reading.text)
-                for found in frame.reading.found()
+                for found in frame.reading.shown_boxes()
                 for reading in found.readings.values()
             ]
 

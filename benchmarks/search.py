@@ -89,24 +89,24 @@ def _present(study: Path, trials: dict[str, int]) -> dict[str, Path]:
 def peers(question: Question, folder: Path) -> Contestant:
     """All other tools together, with the time that all of them took."""
     evaluator = Evaluator(question)
-    found = Contestant("NNCF and quantize_static", 0.0)
+    others = Contestant("NNCF and quantize_static", 0.0)
     for run in peer_runs(evaluator, folder):
-        found.seconds += run.seconds
+        others.seconds += run.seconds
         if run.path is None:
-            found.notes[run.name] = run.why
+            others.notes[run.name] = run.why
             continue
         choice = task_choice(question.task)
         score = evaluate(run.path, question.data, task=choice, threads=question.threads).score
         drop = evaluator.reference.value - score.value
-        found.notes[run.name] = {"seconds": run.seconds, "drop": drop}
+        others.notes[run.name] = {"seconds": run.seconds, "drop": drop}
         if drop <= question.max_drop + 1e-9:
-            found.places[run.name] = run.path
-    return found
+            others.places[run.name] = run.path
+    return others
 
 
 def judged(contestants: Sequence[Contestant], question: Question) -> list[dict[str, Any]]:
     """A row for each: its points, and the hypervolume that it found a minute."""
-    places = list(dict.fromkeys(place for each in contestants for place in each.places.values()))
+    places = list(dict.fromkeys(place for item in contestants for place in item.places.values()))
     source = f"{question.model}@openvino"
     rows = bench([source, *places], rounds=ROUNDS, threads=question.threads)
     size = open_artifact(source).size_bytes
@@ -115,19 +115,19 @@ def judged(contestants: Sequence[Contestant], question: Question) -> list[dict[s
         for place, row in zip(places, rows[1:], strict=True)
     }
     table = []
-    for each in contestants:
-        own = {label: points[place] for label, place in each.places.items()}
+    for item in contestants:
+        own = {label: points[place] for label, place in item.places.items()}
         volume = hypervolume(list(own.values()), REFERENCE)
         table.append(
             {
-                "contestant": each.name,
-                "seconds": each.seconds,
+                "contestant": item.name,
+                "seconds": item.seconds,
                 "hypervolume": volume,
-                "per_minute": 60 * volume / each.seconds if each.seconds else 0.0,
+                "per_minute": 60 * volume / item.seconds if item.seconds else 0.0,
                 "fastest": min((point[0] for point in own.values()), default=None),
                 "smallest": min((point[1] for point in own.values()), default=None),
                 "points": own,
-                "notes": each.notes,
+                "notes": item.notes,
             }
         )
     return table
@@ -171,9 +171,9 @@ def main() -> None:
         folder = Path(scratch)
         ours, plain = searched("lprc search", "tpe", question, given, folder)
         random, _ = searched("random search", "random", question, given, folder)
-        found = [ours, random, plain, peers(question, folder)]
-        rows = judged(found, question)
-        scores = {} if given.report is None else reported(found, question, given.report)
+        contestants = [ours, random, plain, peers(question, folder)]
+        rows = judged(contestants, question)
+        scores = {} if given.report is None else reported(contestants, question, given.report)
     print(f"{'':28} {'seconds':>8} {'hv':>7} {'hv/min':>7} {'fastest':>8} {'smallest':>8}")
     for row in rows:
         ends = [f"{row[key]:8.3f}" if row[key] is not None else 8 * " " for key in _ENDS]

@@ -77,20 +77,20 @@ def behind(row: Row, cell: dict[str, Any]) -> list[str]:
     """
     if row.name == "baseline":
         return []
-    found = []
+    places = []
     interval = cell.get("interval")
     for report, (accuracy, milliseconds, size) in row.published.items():
         base_milliseconds = BASELINES[report][1]
         if interval is not None and accuracy > 100 * interval[1]:
-            found.append(f"accuracy of report {report}")
+            places.append(f"accuracy of report {report}")
         ratio = cell.get("to_eager")
         if ratio is not None and ratio > milliseconds / base_milliseconds:
-            found.append(f"latency of report {report}")
+            places.append(f"latency of report {report}")
         if size is not None and cell.get("bytes") and cell["bytes"] > 1e6 * size:
-            found.append(f"size of report {report}")
+            places.append(f"size of report {report}")
     if (cell.get("to_peer") or 0.0) > 1.0:
-        found.append("latency of the peer")
-    return found
+        places.append("latency of the peer")
+    return places
 
 
 def _places(settings: Settings, out: Path) -> dict[str, str]:
@@ -157,13 +157,13 @@ def _latency(row: Row, artefact: str, settings: Settings) -> dict[str, Any]:
         )
     if done.returncode != 0:
         raise RuntimeError(f"latency of {row.name}: {done.stderr.strip()[-500:]}")
-    found = json.loads(done.stdout.splitlines()[-1])
+    timing = json.loads(done.stdout.splitlines()[-1])
     ours = 0 if artefact == "torch:eager" else 1
-    cell = {"ms": found["ms"][ours], "eager_ms": found["ms"][0], "turns": found["turns"]}
-    cell["to_eager"] = found["to_first"][ours]
+    cell = {"ms": timing["ms"][ours], "eager_ms": timing["ms"][0], "turns": timing["turns"]}
+    cell["to_eager"] = timing["to_first"][ours]
     if row.peer is not None:
-        cell["peer_ms"] = found["ms"][-1]
-        cell["to_peer"] = found["to_first"][ours] / found["to_first"][-1]
+        cell["peer_ms"] = timing["ms"][-1]
+        cell["to_peer"] = timing["to_first"][ours] / timing["to_first"][-1]
     return cell
 
 

@@ -33,14 +33,14 @@ def built(peer: str, folder: Path, model: Path, calibration: Path) -> str:
     """Make a peer in `folder` unless it is there; its name for `bound`."""
     if ":" in peer:
         return peer
-    made = folder / peer
-    artefact = {"ort-int8": made / "model.onnx", "ov-fp32": made}.get(peer, made / "model.xml")
+    place = folder / peer
+    artefact = {"ort-int8": place / "model.onnx", "ov-fp32": place}.get(peer, place / "model.xml")
     if artefact.exists():
         return str(artefact)
-    made.mkdir(parents=True)
+    place.mkdir(parents=True)
     if peer == "ov-fp32":
-        compile_model(compile_request(model, peer, made))
-        return str(made)
+        compile_model(compile_request(model, peer, place))
+        return str(place)
     import _quantization_peers as peers
 
     samples = _samples(model, calibration)

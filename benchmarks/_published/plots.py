@@ -27,15 +27,15 @@ def draw(cells: Mapping[str, Mapping[str, Any]], folder: Path) -> list[Path]:
     written = []
     for name, (key, label) in PLOTS.items():
         figure, axes = plt.subplots(figsize=(7.2, 4.5), layout="constrained")
-        for found, color, marker, legend in (
+        for rows, color, marker, legend in (
             (published_points(key), "#8a8a8a", "o", "published"),
             (points(cells, key), "#0b6e99", "s", "lprc"),
         ):
             axes.scatter(
-                [x for _, x, _ in found], [y for _, _, y in found],
+                [x for _, x, _ in rows], [y for _, _, y in rows],
                 s=26, c=color, marker=marker, label=legend, zorder=3,
             )  # fmt: skip
-            for text, x, y in found:
+            for text, x, y in rows:
                 axes.annotate(
                     text, (x, y), fontsize=6, color=color, xytext=(3, 3),
                     textcoords="offset points",

@@ -37,7 +37,7 @@ def stage(name: str, model: Path, sample: Mapping[str, np.ndarray]) -> Callable[
     shapes = {key: list(array.shape) for key, array in sample.items()}
     module = from_onnx(onnx.load(model), shape_dict=shapes, keep_params_in_input=False)
     names = [*STAGES[name], *(FUSE if name in ("layout", "default") else ())]
-    module = tvm.transform.Sequential([_pass(each) for each in names])(module)
+    module = tvm.transform.Sequential([_pass(name) for name in names])(module)
     target = tvm.target.Target({"kind": "llvm", "mcpu": tvm.target.codegen.llvm_get_system_cpu()})
     machine = relax.VirtualMachine(tvm.compile(module, target=target), tvm.cpu())
     tensors = [tvm.runtime.tensor(np.asarray(array)) for array in sample.values()]

@@ -240,12 +240,15 @@ def _show_layers(artefacts: tuple[str, ...], given: dict[str, Any], *, as_json: 
     from lprc.compiler.compile.bench_request import layers_on
 
     own = {name: given[name] for name in ("batch", "rounds", "seed")}
-    found = layers_on(artefacts, **_places(given), **own)
+    layers_by_artefact = layers_on(artefacts, **_places(given), **own)
     if as_json:
-        rows = {name: [layer.document() for layer in layers] for name, layers in found.items()}
+        rows = {
+            name: [layer.document() for layer in layers]
+            for name, layers in layers_by_artefact.items()
+        }
         console.print_json(rows)
         return
-    for name, layers in found.items():
+    for name, layers in layers_by_artefact.items():
         console.stdout().print(f"{name}: {sum(layer.ms for layer in layers):.3f} ms in its layers")
         console.stdout().print(_layer_table(layers))
         console.stdout().print()

@@ -115,10 +115,10 @@ def print_frame(frame: Frame) -> None:
     if reading.boxes is None:
         say(f"{frame.name}{when}: {_read(reading)}")
         return
-    found = list(reading.found())
-    if not found:
+    shown = list(reading.shown_boxes())
+    if not shown:
         say(f"{frame.name}{when}: nothing found")
-    for item in found:
+    for item in shown:
         say(f"{frame.name}{when}: {_box(item)}")
 
 
@@ -129,7 +129,7 @@ def _box(found: Found) -> str:
         if reading.boxes is None:
             text += f": {_read(reading)}"
         else:
-            text += f": {', '.join(map(_box, reading.found())) or 'nothing found'}"
+            text += f": {', '.join(map(_box, reading.shown_boxes())) or 'nothing found'}"
     return text
 
 

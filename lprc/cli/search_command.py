@@ -92,14 +92,14 @@ def command(model: Path, as_json: bool, quiet: bool, **given: Any) -> int:
 
     request = _request(model, given)
     with reporter("searching", quiet=quiet or as_json) as progress:
-        found = run_search(request, progress=progress)
-    for name, why in found.left_out.items():
+        result = run_search(request, progress=progress)
+    for name, why in result.left_out.items():
         if not quiet:
             console.note(f"note: {name} is left out: {why}")
     if as_json:
-        console.print_json(found.document)
+        console.print_json(result.document)
     elif not quiet:
-        _print(found, request.folder)
+        _print(result, request.folder)
     return 0
 
 
@@ -182,8 +182,8 @@ def _parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _print(found: Found, folder: Path) -> None:
-    document = found.document
+def _print(result: Found, folder: Path) -> None:
+    document = result.document
     source = document["source"]
     columns = ["trial", "what", ">latency", ">size", f">{source['metric']}"]
     rows = [_cells(row) for row in document["front"]]
@@ -204,8 +204,8 @@ def _print(found: Found, folder: Path) -> None:
         f"{document['trials']} trials ({stages}) in {document['seconds']:.0f} s; "
         f"the cache saved {100 * document['pass_time_saved']:.0f} % of the passes' time"
     )
-    if found.pick is not None:
-        console.stdout().print(f"picked: trial {found.pick.number}, {found.pick.candidate.label}")
+    if result.pick is not None:
+        console.stdout().print(f"picked: trial {result.pick.number}, {result.pick.candidate.label}")
     console.stdout().print(f"{folder / 'front.html'}")
 
 

@@ -86,7 +86,7 @@ def _reads_streets(example, folder):
     expected = []
     for path in sorted(folder.glob("*.ppm")):
         answered = answer_one(Frame(str(path), 0, read_image(path)), networks)
-        readings = [box.readings for box in answered.reading.found()]
+        readings = [box.readings for box in answered.reading.shown_boxes()]
         texts = [item["reader"].text for item in readings if "reader" in item]
         expected.append(" ".join([f"{path}:", *texts]))
     edge = ["--margin", "0.06,0.12", "--min-size", "16,6", "--min-score", "0.4", "--top-k", "5"]

@@ -32,25 +32,27 @@ class Crop:
     matrix: Matrix
 
 
-def chosen_boxes(found: Detections, edge: EdgeTable, classes: tuple[str, ...]) -> NDArray[np.intp]:
+def chosen_boxes(
+    detections: Detections, edge: EdgeTable, classes: tuple[str, ...]
+) -> NDArray[np.intp]:
     """The numbers of the boxes that an edge passes on, the best first.
 
     Args:
-        found: In pixels of the image, sorted by falling score.
+        detections: In pixels of the image, sorted by falling score.
         edge: Its `min_score` is known.
         classes: The detector's, by number.
     """
-    sides = found.boxes[:, 2:] - found.boxes[:, :2]
+    sides = detections.boxes[:, 2:] - detections.boxes[:, :2]
     passing = (sides >= np.asarray(edge.min_size)).all(axis=1)
-    passing &= found.scores >= (edge.min_score or 0.0)
+    passing &= detections.scores >= (edge.min_score or 0.0)
     if edge.classes:
         wanted = [index for index, name in enumerate(classes) if name in edge.classes]
-        passing &= np.isin(found.classes, wanted)
+        passing &= np.isin(detections.classes, wanted)
     return np.flatnonzero(passing)[: edge.top_k]
 
 
 def crops(
-    image: Image.Image, found: Detections, edge: EdgeTable, classes: tuple[str, ...]
+    image: Image.Image, detections: Detections, edge: EdgeTable, classes: tuple[str, ...]
 ) -> Iterator[Crop]:
     """The pieces of an image that an edge passes on, the best box first.
 
@@ -58,14 +60,14 @@ def crops(
 
     Args:
         image: RGB.
-        found: In its pixels.
+        detections: In its pixels.
         edge: What is passed on.
         classes: The detector's, by number.
     """
-    for index in chosen_boxes(found, edge, classes):
-        box = found.boxes[index].astype(np.float64)
-        if edge.rectify == "landmarks" and found.landmarks is not None:
-            corners = found.landmarks[index].astype(np.float64)
+    for index in chosen_boxes(detections, edge, classes):
+        box = detections.boxes[index].astype(np.float64)
+        if edge.rectify == "landmarks" and detections.landmarks is not None:
+            corners = detections.landmarks[index].astype(np.float64)
             yield Crop(int(index), *straightened(image, corners, edge.margin))
             continue
         left, top, right, bottom = outer_pixels(box, edge.margin, image.size)

@@ -17,14 +17,14 @@ def annotated(frame: Frame) -> Image.Image:
     reading = frame.reading
     if reading.boxes is None:
         return _under_strip(frame.picture, reading.text)
-    boxes = [(found.box, f"{found.words()} {found.score:.2f}") for found in reading.found()]
+    boxes = [(found.box, f"{found.words()} {found.score:.2f}") for found in reading.shown_boxes()]
     return draw_boxes(frame.picture, boxes, FOUND)
 
 
 def unwritable_words(frame: Frame) -> str | None:
     """The first words of a frame whose characters can't be drawn here; None where all can."""
     reading = frame.reading
-    texts = [found.words() for found in reading.found()] or [reading.text]
+    texts = [found.words() for found in reading.shown_boxes()] or [reading.text]
     return next(filter(lacks_glyphs, texts), None)
 
 

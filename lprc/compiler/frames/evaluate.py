@@ -39,7 +39,7 @@ class ReaderScore:
         name: The network.
         true_boxes: What it reads in the true boxes.
         end_to_end: Of the same texts, those that are read in a box that was found there.
-        readings: Texts that it read in boxes that were found, where there is no thing or one
+        readings: Texts that it read in boxes that were detections, where there is no thing or one
             whose text is annotated.
         right_readings: Those that stand there.
     """
@@ -114,8 +114,8 @@ def evaluate_pipeline(
     records = []
     frames = answered(_frames(samples), networks)
     for number, (frame, sample) in enumerate(zip(frames, samples, strict=True), 1):
-        found: Detections = frame.reading.value
-        records.append(detector.judge(found, sample.truth))
+        detections: Detections = frame.reading.value
+        records.append(detector.judge(detections, sample.truth))
         for reader in readers:
             reader.add(frame, sample.truth)
         if progress is not None:
@@ -171,13 +171,13 @@ class _Reader:
     def add(self, frame: Frame, truth: Truth) -> None:
         """Judge what was read in a frame, and read its true boxes."""
         task = self._network.task
-        found: Detections = frame.reading.value
+        detections: Detections = frame.reading.value
         read = {
             index: str(reading[self._network.name].value)
             for index, reading in frame.reading.inner.items()
             if self._network.name in reading
         }
-        partners = _partners(found, truth, sorted(read))
+        partners = _partners(detections, truth, sorted(read))
         for index, reading_text in read.items():
             partner = partners.get(index)
             if partner is not None and _text(truth, partner) is None:
@@ -222,11 +222,11 @@ def _text(truth: Truth, index: int) -> str | None:
     return truth.texts[index] if truth.texts else None
 
 
-def _partners(found: Detections, truth: Truth, indices: Sequence[int]) -> dict[int, int]:
+def _partners(detections: Detections, truth: Truth, indices: Sequence[int]) -> dict[int, int]:
     """Of each found box the true one that it is: the best free one, the surest box first."""
     if not len(truth.boxes) or not indices:
         return {}
-    overlaps = box_overlaps(found.boxes, truth.boxes)
+    overlaps = box_overlaps(detections.boxes, truth.boxes)
     partners: dict[int, int] = {}
     for index in indices:  # by falling score
         row = overlaps[index].copy()

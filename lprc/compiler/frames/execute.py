@@ -101,9 +101,9 @@ def pieces(frame: Frame, networks: Networks, name: str) -> Iterator[tuple[Readin
     edge = networks.edge_to(name)
     classes: tuple[str, ...] = networks.networks[edge.source].task.classes  # type: ignore[attr-defined]
     for parent in frame.readings[edge.source]:
-        found = parent.boxes
-        assert found is not None  # the edge was checked
-        for crop in crops(parent.image, found, edge, classes):
+        boxes = parent.boxes
+        assert boxes is not None  # the edge was checked
+        for crop in crops(parent.image, boxes, edge, classes):
             yield parent, crop
 
 

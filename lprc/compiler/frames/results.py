@@ -55,7 +55,7 @@ class Reading:
         """The probability of each character; None where nothing tells."""
         return None if self.answer is None else self.answer.confidence
 
-    def found(self) -> Iterator[Found]:
+    def shown_boxes(self) -> Iterator[Found]:
         """The boxes that are shown, the best first; without those inside of others."""
         boxes = self.boxes
         if boxes is None:
@@ -72,7 +72,7 @@ class Reading:
     def document(self) -> dict[str, Any]:
         """As JSON data."""
         if self.boxes is not None:
-            return {"objects": [found.document() for found in self.found()]}
+            return {"objects": [item.document() for item in self.shown_boxes()]}
         document: dict[str, Any] = {"text": self.text}
         answer = self.network.task.document(self.value)
         if answer != self.text:
@@ -114,6 +114,6 @@ class Found:
         texts = [
             reading.text if reading.boxes is None else found.words()
             for reading in self.readings.values()
-            for found in (reading.found() if reading.boxes is not None else (self,))
+            for found in (reading.shown_boxes() if reading.boxes is not None else (self,))
         ]
         return " ".join(text for text in texts if text) or self.label

@@ -158,12 +158,12 @@ def _matching(pattern: str) -> list[Source]:
     root = Path(path.anchor) if path.is_absolute() else Path()
     relative = str(path.relative_to(path.anchor)) if path.is_absolute() else pattern
     try:
-        files = [found for found in sorted(root.glob(relative)) if not found.is_dir()]
+        files = [path for path in sorted(root.glob(relative)) if not path.is_dir()]
     except (ValueError, NotImplementedError) as error:
         raise DataError(f"is no pattern: {error}", where=pattern) from error
     if not files:
         raise DataError("no file matches", where=pattern)
-    return [_file(found) for found in files]
+    return [_file(path) for path in files]
 
 
 def _standard_input(stream: BinaryIO | None) -> Source:

@@ -67,7 +67,7 @@ def _check_cpu(path: Path) -> None:
     """
     try:
         with zipfile.ZipFile(path) as package:
-            names = [each for each in package.namelist() if each.endswith("wrapper_metadata.json")]
+            names = [name for name in package.namelist() if name.endswith("wrapper_metadata.json")]
             metadata = json.loads(package.read(names[0]))
             wanted = str(metadata["AOTI_CPU_ISA"]).split()
     except (OSError, zipfile.BadZipFile, IndexError, KeyError, ValueError, TypeError) as error:

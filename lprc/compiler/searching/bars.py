@@ -54,12 +54,12 @@ def _least_decibels(trials: Sequence[Trial]) -> float:
     louder than the signal is hopeless anyway.
     """
     answered = [trial.outcome for trial in trials if trial.outcome.judged]
-    good = [each.snr_db for each in answered if each.is_feasible and each.snr_db is not None]
+    good = [item.snr_db for item in answered if item.is_feasible and item.snr_db is not None]
     if not good:
         return 0.0
     bad = [
-        each.snr_db
-        for each in answered
-        if not each.is_feasible and each.snr_db is not None and each.snr_db < min(good)
+        item.snr_db
+        for item in answered
+        if not item.is_feasible and item.snr_db is not None and item.snr_db < min(good)
     ]
     return max(0.0, max(bad, default=0.0) - SLACK)

@@ -88,8 +88,8 @@ class ClusterWorkers:
         )
         failure = future.exception()
         if failure is None:
-            found: list[PairedRatio] = future.result()
-            return found
+            ratios: list[PairedRatio] = future.result()
+            return ratios
         if _died(failure):
             raise MachineError("the workers that measure latencies are gone", hint="start others")
         raise failure

@@ -38,9 +38,11 @@ def pareto_front(
         objectives: What counts.
         latencies: As of `value`.
     """
-    known = latencies or {}
     feasible = [trial for trial in trials if trial.outcome.is_feasible and trial.same_as is None]
-    rows = [(tuple(value(trial, each, known) for each in objectives), trial) for trial in feasible]
+    rows = [
+        (tuple(value(trial, goal, latencies or {}) for goal in objectives), trial)
+        for trial in feasible
+    ]
     rows.sort(key=lambda row: (row[0], row[1].number))
     front: list[tuple[tuple[float, ...], Trial]] = []
     for values, trial in rows:

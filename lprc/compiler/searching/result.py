@@ -64,7 +64,7 @@ def picked(search: Search, ratios: Mapping[int, PairedRatio], what: str) -> Tria
     present = [trial for trial in unique(search.trials) if trial.number in ratios]
     order: tuple[Any, Any] = ("latency", "size") if what == "fastest" else ("size", "latency")
     return min(
-        present, key=lambda trial: [value(trial, each, latencies) for each in order], default=None
+        present, key=lambda trial: [value(trial, goal, latencies) for goal in order], default=None
     )
 
 

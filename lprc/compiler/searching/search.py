@@ -150,11 +150,11 @@ class Search:
             except LprcError as error:
                 self._tell(trial, Trial(trial.number, drawn, Outcome("failed", str(error))))
                 continue
-            known = self._known(drawn, [other for _, other in asked], seconds_left)
-            if known is None:
+            answer = self._known(drawn, [other for _, other in asked], seconds_left)
+            if answer is None:
                 asked.append((trial, drawn))
             else:
-                self._tell(trial, Trial(trial.number, drawn, *known))
+                self._tell(trial, Trial(trial.number, drawn, *answer))
         jobs = [
             Job(
                 drawn,

@@ -30,9 +30,9 @@ def mean_agreement(
     Args:
         pairs: What was expected and what came out, one a sample.
     """
-    found = [
+    shares = [
         agreement(array, outputs[name])
         for expected, outputs in pairs
         for name, array in expected.items()
     ]
-    return float(np.mean(found)) if found else None
+    return float(np.mean(shares)) if shares else None

@@ -37,30 +37,30 @@ class Step:
 
 
 def steps_of(
-    model: ir.Model, operators: Mapping[str, Function], known: Collection[str] = ()
+    model: ir.Model, operators: Mapping[str, Function], given: Collection[str] = ()
 ) -> list[Step]:
     """The nodes of the main graph in order, but for those that make constants.
 
     Args:
         model: Its main graph is read.
         operators: The functions that there are, by operator.
-        known: Names of values that need not be computed.
+        given: Names of values that need not be computed.
 
     Raises:
         UsageError: An operator that is not among `operators`.
     """
     version = editing.opset_version(model)
-    steps = [_step(node, version, operators) for node in live_nodes(model.graph, known)]
+    steps = [_step(node, version, operators) for node in live_nodes(model.graph, given)]
     return _with_last_uses(steps, [str(value.name) for value in model.graph.outputs])
 
 
-def live_nodes(graph: ir.Graph, known: Collection[str] = ()) -> list[ir.Node]:
-    """All nodes but Constants, and those that put out a value of `known`."""
+def live_nodes(graph: ir.Graph, given: Collection[str] = ()) -> list[ir.Node]:
+    """All nodes but Constants, and those that put out a value of `given`."""
     return [
         node
         for node in graph
         if not editing.is_op(node, "Constant")
-        and not any(output.name in known for output in node.outputs)
+        and not any(output.name in given for output in node.outputs)
     ]
 
 
@@ -97,12 +97,12 @@ def constant_array(value: ir.Value | None) -> NDArray[Any] | None:
     return editing.constant(value)
 
 
-def constants_of(nodes: Iterable[ir.Node], known: Collection[str] = ()) -> Tensors:
-    """The constants that `nodes` read, by name, but for those in `known`."""
+def constants_of(nodes: Iterable[ir.Node], given: Collection[str] = ()) -> Tensors:
+    """The constants that `nodes` read, by name, but for those in `given`."""
     constants: Tensors = {}
     for value in dict.fromkeys(value for node in nodes for value in node.inputs):
         array = constant_array(value)
-        if value is not None and array is not None and value.name not in known:
+        if value is not None and array is not None and value.name not in given:
             constants[str(value.name)] = torch.from_numpy(np.array(array))
     return constants
 

@@ -57,7 +57,7 @@ def _expected(networks, picture):
     """Boxes with their margin, and texts, of `lprc run`."""
     answered = answer_one(Frame("picture", 0, picture), networks)
     boxes, texts = [], []
-    for item in answered.reading.found():
+    for item in answered.reading.shown_boxes():
         if item.score < np.float32(0.4):  # shown and not read; nvinfer has one threshold
             continue
         left, top, right, bottom = item.box
