@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lprc.cli.documents import print_document
 from lprc.cli.say import say
-from lprc.core.printable import json_escaped, printable
+from lprc.core.printable import printable
 
 
 class PipedConsole(Console):
@@ -54,8 +54,7 @@ def facts(rows: Sequence[tuple[str, str]]) -> Table:
 
 def print_json(document: Any) -> None:
     """Print one JSON document on standard output."""
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    say(json_escaped(text))
+    print_document(document)
 
 
 def note(message: str) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 from typing import Any
 
 import click
 
+from lprc.cli.documents import print_error
 from lprc.cli.say import say
 from lprc.core.errors import LprcError, MachineError, UsageError
-from lprc.core.printable import json_escaped
 
 INTERNAL_ERROR = 70
 
@@ -50,7 +49,7 @@ def usage_error(error: click.ClickException) -> UsageError:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "lprc"
     return UsageError(
-        error.format_message().replace("\n", " ").rstrip("."),
+        error.format_message().replace("\n", " "),
         where=command,
         hint=f"`{command} --help` shows what there is",
     )
@@ -68,6 +67,6 @@ def machine_error(error: MemoryError | OSError) -> MachineError:
 
 def _print_document(document: dict[str, Any]) -> None:
     try:
-        say(json_escaped(json.dumps(document, ensure_ascii=False, default=str)))
+        print_error(document)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has gone; the code tells

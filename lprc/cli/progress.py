@@ -43,6 +43,6 @@ def _lines(description: str) -> Progress:
         nonlocal told
         if time.monotonic() - told >= SECONDS:
             told = time.monotonic()
-            say(f"{description}: {done:g} of {total}", err=True)
+            say(f"{description}: {int(done)} of {total}", err=True)
 
     return tell

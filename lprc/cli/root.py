@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from lprc._version import __version__
+from lprc.cli.documents import forget
 from lprc.cli.failures import machine_error, tell, tell_internal, usage_error
 from lprc.cli.say import say
 from lprc.cli.signals import TerminatedError, signals_raised
@@ -151,6 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     143 terminated (129 hung up); docs/exit-codes.md.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    forget()
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     debug, as_json = "--debug" in options, "--json" in options
     # Images are judged by what is read of them; Pillow's remarks would stand between our lines.

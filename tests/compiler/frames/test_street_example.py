@@ -37,7 +37,9 @@ def shipped(*, weak_boxes: bool) -> Networks:
 def test_the_plates_of_the_first_scene_are_read(networks: Networks):
     path = STREET / "scenes" / "0.jpg"
     frame = answer_one(Frame(str(path), 0, read_image(path)), networks)
-    texts = [found.readings["reader"].text for found in frame.reading.shown_boxes() if found.readings]
+    texts = [
+        found.readings["reader"].text for found in frame.reading.shown_boxes() if found.readings
+    ]
     assert {"S73303", "JPM6680", "81BXJ55"} <= set(texts)
     assert len(texts) == 4
 
