@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 from frames_support import picture, write_pipeline, write_video
 from processes import run_lprc
+
+from lprc.compiler.frames.bench import bench_streams
+from lprc.compiler.frames.built import built_networks
+from lprc.compiler.frames.opened import Networks
+from lprc.compiler.frames.read_pipeline import read_pipeline
+from lprc.compiler.frames.sources import sources
 
 pytest.importorskip("pycocotools")
 
@@ -131,3 +138,29 @@ def test_what_can_not_be_measured(pipeline: Path, arguments: list[str], code: in
     assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_measurement_that_is_ended_stops_its_streams_first(
+    pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A runtime whose process goes away in the middle of a call aborts with a word of its own."""
+    networks = built_networks(read_pipeline(pipeline), threads=1)
+    picture().save(tmp_path / "0.png")
+    pictures = sources([str(tmp_path / "0.png")])
+
+    join = threading.Thread.join
+
+    def interrupted(self: threading.Thread, timeout: float | None = None) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return join(self, timeout)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    def opened(_threads: int) -> Networks:
+        monkeypatch.setattr(threading.Thread, "join", interrupted)
+        return networks
+
+    running = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        bench_streams(opened, pictures, streams=2, frames=10**6, threads=1)
+    assert threading.active_count() == running

@@ -77,39 +77,68 @@ def bench_streams(
         RunError: A network fails.
     """
     loaded = [open_networks(threads) for _ in range(streams)]
-    gate = threading.Barrier(streams + 1)
-    stages: dict[str, list[float]] = {}
-    failures: list[BaseException] = []
+    run = _Streams(sources, frames, draw=draw, count=streams)
+    seconds = run.seconds(loaded)
+    medians = {name: median(taken) * 1e3 for name, taken in run.stages.items()}
+    return StreamRow(streams, streams * frames, seconds, threads, medians)
 
-    def work(networks: Networks) -> None:
+
+class _Streams:
+    """Streams that begin together, each in a thread.
+
+    Attributes:
+        stages: Seconds of each step, of each frame.
+    """
+
+    def __init__(self, sources: Sequence[Source], frames: int, *, draw: bool, count: int) -> None:
+        self._sources, self._frames, self._draw = sources, frames, draw
+        self._gate = threading.Barrier(count + 1)
+        self._stopping = threading.Event()
+        self._failures: list[BaseException] = []
+        self.stages: dict[str, list[float]] = {}
+
+    def seconds(self, loaded: Sequence[Networks]) -> float:
+        """From the first frame's start to the last one's end."""
+        workers = [threading.Thread(target=self._work, args=(one,), daemon=True) for one in loaded]
+        for worker in workers:
+            worker.start()
         try:
-            for _ in answered(itertools.islice(_endless(sources), WARMUP), networks):
+            with suppress(threading.BrokenBarrierError):
+                self._gate.wait()
+            begun = time.perf_counter()
+            for worker in workers:
+                worker.join()
+            seconds = time.perf_counter() - begun
+        except BaseException:  # Ctrl-C and SIGTERM: no runtime may lose its process in a call
+            self._stopping.set()
+            self._gate.abort()
+            for worker in workers:
+                worker.join()
+            raise
+        if self._failures:
+            barrier = threading.BrokenBarrierError
+            real = [error for error in self._failures if not isinstance(error, barrier)]
+            raise (real or self._failures)[0]
+        return seconds
+
+    def _work(self, networks: Networks) -> None:
+        try:
+            for _ in answered(self._some(WARMUP), networks):
                 pass
-            gate.wait()
-            for frame in answered(itertools.islice(_endless(sources), frames), networks):
-                if draw:
+            self._gate.wait()
+            for frame in answered(self._some(self._frames), networks):
+                if self._draw:
                     with frame.timed("draw"):
                         annotated(frame)
                 for name, seconds in frame.stages.items():
-                    stages.setdefault(name, []).append(seconds)
+                    self.stages.setdefault(name, []).append(seconds)
         except BaseException as error:  # noqa: BLE001 - raised in the thread that asked
-            failures.append(error)
-            gate.abort()
+            self._failures.append(error)
+            self._gate.abort()
 
-    workers = [threading.Thread(target=work, args=(item,), daemon=True) for item in loaded]
-    for worker in workers:
-        worker.start()
-    with suppress(threading.BrokenBarrierError):
-        gate.wait()
-    begun = time.perf_counter()
-    for worker in workers:
-        worker.join()
-    seconds = time.perf_counter() - begun
-    if failures:
-        real = [item for item in failures if not isinstance(item, threading.BrokenBarrierError)]
-        raise (real or failures)[0]
-    medians = {name: median(taken) * 1e3 for name, taken in stages.items()}
-    return StreamRow(streams, streams * frames, seconds, threads, medians)
+    def _some(self, count: int) -> Iterator[Frame]:
+        wanted = itertools.islice(_endless(self._sources), count)
+        return itertools.takewhile(lambda _: not self._stopping.is_set(), wanted)
 
 
 def _endless(sources: Sequence[Source]) -> Iterator[Frame]:
