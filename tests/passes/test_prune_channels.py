@@ -307,9 +307,10 @@ def test_nothing_is_touched_where_nothing_can_go():
 def test_a_goal_for_thousands_of_layers_takes_seconds():
     from test_channel_groups import graph
 
-    layers = "".join(f"v{i + 1} = Conv(v{i}, wc) " for i in range(3000))
-    body = f"v0 = Conv(x, w0) {layers} y = Conv(v3000, wc)"
-    model = graph(f"<float[8,2,1,1] w0, float[8,8,1,1] wc> {{ {body} }}")
+    layers = "".join(f"v{i + 1} = Conv(v{i}, w{i + 1}) " for i in range(3000))
+    weights = "".join(f", float[8,8,1,1] w{i + 1}" for i in range(3001))
+    body = f"v0 = Conv(x, w0) {layers} y = Conv(v3000, w3001)"
+    model = graph(f"<float[8,2,1,1] w0{weights}> {{ {body} }}")
     started = time.perf_counter()
     apply_pass(model, PruneChannels(target_macs=0.7))
     assert time.perf_counter() - started < 30

@@ -36,9 +36,9 @@ LAYERS = {
 def network(last: str, shape: list[int]) -> ir.Model:
     """A Conv of 8 channels, a Relu, and a layer that reads them."""
     generator = np.random.default_rng(0)
-    arrays = {"w": [8, 2, 3, 3], "c": [8], "v": shape} | (
-        {"b": [3]} if "b)" in last or "(b," in last else {}
-    )
+    arrays = {"w": [8, 2, 3, 3], "c": [8], "v": shape}
+    arrays |= {"b": [3]} if "b)" in last or "(b," in last else {}
+    arrays |= {"u": [8, 8, 1, 1]} if ", u)" in last else {}
     declared = ", ".join(f"float[{','.join(map(str, dims))}] {k}" for k, dims in arrays.items())
     text = f"{HEAD} g (float[N,2,8,8] x) => (float[] y) <{declared}> {{ "
     model = onnx.parser.parse_model(f"{text} [first] a = Conv(x, w, c) r = Relu(a) {last} }}")
@@ -107,7 +107,7 @@ def test_the_fit_is_that_of_least_squares():
 
 def test_later_layers_see_what_earlier_ones_became():
     """Two layers behind each other: the second is fitted to what the mended first puts out."""
-    last = "q = Conv(r, v) s = Relu(q) y = Conv(s, v)"
+    last = "q = Conv(r, u) s = Relu(q) y = Conv(s, v)"
     before, model = network(last, [8, 8, 1, 1]), network(last, [8, 8, 1, 1])
     images = samples(40)
     apply_pass(model, PruneChannels(ratio=0.3, scope="local"), calibration=images)
@@ -156,13 +156,6 @@ def test_nothing_to_repair():
 
 
 def test_a_shared_weight_is_left_alone():
-    model = network("q = Conv(r, v) s = Relu(q) y = Conv(s, v)", [8, 8, 1, 1])
-    apply_pass(model, PruneChannels(ratio=0.3, scope="local"))
-    first, second = (
-        node for node in model.graph if node.op_type == "Conv" and node.name != "first"
-    )
-    assert first.inputs[1] is not second.inputs[1]
-    assert "the weight is shared" not in reasons(model)
     model = network("q = Conv(r, v) s = Conv(r, v) y = Add(q, s)", [3, 8, 1, 1])
     apply_pass(model, PruneChannels(ratio=0.3))
     first, second = (

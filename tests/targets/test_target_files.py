@@ -70,7 +70,7 @@ def test_a_wrong_rule(text, message):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"onnxruntime"', '"ncnn"', r"runtime: unknown runtime 'ncnn' \(known: onnxruntime, "),
+        ('"onnxruntime"', '"ncnn"', r"runtime: unknown runtime 'ncnn' \(known: .*onnxruntime, "),
         ('"mine:emit"', '"mine"', "emitter: must be module:name"),
         ('"mine:emit"', '":emit"', "emitter: must be module:name"),
         ("1e-4", "0", "tolerance: must be above 0"),
