@@ -44,12 +44,15 @@ def test_table_json_and_plot(curve, plates, tmp_path):
 def test_a_whole_pipeline_and_nothing_to_prune(lprc, small):
     done = lprc(
         "sweep", small, "--passes", "fold-bn,infer-shapes,prune-channels{target-size={}}",
-        "--values", "1,0.001",
+        "--values", "1,0.001", check=False,
     )  # fmt: skip
-    # All channels are the graph's output, so the pass does not apply.
+    # All channels are the graph's output.
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["target-size", "MACs", "parameters", "size"]
-    assert [line.split()[0] for line in lines[1:]] == ["unchanged", "1", "0.001"]
+    assert [line.split()[:2] for line in lines[2:]] == [["1", lines[1].split()[1]],
+                                                        ["0.001", "failed"]]  # fmt: skip
+    assert done.returncode == 6
+    assert "1.000 is left when all that may go is gone" in done.stderr
 
 
 def test_the_reason_of_a_failure_is_said(lprc, bundled):

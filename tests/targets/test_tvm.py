@@ -184,7 +184,7 @@ def test_a_library_for_another_machine(artefact):
     ("change", "message"),
     [
         (lambda folder: (folder / "model.so").write_bytes(b"no"), "not a shared library"),
-        (lambda folder: (folder / "interface.json").write_text("{}"), "key 'threads' is missing"),
+        (lambda folder: (folder / "interface.json").write_text("{}"), "key 'inputs' is missing"),
         (
             lambda folder: (folder / "model.so").write_bytes(
                 (folder / "model.so").read_bytes()[:4096]
