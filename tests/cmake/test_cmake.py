@@ -89,11 +89,11 @@ def test_a_program_holds_the_files(project, tmp_path, form):
     project.make()
     *files, facts, digest, _ = shown(project, tmp_path / "shown")
     folder = project.build / "artefacts" / "int8"
-    for name in ("model.xml", "model.bin"):
+    for name in ("model.xml", "model.bin", "deployment.json"):
         written = (tmp_path / "shown" / name).read_bytes()
         assert written == (folder / name).read_bytes()
         assert f"{name} {len(written)} 0" in files
-    assert facts == f"model.xml 2 {(folder / 'model.xml').stat().st_size} 1 1"
+    assert facts == f"model.xml 3 {(folder / 'model.xml').stat().st_size} 1 1"
     assert digest == hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
 
 

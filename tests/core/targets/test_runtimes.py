@@ -158,5 +158,5 @@ def test_a_target_may_name_one(plug_in):
     rules = []
     """
     assert Target.from_toml(text, where="mine.toml").runtime == "plain"
-    with pytest.raises(UsageError, match=r"unknown runtime 'plan' \(known: onnxruntime, .*plain"):
+    with pytest.raises(UsageError, match=r"unknown runtime 'plan' \(known: .*onnxruntime, .*plain"):
         Target.from_toml(text.replace("plain", "plan"), where="mine.toml")
