@@ -133,7 +133,7 @@ def _refuse_other_images(stage: Stage, image: ImageInput) -> None:
         raise DataError(
             "has a scale for each channel, and nvinfer has one net-scale-factor",
             where=f"{stage.where}: [input] scale",
-            hint=f'embed it: `lprc opt --passes "{_embedding(image)}"`, and a task file with '
+            hint=f"embed it: `lprc opt {_embedding(image)}`, and a task file with "
             "mean = 0 and scale = 1",
         )
     if image.scale[0] < 0:
@@ -158,8 +158,8 @@ def _refuse_other_images(stage: Stage, image: ImageInput) -> None:
 def _embedding(image: ImageInput) -> str:
     mean, scale = (",".join(map(repr, values)) for values in (image.mean, image.scale))
     return (
-        f"embed-preprocessing{{mean={mean},scale={scale},color={image.color},"
-        f"source={image.color},layout={image.layout},network={image.layout},dtype=float32}}"
+        f'--passes "embed-preprocessing{{mean={mean},scale={scale},color={image.color},'
+        f'source={image.color},layout={image.layout},network={image.layout},dtype=float32}}"'
     )
 
 
