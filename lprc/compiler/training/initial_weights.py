@@ -15,7 +15,7 @@ from lprc.compiler.training.weights import (
     weights_of,
 )
 from lprc.core.errors import DataError
-from lprc.core.graph import editing
+from lprc.core.graph import editing, operators
 from lprc.core.torch_graph.steps import constant_array
 
 
@@ -76,8 +76,11 @@ def _outputs(weight: Weight) -> int:
 
 
 def _is_scale(weight: Weight) -> bool:
-    normalisations = ("BatchNormalization", "InstanceNormalization", "LayerNormalization")
-    return all(index == 1 and node.op_type in normalisations for node, index in _users(weight))
+    return all(
+        index == 1
+        and (node.op_type == "BatchNormalization" or node.op_type in operators.NORMALIZATIONS)
+        for node, index in _users(weight)
+    )
 
 
 def _is_bias(weight: Weight) -> bool:

@@ -8,10 +8,11 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from lprc.compiler.measure.fidelity import AgreementJudge, agreement
+from lprc.compiler.measure.fidelity import AgreementJudge
 from lprc.compiler.measure.sensitivity import Quantizable, rank, search
 from lprc.core.errors import AccuracyError, UsageError
 from lprc.core.passing.pipeline import Pipeline
+from lprc.core.running.agreement import agreement
 from lprc.core.running.numerics import Session
 from lprc.core.running.observe import spread
 from lprc.core.running.signal_to_noise import SignalToNoise
