@@ -32,7 +32,7 @@ def test_a_mistyped_alias_is_guessed(kind, name, meant):
 @pytest.mark.parametrize("name", ["tvm", "tensorrt"])
 def test_what_must_be_compiled_first_says_so(lprc, small, name):
     done = lprc("bench", f"{small}@{name}", check=False)
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert "runs what was compiled for it" in done.stderr
     assert f"`lprc compile {small} --target " in done.stderr
 

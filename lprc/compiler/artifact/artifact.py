@@ -150,10 +150,10 @@ def open_artifact(name: str | os.PathLike[str]) -> Artifact:
 
 
 def _check_opens(path: Path, asked: Runtime) -> None:
-    """Raise UsageError for a model that a runtime only takes once it is compiled."""
+    """Raise InvalidModelError for a model that a runtime only takes once it is compiled."""
     if not asked.compiled_only or path.suffix in asked.opened_suffixes:
         return
-    raise UsageError(
+    raise InvalidModelError(
         f"{asked.title} runs what was compiled for it, and opens no '{path.suffix}'",
         where=f"{path}@{asked.short_name}",
         hint=f"`lprc compile {path} --target {_target_for(asked)} -o OUT`, then name OUT",
