@@ -29,7 +29,7 @@ def test_a_mistyped_alias_is_guessed(kind, name, meant):
     assert caught.value.hint == f"did you mean '{meant}'?"
 
 
-@pytest.mark.parametrize("name", ["tvm", "tensorrt"])
+@pytest.mark.parametrize("name", ["tvm", "tensorrt", "torchscript", "aoti", "executorch"])
 def test_what_must_be_compiled_first_says_so(lprc, small, name):
     done = lprc("bench", f"{small}@{name}", check=False)
     assert done.returncode == 3

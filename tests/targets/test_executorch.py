@@ -59,3 +59,8 @@ def test_without_its_wheel_the_lowered_graph_is_there(source, tmp_path):
     compile_model(compile_request(source, "executorch-fp32", tmp_path / "out", emit="onnx"))
     lowered = onnx.load(tmp_path / "out" / "lowered.onnx")
     assert lowered.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 1
+
+
+def test_a_program_is_opened_by_its_name(tmp_path):
+    (tmp_path / "model.pte").write_bytes(b"")
+    assert open_artifact(tmp_path / "model.pte").backend == "executorch"
