@@ -23,7 +23,7 @@ from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.layer_times import LayerTime
 from lprc.core.running.numerics import Arrays
 from lprc.core.running.runner import Runner
-from lprc.core.tasks.task_file import BY_MODEL, TaskChoice, task_choice
+from lprc.core.tasks.task_file import task_choice
 
 
 def bench_on(
@@ -122,8 +122,7 @@ def _first_sample(data: Path, task: str | None) -> InputsOf:
 
     def inputs(artefact: Artifact, runner: Runner) -> Arrays:
         interface = interface_of(runner, str(artefact.path))
-        own = TaskChoice(task=artefact.task) if choice == BY_MODEL and artefact.task else choice
-        fitted = own.resolve(interface)
+        fitted = choice.or_own(artefact.task).resolve(interface)
         return sample_inputs(fitted, interface, fitted.labelled(data)[0].path)
 
     return inputs

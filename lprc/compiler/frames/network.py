@@ -18,7 +18,7 @@ from lprc.core.running.runner import Runner
 from lprc.core.tasks.interface import Interface
 from lprc.core.tasks.placement import Placement
 from lprc.core.tasks.task import Task, fixed_batch
-from lprc.core.tasks.task_file import BY_MODEL, TaskChoice
+from lprc.core.tasks.task_file import TaskChoice
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,7 @@ class Network:
         """
         runner = artefact.runner(threads=threads)
         interface = interface_of(runner, str(artefact.path))
-        if task == BY_MODEL and artefact.task is not None:
-            task = TaskChoice(task=artefact.task)
-        chosen = task.resolve(interface)
+        chosen = task.or_own(artefact.task).resolve(interface)
         if not chosen.takes_images:
             raise DataError(
                 f"task '{chosen.name}' takes no images", where=str(artefact.path), hint="lprc eval"

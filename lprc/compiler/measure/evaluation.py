@@ -137,9 +137,7 @@ def evaluate(
     opened = artefact if isinstance(artefact, Artifact) else open_artifact(artefact)
     where = str(artefact.path) if isinstance(artefact, Artifact) else str(artefact)
     interface = interface_of(opened.runner(threads=threads), where)
-    if task == BY_MODEL and opened.task is not None:
-        task = TaskChoice(task=opened.task)
-    chosen = task.resolve(interface)
+    chosen = task.or_own(opened.task).resolve(interface)
     samples = chosen.labelled(data)
     try:
         answers = list(_answers(chosen, interface, samples, batch, progress))

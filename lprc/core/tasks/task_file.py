@@ -33,6 +33,10 @@ class TaskChoice:
     task: Task | None = None
     kind: type[Task] | None = None
 
+    def or_own(self, task: Task | None) -> TaskChoice:
+        """This, or the task that an artefact carries where nothing was said."""
+        return TaskChoice(task=task) if self == BY_MODEL and task is not None else self
+
     def resolve(self, interface: Interface) -> Task:
         """The task for a model.
 
