@@ -62,7 +62,7 @@ def compiled_stages(
     stages: dict[str, Stage] = {}
     for name in pipeline.file.order:
         told(name)
-        edge = next((edge for edge in pipeline.file.edges if edge.to == name), None)
+        edge = pipeline.file.edge_to(name)
         batch = streams if edge is None else edge.top_k
         if is_artefact(pipeline.model(name)):
             artefact, goal = opened(pipeline, name, folder / name, f"{family.name}-")
@@ -118,7 +118,7 @@ def _calibration(
     own = pipeline.calib(name)
     if own is not None or "int8" not in goal.name:
         return own
-    edge = next((edge for edge in pipeline.file.edges if edge.to == name), None)
+    edge = pipeline.file.edge_to(name)
     first = pipeline.calib(pipeline.file.first)
     if edge is None or first is None:
         raise UsageError(

@@ -8,9 +8,8 @@ from typing import Any
 
 from lprc.compiler.bundle.compiled import Family
 from lprc.compiler.bundle.dlstreamer_keys import ModelProc
-from lprc.compiler.bundle.nvinfer_config import least_score
 from lprc.compiler.bundle.parser_sources import is_detector
-from lprc.compiler.bundle.stages import Stage, common
+from lprc.compiler.bundle.stages import Stage, common, least_score
 from lprc.compiler.bundle.templates import packaged, rendered
 from lprc.core.errors import DataError
 from lprc.core.files.checked import checked
@@ -115,7 +114,7 @@ def _converter(stage: Stage, output: str, shape: tuple[int, ...]) -> dict[str, A
         )
     return {
         "converter": "yolo_v10",
-        "confidence_threshold": least_score(stage),
+        "confidence_threshold": least_score(stage, "DL Streamer"),
         "labels": list(stage.task.settings.output.classes),  # type: ignore[attr-defined]
     }
 
@@ -186,7 +185,7 @@ def _elements(stage: Stage, stages: Sequence[Stage]) -> list[str]:
         "pre-process-backend": "opencv",
     }
     if is_detector(stage):
-        properties["threshold"] = f"{least_score(stage):g}"
+        properties["threshold"] = f"{least_score(stage, 'DL Streamer'):g}"
     if stage.source is not None:
         properties["inference-region"] = "roi-list"
         properties |= _object_class(stage, stages[stage.source - 1])

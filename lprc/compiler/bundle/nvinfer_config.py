@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from lprc.compiler.bundle.nvinfer_keys import faults
 from lprc.compiler.bundle.parser_sources import is_detector, parser_function
-from lprc.compiler.bundle.stages import Stage, common
+from lprc.compiler.bundle.stages import Stage, common, least_score
 from lprc.core.errors import DataError
 from lprc.core.tasks.image_input import ImageInput
 
@@ -33,7 +33,7 @@ def nvinfer_config(stage: Stage) -> Groups:
     if is_detector(stage):
         properties |= _detector(stage)
         groups["class-attrs-all"] = {
-            "pre-cluster-threshold": f"{least_score(stage):g}",
+            "pre-cluster-threshold": f"{least_score(stage, 'nvinfer'):g}",
             "topk": str(most_boxes(stage)),
         }
     else:
@@ -58,16 +58,6 @@ def notes(stage: Stage) -> list[str]:
             "pixel covers; large reductions differ"
         )
     return lines
-
-
-def least_score(stage: Stage) -> float:
-    """The score that a detector's boxes must have: the edges', else the task's for showing."""
-    output = stage.task.settings.output  # type: ignore[attr-defined]
-    shown = float(output.shown_threshold)
-    if not stage.onward:
-        return shown
-    scores = [shown if edge.min_score is None else edge.min_score for edge in stage.onward]
-    return float(common(scores, "min-score", stage, "nvinfer"))
 
 
 def most_boxes(stage: Stage) -> int:

@@ -10,13 +10,13 @@ import onnx_ir as ir
 from lprc.compiler.bundle.stages import Stage
 from lprc.compiler.bundle.templates import rendered
 from lprc.core.errors import DataError
-from lprc.models.tasks.detection.heads import raw_outputs
+from lprc.models.tasks.detection.heads import JOINT_HEADS, raw_outputs
 from lprc.models.tasks.detection.raw import Raw
 from lprc.models.tasks.detection.roles import told_by_shape
 from lprc.models.tasks.detection.task import Detection
 from lprc.models.tasks.plates import Plates
 
-HEADS = ("boxes", "yolov5", "yolov8", "nms")
+HEADS = ("boxes", *JOINT_HEADS, "nms")
 """Those that the parser library decodes."""
 
 _FORMATS = {"corners": "kCorners", "corners-yx": "kCornersYx", "centers": "kCenters"}
@@ -118,11 +118,11 @@ def _boxes(stage: Stage, limit: int) -> tuple[str, str]:
 
 def _head(raw: Raw, limit: int) -> str:
     settings, channels = raw.settings, raw.score_channels
-    objectness = 4 if settings.head == "yolov5" else -1
+    objectness = JOINT_HEADS.get(settings.head, False)
     if settings.head == "boxes":
         boxes, scores, first = _output(raw, "boxes", 4), _output(raw, "scores", channels), 0
     else:
-        first = 5 if settings.head == "yolov5" else 4
+        first = 4 + objectness
         boxes = scores = _output(raw, "boxes", first + channels)
     width, height = _factors(raw)
     activation = _ACTIVATIONS[settings.activation]
@@ -130,7 +130,7 @@ def _head(raw: Raw, limit: int) -> str:
 constexpr lprc::BoxHead kHead = {{
     /*boxes=*/{boxes},
     /*scores=*/{scores},
-    /*first_score=*/{first}, /*objectness=*/{objectness},
+    /*first_score=*/{first}, /*objectness=*/{4 if objectness else -1},
     /*classes=*/{len(settings.classes)}, /*score_channels=*/{channels},
     /*background_first=*/{str(settings.background == "first").lower()},
     lprc::Activation::{activation}, lprc::BoxFormat::{_FORMATS[settings.box_format or "corners"]},
@@ -169,9 +169,7 @@ def _output(raw: Raw, key: str, channels: int) -> str:
     """An output as the parser's ``RowsOutput``: the one that the task names, else by its shape."""
     names = getattr(raw.settings, key)
     if not names:
-        others = [*raw.settings.scores, *raw.settings.boxes, *raw.settings.objectness]
-        unnamed = {name: array for name, array in raw.outputs.items() if name not in others}
-        names = tuple(told_by_shape(unnamed, key, channels))
+        names = tuple(told_by_shape(raw.unnamed(), key, channels))
     if len(names) != 1 or names[0] not in raw.outputs:
         raise DataError(
             f"{len(names) or 'no'} outputs may be {key} [K, {channels}]",

@@ -124,7 +124,7 @@ def stage_of(
             "the artefact carries no task.toml", where=where, hint="compile it with --task"
         )
     file, number = pipeline.file, numbers(pipeline)
-    edge = next((edge for edge in file.edges if edge.to == name), None)
+    edge = file.edge_to(name)
     lowered = artefact.path / LOWERED
     interface = interface_of_graph(load(lowered), where)
     return Stage(
@@ -215,3 +215,17 @@ def common(values: Sequence[Any], key: str, stage: Stage, framework: str) -> Any
             hint=f"give them the same {key}",
         )
     return values[0]
+
+
+def least_score(stage: Stage, framework: str) -> float:
+    """The score that a detector's boxes must have: the edges', else the task's for showing.
+
+    Raises:
+        DataError: As of `common`.
+    """
+    output = stage.task.settings.output  # type: ignore[attr-defined]
+    shown = float(output.shown_threshold)
+    if not stage.onward:
+        return shown
+    scores = [shown if edge.min_score is None else edge.min_score for edge in stage.onward]
+    return float(common(scores, "min-score", stage, framework))

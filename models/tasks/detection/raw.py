@@ -119,13 +119,16 @@ class Raw:
         cells = self.needed("landmarks", 8, per_cell)
         return cells.reshape(*cells.shape[:2], 4, 2)
 
+    def unnamed(self) -> dict[str, Array]:
+        """The outputs that the task file names for nothing."""
+        settings = self.settings
+        named = {*settings.scores, *settings.boxes, *settings.objectness, *settings.landmarks}
+        return {name: array for name, array in self.outputs.items() if name not in named}
+
     def _told(self, key: str, channels: int, per_cell: int) -> dict[str, Array]:
         names: Sequence[str] = getattr(self.settings, key)
         if not names:
-            named = self.settings
-            others = [*named.scores, *named.boxes, *named.objectness, *named.landmarks]
-            unnamed = {name: array for name, array in self.outputs.items() if name not in others}
-            return told_by_shape(unnamed, key, channels, per_cell)
+            return told_by_shape(self.unnamed(), key, channels, per_cell)
         levels = {}
         for name, array in zip(names, self.named(names), strict=True):
             cells = cells_of(array, channels, per_cell)
