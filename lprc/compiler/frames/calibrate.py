@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lprc.compiler.cache.input_files import calibration_files
 from lprc.compiler.frames.built import crops_folder, place_of, root_of
 from lprc.compiler.frames.execute import answered, pieces
-from lprc.compiler.frames.frame import Frame
 from lprc.compiler.frames.opened import Networks, opened
 from lprc.compiler.frames.read_pipeline import FramePipeline
+from lprc.compiler.frames.sources import picture_frames
 from lprc.core.errors import DataError
 from lprc.core.files.atomic import atomic_folder
 from lprc.core.files.digest import sha256
-from lprc.core.tasks.image_files import read_image
 
 RECORD = "crops.json"
 """In a folder of crops: what they were made from."""
@@ -62,7 +60,7 @@ def save_crops(images: Path, networks: Networks, name: str, folder: Path) -> int
         DataError: Images that can't be read, or nothing is found in any of them.
     """
     count = 0
-    for number, frame in enumerate(answered(_frames(calibration_files(images)), networks)):
+    for number, frame in enumerate(answered(picture_frames(calibration_files(images)), networks)):
         for index, (_, crop) in enumerate(pieces(frame, networks, name)):
             crop.image.save(folder / f"{number:05}-{index:02}.png")
             count += 1
@@ -77,10 +75,9 @@ def save_crops(images: Path, networks: Networks, name: str, folder: Path) -> int
 
 def _ancestors(pipeline: FramePipeline, name: str) -> list[str]:
     """The networks in front of one, the first before the others."""
-    sources = {edge.to: edge.source for edge in pipeline.file.edges}
     names: list[str] = []
-    while name in sources:
-        name = sources[name]
+    while (edge := pipeline.file.edge_to(name)) is not None:
+        name = edge.source
         names.insert(0, name)
     return names
 
@@ -115,8 +112,3 @@ def _is_made_from(folder: Path, origin: dict[str, Any]) -> bool:
 
 def _is_ours(folder: Path) -> bool:
     return (folder / RECORD).is_file()
-
-
-def _frames(paths: list[Path]) -> Iterator[Frame]:
-    for path in paths:
-        yield Frame(str(path), 0, read_image(path))

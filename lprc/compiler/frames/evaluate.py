@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from lprc.compiler.frames.execute import answered
 from lprc.compiler.frames.frame import Frame
 from lprc.compiler.frames.opened import Networks
 from lprc.compiler.frames.pipeline_file import EdgeTable
+from lprc.compiler.frames.sources import picture_frames
 from lprc.core.errors import DataError
-from lprc.core.tasks.image_files import read_image
 from lprc.core.tasks.score import Score
 from lprc.core.tasks.task import Sample
 from lprc.models.tasks.detection.boxes import Detections, box_overlaps
@@ -112,7 +112,7 @@ def evaluate_pipeline(
     for reader in readers:
         reader.check(samples)
     records = []
-    frames = answered(_frames(samples), networks)
+    frames = answered(picture_frames(sample.path for sample in samples), networks)
     for number, (frame, sample) in enumerate(zip(frames, samples, strict=True), 1):
         detections: Detections = frame.reading.value
         records.append(detector.judge(detections, sample.truth))
@@ -122,11 +122,6 @@ def evaluate_pipeline(
             progress(number, len(samples))
     scores = tuple(reader.score() for reader in readers if reader.total)
     return PipelineScore(Score(detector, tuple(records)), scores)
-
-
-def _frames(samples: Sequence[Sample]) -> Iterator[Frame]:
-    for sample in samples:
-        yield Frame(str(sample.path), 0, read_image(sample.path))
 
 
 class _Reader:

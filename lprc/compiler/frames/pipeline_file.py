@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -94,14 +95,22 @@ class PipelineFile(StrictTable):
         """
         targets = {edge.to for edge in self.edges}
         (first,) = (name for name in self.models if name not in targets)
-        ordered = [first]
-        for name in ordered:
-            ordered += [edge.to for edge in self.edges_from(name)]
-        return tuple(ordered)
+        return tuple(self.reached([first]))
+
+    def reached(self, start: Sequence[str]) -> Iterator[str]:
+        """Some models, and those that edges lead to, each behind the one whose boxes it reads."""
+        names = list(start)
+        for name in names:
+            yield name
+            names += [edge.to for edge in self.edges_from(name)]
 
     def edges_from(self, name: str) -> tuple[EdgeTable, ...]:
         """The edges out of a model, in the file's order."""
         return tuple(edge for edge in self.edges if edge.source == name)
+
+    def edge_to(self, name: str) -> EdgeTable | None:
+        """The edge into a model; None for the one that reads the frame."""
+        return next((edge for edge in self.edges if edge.to == name), None)
 
 
 def json_schema() -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,7 +107,7 @@ def _check_roots(pipeline: FramePipeline, entered: dict[str, int]) -> None:
             where=pipeline.key("models", first[1]),
             hint=f'[[edges]] with to = "{first[1]}" says what it reads',
         )
-    reached = set(_reached(file, first))
+    reached = set(file.reached(first))
     circling = next((name for name in file.models if name not in reached), None)
     if circling is not None:
         raise DataError(
@@ -116,13 +115,6 @@ def _check_roots(pipeline: FramePipeline, entered: dict[str, int]) -> None:
             where=pipeline.key(f"edges.{entered[circling]}", "to"),
             hint="exactly one model has no edge into it: it reads the frame",
         )
-
-
-def _reached(file: PipelineFile, start: list[str]) -> Iterator[str]:
-    names = list(start)
-    for name in names:
-        yield name
-        names += [edge.to for edge in file.edges_from(name)]
 
 
 def _check_model(pipeline: FramePipeline, name: str) -> None:

@@ -73,9 +73,10 @@ class Reading:
         """As JSON data."""
         if self.boxes is not None:
             return {"objects": [item.document() for item in self.shown_boxes()]}
-        document: dict[str, Any] = {"text": self.text}
+        text = self.text
+        document: dict[str, Any] = {"text": text}
         answer = self.network.task.document(self.value)
-        if answer != self.text:
+        if answer != text:
             document["answer"] = answer
         if self.confidence is not None:
             document["confidence"] = [round(value, 4) for value in self.confidence]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -42,6 +42,16 @@ class Source(Protocol):
 
     def frames(self) -> Iterator[Frame]:
         """Its frames; one with an error where there is no picture."""
+
+
+def picture_frames(paths: Iterable[Path]) -> Iterator[Frame]:
+    """A frame of each image file.
+
+    Raises:
+        DataError: One can't be read.
+    """
+    for path in paths:
+        yield Frame(str(path), 0, read_image(path))
 
 
 class ImageFile:
