@@ -145,6 +145,9 @@ class Detections:
         return result
 
     def _stay(self, boxes: NDArray[np.float32], scores: NDArray[Any]) -> list[int]:
+        # Either pair of opposite corners is a box, as ONNX has it.
+        low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
+        boxes = np.concatenate([low, high], axis=1)
         stay: list[int] = []
         for box in np.argsort(-scores, kind="stable"):
             if scores[box] <= np.float32(self.score) or len(stay) == self.rows:
@@ -167,13 +170,8 @@ def _top(tail: Operators, flat: ir.Value, shape: list[Any]) -> tuple[ir.Value, i
 
 
 def _overlap(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
-    """Intersection over union; either pair of opposite corners is a box, as ONNX has it."""
-    left, right = _in_order(left), _in_order(right)
+    """Intersection over union of boxes whose smaller corner stands first."""
     low, high = np.maximum(left[:2], right[:2]), np.minimum(left[2:], right[2:])
     both = float(np.prod(np.maximum(high - low, 0)))
     areas = float(np.prod(left[2:] - left[:2]) + np.prod(right[2:] - right[:2]))
     return both / (areas - both) if areas > both else 0.0
-
-
-def _in_order(box: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.concatenate([np.minimum(box[:2], box[2:]), np.maximum(box[:2], box[2:])])

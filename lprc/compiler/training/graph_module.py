@@ -50,8 +50,8 @@ class GraphModule(torch.nn.Module):
         self._keys: dict[str, str] = {}
         for number, weight in enumerate(self.weights):
             self._add_weight(f"w{number}", weight)
-        self._update_statistics = update_statistics
         self._steps = steps_of(model, OPERATORS, self._keys)
+        self._training_steps = _with_statistics(self._steps) if update_statistics else self._steps
         self._constants = constants_of(live_nodes(model.graph, self._keys), self._keys)
         statistics = [value for value, _ in statistics_of(model.graph)] if update_statistics else []
         self._running = [value for value in statistics if str(value.name) in self._constants]
@@ -64,7 +64,7 @@ class GraphModule(torch.nn.Module):
         for weight in self.weights:
             if weight.quantised is not None:
                 tensors[weight.name] = weight.quantised.real(tensors[weight.name])
-        steps = self._steps_with_statistics() if self.training else self._steps
+        steps = self._training_steps if self.training else self._steps
         kept = take(steps, tensors, OPERATORS, keep)
         return {**kept, **{name: tensors[name] for name in self.outputs}}
 
@@ -111,12 +111,12 @@ class GraphModule(torch.nn.Module):
         if weight.mask is not None:
             self._masks[key] = best_layout(torch.from_numpy(weight.mask.astype(np.float32)))
 
-    def _steps_with_statistics(self) -> list[Step]:
-        if not self._update_statistics:
-            return self._steps
-        return [
-            replace(step, call=replace(step.call, training=True))
-            if step.call.op_type == "BatchNormalization"
-            else step
-            for step in self._steps
-        ]
+
+def _with_statistics(steps: list[Step]) -> list[Step]:
+    """The steps of training, whose BatchNormalizations take the batch's statistics."""
+    return [
+        replace(step, call=replace(step.call, training=True))
+        if step.call.op_type == "BatchNormalization"
+        else step
+        for step in steps
+    ]
