@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -17,6 +16,7 @@ from lprc.compiler.frames.frame import Frame
 from lprc.compiler.frames.opened import Networks
 from lprc.compiler.frames.sources import Source
 from lprc.core.errors import DataError
+from lprc.core.process.together import together
 
 WARMUP = 10
 """Frames of each stream before the clock starts."""
@@ -77,64 +77,38 @@ def bench_streams(
         RunError: A network fails.
     """
     loaded = [open_networks(threads) for _ in range(streams)]
-    run = _Streams(sources, frames, draw=draw, count=streams)
+    run = _Streams(sources, frames, draw=draw)
     seconds = run.seconds(loaded)
     medians = {name: median(taken) * 1e3 for name, taken in run.stages.items()}
     return StreamRow(streams, streams * frames, seconds, threads, medians)
 
 
 class _Streams:
-    """Streams that begin together, each in a thread.
+    """Streams that begin together.
 
     Attributes:
         stages: Seconds of each step, of each frame.
     """
 
-    def __init__(self, sources: Sequence[Source], frames: int, *, draw: bool, count: int) -> None:
+    def __init__(self, sources: Sequence[Source], frames: int, *, draw: bool) -> None:
         self._sources, self._frames, self._draw = sources, frames, draw
-        self._gate = threading.Barrier(count + 1)
         self._stopping = threading.Event()
-        self._failures: list[BaseException] = []
         self.stages: dict[str, list[float]] = {}
 
     def seconds(self, loaded: Sequence[Networks]) -> float:
         """From the first frame's start to the last one's end."""
-        workers = [threading.Thread(target=self._work, args=(one,), daemon=True) for one in loaded]
-        for worker in workers:
-            worker.start()
-        try:
-            with suppress(threading.BrokenBarrierError):
-                self._gate.wait()
-            begun = time.perf_counter()
-            for worker in workers:
-                worker.join()
-            seconds = time.perf_counter() - begun
-        except BaseException:  # Ctrl-C and SIGTERM: no runtime may lose its process in a call
-            self._stopping.set()
-            self._gate.abort()
-            for worker in workers:
-                worker.join()
-            raise
-        if self._failures:
-            barrier = threading.BrokenBarrierError
-            real = [error for error in self._failures if not isinstance(error, barrier)]
-            raise (real or self._failures)[0]
-        return seconds
+        return together([partial(self._work, networks) for networks in loaded], self._stopping)
 
-    def _work(self, networks: Networks) -> None:
-        try:
-            for _ in answered(self._some(WARMUP), networks):
-                pass
-            self._gate.wait()
-            for frame in answered(self._some(self._frames), networks):
-                if self._draw:
-                    with frame.timed("draw"):
-                        annotated(frame)
-                for name, seconds in frame.stages.items():
-                    self.stages.setdefault(name, []).append(seconds)
-        except BaseException as error:  # noqa: BLE001 - raised in the thread that asked
-            self._failures.append(error)
-            self._gate.abort()
+    def _work(self, networks: Networks, wait: Callable[[], object]) -> None:
+        for _ in answered(self._some(WARMUP), networks):
+            pass
+        wait()
+        for frame in answered(self._some(self._frames), networks):
+            if self._draw:
+                with frame.timed("draw"):
+                    annotated(frame)
+            for name, seconds in frame.stages.items():
+                self.stages.setdefault(name, []).append(seconds)
 
     def _some(self, count: int) -> Iterator[Frame]:
         wanted = itertools.islice(_endless(self._sources), count)

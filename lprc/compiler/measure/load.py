@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from lprc.compiler.measure.contestants import InputsOf, contestants
 from lprc.compiler.measure.paired import PairedRatio, paired_ratio
+from lprc.core.process.together import together
 from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.numerics import Arrays
 
@@ -146,33 +148,20 @@ def _turn(
     if settings.requests is not None:
         left = _Countdown(max(len(runs), -(-settings.requests // TURNS)))
     taken: list[list[float]] = [[] for _ in runs]
-    failures: list[BaseException] = []
-    barrier = threading.Barrier(len(runs) + 1)
+    stopping = threading.Event()
 
-    def stream(run: Callable[[], object], own: list[float]) -> None:
-        barrier.wait()
+    def stream(run: Callable[[], object], own: list[float], wait: Callable[[], object]) -> None:
+        wait()
         end = time.perf_counter() + settings.duration / TURNS
-        try:
-            while left.take() if left is not None else not own or time.perf_counter() < end:
-                started = time.perf_counter()
-                run()
-                own.append(time.perf_counter() - started)
-        except BaseException as error:  # noqa: BLE001 - raised where the turn is waited for
-            failures.append(error)
+        while not stopping.is_set() and (
+            left.take() if left is not None else not own or time.perf_counter() < end
+        ):
+            started = time.perf_counter()
+            run()
+            own.append(time.perf_counter() - started)
 
-    threads = [
-        threading.Thread(target=stream, args=pair, daemon=True)
-        for pair in zip(runs, taken, strict=True)
-    ]
-    for thread in threads:
-        thread.start()
-    barrier.wait()
-    started = time.perf_counter()
-    for thread in threads:
-        thread.join()
-    seconds = time.perf_counter() - started
-    if failures:
-        raise failures[0]
+    works = [partial(stream, run, own) for run, own in zip(runs, taken, strict=True)]
+    seconds = together(works, stopping)
     return [item for own in taken for item in own], seconds
 
 
