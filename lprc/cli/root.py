@@ -112,12 +112,12 @@ def _print_cmake_dir(ctx: click.Context, _option: click.Parameter, asked: bool) 
 def _print_version(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:
     if not asked or ctx.resilient_parsing:
         return
-    from lprc.compiler.doctor.trials import installed_versions, runtime_versions
+    from lprc.core.process.installed import installed_versions
     from lprc.core.targets.runtimes import usable_runtimes
 
     installed = installed_versions(["onnx", "torch"])
     for runtime in usable_runtimes():
-        installed |= runtime_versions(runtime)
+        installed |= runtime.versions()
     say("\n".join([f"lprc, version {__version__}", *map(" ".join, sorted(installed.items()))]))
     ctx.exit()
 

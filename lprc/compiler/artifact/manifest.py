@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from lprc._version import __version__
 from lprc.compiler.artifact.manifest_file import FILE, SCHEMA, is_artefact, read_manifest
 from lprc.core.files.digest import document_sha256, file_document
 from lprc.core.options import option_texts
+from lprc.core.process.installed import installed_versions
 from lprc.core.targets.runtimes import runtime as runtime_called
 
 if TYPE_CHECKING:  # whether a folder is an artefact is asked where nothing heavy is imported
@@ -103,9 +103,7 @@ def tool_versions(runtime: str, pipeline: Pipeline, emit: str) -> dict[str, str]
     """
     packages = {*_TOOLS, *(runtime_called(runtime).packages if emit == "engine" else ())}
     packages.update(package for item in pipeline.passes for package in item.packages)
-    return {
-        name: installed for name in sorted(packages) if (installed := _version(name)) is not None
-    }
+    return installed_versions(sorted(packages))
 
 
 def passes_document(
@@ -151,10 +149,3 @@ def write_manifest(document: dict[str, Any], folder: Path) -> None:
     """Write it into the artefact's folder."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / FILE).write_text(text + "\n", encoding="utf-8")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

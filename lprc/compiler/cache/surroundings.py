@@ -6,9 +6,9 @@ import hashlib
 import os
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import lprc._version
 from lprc.compiler.cache.store import SCHEMA, Store
 from lprc.core.files.digest import document_sha256
+from lprc.core.process.installed import installed_versions
 from lprc.core.targets.runtimes import usable_runtimes
 
 LIBRARIES = (
@@ -47,12 +48,12 @@ def surroundings(store: Store | None, *, sdks: bool) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "schema": SCHEMA,
         "lprc": sources_digest(store),
-        "libraries": versions(LIBRARIES),
+        "libraries": installed_versions(LIBRARIES),
         "machine": machine(),
         "plugins": plugins(),
     }
     if sdks:
-        facts |= {"sdks": versions(_sdks()), "gpus": gpus(), "cores": os.cpu_count()}
+        facts |= {"sdks": installed_versions(_sdks()), "gpus": gpus(), "cores": os.cpu_count()}
     return facts
 
 
@@ -109,11 +110,6 @@ def _module_status(name: str) -> list[Any]:
     ]
 
 
-def versions(names: Sequence[str]) -> dict[str, str]:
-    """The versions of those that are installed."""
-    return {name: found for name in names if (found := _version(name)) is not None}
-
-
 @cache
 def machine() -> list[str]:
     """What floating-point results and generated code depend on."""
@@ -133,14 +129,6 @@ def gpus() -> list[str]:
     for file in sorted(root.glob("gpus/*/information")):
         lines += [line for line in _lines(file) if line.startswith("Model")]
     return lines
-
-
-@cache
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _sources(root: Path) -> Iterator[tuple[str, Path]]:

@@ -16,7 +16,6 @@ from lprc.compiler.doctor.probe import write_probe
 from lprc.compiler.doctor.processor import Processor, processor
 from lprc.compiler.doctor.trials import (
     TargetTrial,
-    runtime_versions,
     targets_to_try,
     try_target,
 )
@@ -108,7 +107,7 @@ def examine(
         processor=cpu,
         limits=limits(),
         noise=found_noise,
-        runtimes={runtime.name: runtime_versions(runtime) for runtime in runtimes},
+        runtimes={runtime.name: runtime.versions() for runtime in runtimes},
         obstacles={runtime.name: runtime.obstacle() for runtime in runtimes},
         targets=tuple(trials),
         cache=cache_place(),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request
 from lprc.compiler.doctor.probe import probe_samples, write_probe
 from lprc.core.errors import LprcError
-from lprc.core.targets.runtimes import Runtime, usable_runtimes
+from lprc.core.targets.runtimes import usable_runtimes
 from lprc.core.targets.target import Target, target, target_names
 
 
@@ -45,24 +43,6 @@ class TargetTrial:
     def document(self) -> dict[str, Any]:
         """As JSON data."""
         return {**vars(self), "works": self.works}
-
-
-def runtime_versions(runtime: Runtime) -> dict[str, str]:
-    """The versions of the packages that a runtime is, as far as they are installed."""
-    return installed_versions(
-        runtime.packages or tuple(name for name in runtime.requires if "|" not in name)
-    )
-
-
-def installed_versions(packages: Iterable[str]) -> dict[str, str]:
-    """The versions of Python packages, as far as they are installed."""
-    versions = {}
-    for name in packages:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions
 
 
 def targets_to_try() -> list[str]:

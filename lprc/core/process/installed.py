@@ -1,8 +1,10 @@
-"""Whether a module can be imported, without importing it."""
+"""Whether a module can be imported, without importing it, and which version a package has."""
 
 from __future__ import annotations
 
-from importlib import util
+from collections.abc import Iterable
+from functools import cache
+from importlib import metadata, util
 
 
 def is_installed(module: str) -> bool:
@@ -20,3 +22,17 @@ def is_installed(module: str) -> bool:
 def is_any_installed(modules: str) -> bool:
     """Whether one of ``a|b`` is installed."""
     return any(map(is_installed, modules.split("|")))
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """The versions of Python packages by name, of those that are installed."""
+    versions = {package: _version(package) for package in packages}
+    return {package: found for package, found in versions.items() if found is not None}
+
+
+@cache
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

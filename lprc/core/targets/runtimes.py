@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from lprc.core import registry
 from lprc.core.builtin import RUNTIME_ALIASES, RUNTIMES
 from lprc.core.errors import MissingDependencyError, UsageError
-from lprc.core.process.installed import is_any_installed
+from lprc.core.process.installed import installed_versions, is_any_installed
 from lprc.core.running.layer_times import LayerTime, Profiler
 from lprc.core.running.runner import OpenJob, Runner
 
@@ -72,6 +72,12 @@ class Runtime:
     def opened_suffixes(self) -> tuple[str, ...]:
         """Those of the files that it opens by itself."""
         return self.suffixes or (Path(self.file).suffix,)
+
+    def versions(self) -> dict[str, str]:
+        """The versions of the packages that it is, of those that are installed."""
+        return installed_versions(
+            self.packages or tuple(name for name in self.requires if "|" not in name)
+        )
 
     def obstacle(self) -> str | None:
         """Why it runs nothing on this machine, in one line; None where it does."""
