@@ -31,11 +31,6 @@ class PairedRatio:
     pairs: int
 
     @property
-    def half_width(self) -> float:
-        """Half of the interval's width; infinite where it has no upper end."""
-        return (self.high - self.low) / 2
-
-    @property
     def is_less(self) -> bool:
         """Whether the interval lies below 1."""
         return self.high < 1

@@ -42,7 +42,7 @@ from lprc.core.targets.target import target as find_target
 from lprc.core.tasks.interface import Interface
 from lprc.core.tasks.score import Score
 from lprc.core.tasks.task import Sample, Task
-from lprc.core.tasks.task_file import BY_MODEL, task_choice
+from lprc.core.tasks.task_file import task_choice
 
 SNR_SAMPLES = 32
 """How many samples the outputs of the lowered graph are compared on."""
@@ -94,12 +94,11 @@ class Evaluator:
         self.question = question
         self.model = load(question.model)
         where = str(question.model)
-        choice = task_choice(question.task)
-        self.calibration = samples_of(self.model, where, question.calibration, choice)
+        self.choice = task_choice(question.task)
+        self.calibration = samples_of(self.model, where, question.calibration, self.choice)
         runner = open_artifact(question.model).runner(threads=question.threads)
         self.interface = interface_of(runner, where)
-        self.choice = choice if choice != BY_MODEL else None
-        self.task = choice.resolve(self.interface)
+        self.task = self.choice.resolve(self.interface)
         samples = self.task.labelled(question.data)
         order = np.random.default_rng(question.seed).permutation(len(samples))
         self.samples: list[Sample] = [samples[index] for index in order]
@@ -141,9 +140,12 @@ class Evaluator:
             trial.end("illegal", error)
         except LprcError as error:
             trial.end("failed", error)
+        finally:
+            shutil.rmtree(trial.scratch, ignore_errors=True)
+            if trial.memory.store is not None:
+                trial.memory.store.close()  # what a hopeless trial has written counts, too
         if not trial.outcome.is_feasible:
             shutil.rmtree(place, ignore_errors=True)
-        shutil.rmtree(trial.scratch, ignore_errors=True)
         return replace(trial.outcome, seconds=time.perf_counter() - started)
 
     def prefix_key(self, records: Sequence[PassRecord], count: int) -> str:
@@ -199,8 +201,6 @@ class _Trial:
         compiled = self._compiled(self.place, "engine")
         self.outcome = replace(self.outcome, size_bytes=compiled.artifact.size_bytes)
         self._answer(compiled)
-        if self.memory.store is not None:
-            self.memory.store.close()
 
     def _count(self) -> None:
         """Run what does not quantise, and see what is left to compute.
@@ -275,7 +275,7 @@ class _Trial:
         evaluator, question = self.evaluator, self.evaluator.question
         runner = compiled.artifact.runner(threads=question.threads)
         interface = interface_of(runner, str(self.place))
-        task = (evaluator.choice or task_choice(None)).resolve(interface)
+        task = evaluator.choice.resolve(interface)
         reference, samples = evaluator.reference, evaluator.samples
         records: list[object] = []
         for start in range(0, len(samples), CHUNK):

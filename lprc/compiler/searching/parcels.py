@@ -7,7 +7,6 @@ import io
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -123,10 +122,6 @@ def _all_below(name: str, place: Path) -> dict[str, Path]:
 def _zipped(files: dict[str, Path]) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        for name, path in _sorted(files.items()):
+        for name, path in sorted(files.items()):
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), path.read_bytes())
     return stream.getvalue()
-
-
-def _sorted(items: Iterable[tuple[str, Path]]) -> list[tuple[str, Path]]:
-    return sorted(items, key=lambda item: item[0])

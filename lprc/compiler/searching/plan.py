@@ -18,6 +18,7 @@ from lprc.compiler.searching.evaluate import Evaluator
 from lprc.core.builtin import TARGET_ALIASES
 from lprc.core.errors import LprcError, UsageError
 from lprc.core.files.digest import document_sha256, sha256
+from lprc.core.files.toml_text import read_toml
 from lprc.core.onnx_io.model_io import load
 from lprc.core.passing.pass_order import serves_quantization
 from lprc.core.passing.pipeline import Pipeline
@@ -112,8 +113,8 @@ def chosen_knobs(
     spaces = search_spaces()
     for path in given:
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = read_toml(path)
+        except (OSError, ValueError) as error:
             raise UsageError(f"can't be read: {error}", where=str(path)) from error
         spaces.append(SearchSpace.from_toml(text, where=str(path)))
     by_name = {knob.name: knob for space in spaces for knob in space.knobs}

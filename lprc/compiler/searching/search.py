@@ -16,7 +16,7 @@ from lprc.compiler.searching.candidate import Candidate, candidate
 from lprc.compiler.searching.front import pareto_front
 from lprc.compiler.searching.outcome import Outcome, PassSavings
 from lprc.compiler.searching.plan import Sensitivities
-from lprc.compiler.searching.study import Study, Trial
+from lprc.compiler.searching.study import ARTEFACTS, Study, Trial
 from lprc.compiler.searching.workers import Job, Workers
 from lprc.core.errors import LprcError
 from lprc.core.files.atomic import atomic_file
@@ -263,11 +263,8 @@ class Search:
         incumbent = self.incumbent
         if incumbent is not None:
             kept.add(incumbent.number)
-        for trial in self.trials[-self.workers.slots - 1 :]:
-            if trial.number not in kept:
-                shutil.rmtree(self.study.artefact(trial.number), ignore_errors=True)
         ended = {trial.number for trial in self.trials}
-        for place in (self.study.folder / "artefacts").iterdir():
+        for place in (self.study.folder / ARTEFACTS).iterdir():
             if place.name.isdigit() and int(place.name) in ended - kept:
                 shutil.rmtree(place, ignore_errors=True)
 

@@ -154,9 +154,10 @@ class Study:
             targets: To choose from.
             knobs: Those of each.
         """
-        self._study.sampler = self._sampler_of(self.count)
-        if self._sampler == "tpe" and self.count < len(targets) + _STARTUP:
-            self._take_a_first_step(targets, knobs)
+        count = self.count
+        self._study.sampler = self._sampler_of(count)
+        if self._sampler == "tpe" and count < len(targets) + _STARTUP:
+            self._take_a_first_step(count, targets, knobs)
         trial = self._study.ask()
         target = trial.suggest_categorical("target", list(targets))
         settings: dict[str, dict[str, str]] = {}
@@ -194,7 +195,7 @@ class Study:
         return found
 
     def _take_a_first_step(
-        self, targets: Sequence[str], knobs: Mapping[str, Sequence[Knob]]
+        self, count: int, targets: Sequence[str], knobs: Mapping[str, Sequence[Knob]]
     ) -> None:
         """Let the next trial be a target with one knob turned, or two, where none is waiting.
 
@@ -205,7 +206,7 @@ class Study:
 
         if self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             return
-        generator = random.Random(self._seed * 1_000_003 + self.count)  # noqa: S311 - no secrets
+        generator = random.Random(self._seed * 1_000_003 + count)  # noqa: S311 - no secrets
         target = generator.choice(list(targets))
         own = knobs[target]
         turned = generator.sample(own, min(len(own), generator.choice((1, 1, 2))))
