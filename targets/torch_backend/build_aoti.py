@@ -23,6 +23,7 @@ from lprc.targets.torch_backend.interface import interface
 from lprc.targets.torch_backend.open_sizes import exported_dimensions, repeated
 from lprc.targets.torch_backend.worker import Failure, Request, first_line, serve
 
+_TORCH_HEADERS = Path(torch.__file__).parent / "include"
 _FIX_SIZES = "--input-shape fixes open sizes"
 
 
@@ -62,9 +63,9 @@ def _deployed(name: str, data: bytes) -> bytes | None:
     strip = shutil.which("strip")
     if not name.endswith(".so") or strip is None:
         return data
-    # Messages of failed checks hold the names of sources.
-    folder_name = os.environ["TORCHINDUCTOR_CACHE_DIR"].encode()
-    data = data.replace(folder_name, b"_" * len(folder_name))
+    # Messages of failed checks hold the names of sources and of torch's headers.
+    for place in (os.environ["TORCHINDUCTOR_CACHE_DIR"], str(_TORCH_HEADERS)):
+        data = data.replace(place.encode(), b"_" * len(place.encode()))
     options = ["--strip-unneeded", "--remove-section=.note.gnu.build-id"]
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "model.so"

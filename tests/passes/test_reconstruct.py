@@ -38,7 +38,7 @@ def network(last: str, shape: list[int]) -> ir.Model:
     generator = np.random.default_rng(0)
     arrays = {"w": [8, 2, 3, 3], "c": [8], "v": shape}
     arrays |= {"b": [3]} if "b)" in last or "(b," in last else {}
-    arrays |= {"u": [8, 8, 1, 1]} if ", u)" in last else {}
+    arrays |= {"u": [8, 8, 1, 1]} if ", u)" in last and "u = " not in last else {}
     declared = ", ".join(f"float[{','.join(map(str, dims))}] {k}" for k, dims in arrays.items())
     text = f"{HEAD} g (float[N,2,8,8] x) => (float[] y) <{declared}> {{ "
     model = onnx.parser.parse_model(f"{text} [first] a = Conv(x, w, c) r = Relu(a) {last} }}")
