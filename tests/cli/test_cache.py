@@ -96,7 +96,9 @@ def test_another_model_is_another_compile(call, small, tmp_path):
 
 def test_another_version_is_another_compile(call, small, tmp_path, monkeypatch):
     call(*arguments(small, tmp_path / "a"))
-    monkeypatch.setattr("lprc.compiler.cache.surroundings.installed_versions", lambda names: {"onnx": "0"})
+    monkeypatch.setattr(
+        "lprc.compiler.cache.surroundings.installed_versions", lambda names: {"onnx": "0"}
+    )
     assert not compile_json(call, *arguments(small, tmp_path / "a"))["cached"]
 
 
