@@ -124,8 +124,9 @@ def solve(normal: Normal, old: Float, ridge: float) -> Float:
     second, cross = normal.second, normal.cross
     size = second.shape[1] - 1
     variance = np.einsum("gkk->g", normal.covariance) / max(1, size)
-    # Inputs that are always zero have nothing to be fitted to.
-    hold = ridge * variance + 1e-12 * np.where(variance > 0, variance, 1.0) + 1e-30
+    # Inputs that never vary have nothing to be fitted to, and make the equations singular.
+    power = np.einsum("gkk->g", second[:, :size, :size]) / max(1, size)
+    hold = ridge * variance + 1e-12 * np.where(power > 0, power, 1.0)
     matrix = second.copy()
     np.einsum("gkk->gk", matrix)[:, :size] += hold[:, None]
     moved = cross - second @ old.swapaxes(1, 2)
