@@ -140,6 +140,10 @@ class Evaluator:
             trial.end("illegal", error)
         except LprcError as error:
             trial.end("failed", error)
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a mistake of ours costs one trial, not hours
+            trial.end("failed", f"internal error: {type(error).__name__}: {error}")
         finally:
             shutil.rmtree(trial.scratch, ignore_errors=True)
             if trial.memory.store is not None:
@@ -170,7 +174,7 @@ class _Trial:
         """Where the lowered graph is before it is translated."""
         return self.place.with_name(f"{self.place.name}.lowered")
 
-    def end(self, stage: str, error: LprcError) -> None:
+    def end(self, stage: str, error: LprcError | str) -> None:
         """Note why it ended."""
         why = str(error).splitlines()[0]
         self.outcome = self.outcome.ended("illegal" if stage == "illegal" else "failed", why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from lprc.compiler.searching.front import hypervolume, pareto_front
@@ -125,6 +126,18 @@ def test_one_whose_latency_can_not_be_measured_has_failed(searcher, tmp_path, mo
     assert good.latency is not None
     assert bad.outcome.stage == "failed"
     assert bad.outcome.why == "its latency can't be measured: the runtime refuses"
+
+
+def test_a_mistake_of_ours_costs_one_trial(searcher, tmp_path, monkeypatch):
+    def broken(self, *arguments, **options):
+        raise np.linalg.LinAlgError("Singular matrix")
+
+    search = searcher(tmp_path / "study")
+    monkeypatch.setattr("lprc.passes.insert_qdq.InsertQDQ.run", broken)
+    search.run(Limits(600.0, trials=2))
+    search.study.close()
+    assert [trial.outcome.stage for trial in search.trials] == ["accurate", "failed"]
+    assert search.trials[1].outcome.why == "internal error: LinAlgError: Singular matrix"
 
 
 def test_a_study_is_not_mixed_up(searcher, tmp_path):
