@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constrain
 DEMO := build/demo
 MINUTES ?= 30
 
-.PHONY: help demo test lint fast fuzz docs clean
+.PHONY: help demo test lint fast fuzz docs dist clean
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -20,11 +20,11 @@ demo: $(VENV)/.demo-installed ## compile the bundled plate reader for OpenVINO a
 	$(BIN)/lprc build examples/street/street.toml
 	$(BIN)/lprc run examples/street/street.toml examples/street/scenes/0.jpg -o $(DEMO)
 
-test: lint ## lint, and the whole suite
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+test: lint ## lint, and the whole suite in a random order (--random-order-seed repeats one)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --random-order
 
 fast: $(VENV)/.dev-installed ## the tests that take seconds
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal --random-order -m "not slow"
 
 lint: $(VENV)/.dev-installed ## ruff, mypy, the layers of imports
 	$(BIN)/ruff check .
@@ -39,6 +39,13 @@ fuzz: $(VENV)/.dev-installed ## random trials of what docs/security.md promises,
 # NO_MKDOCS_2_WARNING leaves out an advertisement for another tool.
 docs: $(VENV)/.dev-installed ## the site, built strictly into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
+dist: $(VENV)/.dev-installed ## the wheel and the source archive, checked, and used on each Python that is here
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+	$(BIN)/python tools/try_wheel.py dist/*.whl
 
 clean: ## remove everything that was built, and .venv
 	rm -rf build dist *.egg-info $(VENV)
