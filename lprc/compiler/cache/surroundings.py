@@ -16,6 +16,7 @@ from typing import Any
 import lprc._version
 from lprc.compiler.cache.store import SCHEMA, Store
 from lprc.core.files.digest import document_sha256
+from lprc.core.process.cpu_facts import cpu_flags, cpu_name
 from lprc.core.process.installed import installed_versions
 from lprc.core.targets.runtimes import usable_runtimes
 
@@ -147,13 +148,7 @@ def _signature(path: Path) -> list[int]:
 
 
 def _processor() -> str:
-    try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as stream:
-            text = stream.read(8192)  # the first core's part; hundreds may follow
-    except OSError:
-        return platform.processor()
-    lines = text.split("\n\n")[0].splitlines()
-    return "; ".join(line for line in lines if line.startswith(("model name", "flags", "Features")))
+    return "; ".join([cpu_name(), *sorted(cpu_flags())])
 
 
 def _lines(path: Path) -> list[str]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lprc.core.process.cpu_facts import cpu_facts, cpu_flags
+
 FEATURES = (
     "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni",
     "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16",
@@ -62,8 +64,7 @@ def processor(root: Path = Path("/")) -> Processor:
     Args:
         root: Where ``proc`` and ``sys`` are.
     """
-    facts = _first_core(root / "proc/cpuinfo")
-    flags = {*facts.get("flags", "").split(), *facts.get("Features", "").split()}
+    facts, flags = cpu_facts(root), cpu_flags(root)
     cores = os.cpu_count() or 1
     affinity = getattr(os, "sched_getaffinity", None)
     return Processor(
@@ -79,12 +80,6 @@ def processor(root: Path = Path("/")) -> Processor:
             name: os.environ[name] for name in THREAD_VARIABLES if os.environ.get(name)
         },
     )
-
-
-def _first_core(cpuinfo: Path) -> dict[str, str]:
-    first = read_text(cpuinfo).split("\n\n")[0]
-    pairs = (line.partition(":") for line in first.splitlines())
-    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _governors(folder: Path) -> tuple[str, ...]:

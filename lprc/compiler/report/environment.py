@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
+
+from lprc.core.process.cpu_facts import cpu_name
 
 
 def environment(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -16,17 +17,7 @@ def environment(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("lprc", str(manifest.get("lprc", ""))),
         ("Python", platform.python_version()),
         ("system", f"{platform.system()} {platform.machine()}"),
-        ("processor", _processor()),
+        ("processor", cpu_name()),
         ("cores", str(os.cpu_count() or "")),
         *((str(name), str(version)) for name, version in tools.items()),
     ]
-
-
-def _processor() -> str:
-    """The processor's name; Python knows it on few systems."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())

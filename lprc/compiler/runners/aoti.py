@@ -11,9 +11,9 @@ from lprc.compiler.runners.interface import Interface
 from lprc.compiler.runners.torch_calls import TorchCalls, stored
 from lprc.compiler.runners.vendor_errors import load_error
 from lprc.core.errors import InvalidModelError
+from lprc.core.process.cpu_facts import cpu_flags
 from lprc.core.running.runner import OpenJob
 
-_FLAGS = Path("/proc/cpuinfo")
 _NEEDED = {
     "AVX2": ("avx2",),
     "AVX512": ("avx512f", "avx512dq", "avx512vl", "avx512bw"),
@@ -72,9 +72,9 @@ def _check_cpu(path: Path) -> None:
             wanted = str(metadata["AOTI_CPU_ISA"]).split()
     except (OSError, zipfile.BadZipFile, IndexError, KeyError, ValueError, TypeError) as error:
         raise load_error("AOTInductor", path, error) from error
-    if not _FLAGS.is_file():
+    flags = cpu_flags()
+    if not flags:
         return
-    flags = set(_FLAGS.read_text(encoding="utf-8", errors="replace").split())
     missing = [name for name in wanted if not flags.issuperset(_NEEDED.get(name, (name,)))]
     if missing:
         raise InvalidModelError(

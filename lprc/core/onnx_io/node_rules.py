@@ -210,6 +210,19 @@ def _transpose(site: Site) -> str | None:
     return None
 
 
+def _squeeze(site: Site) -> str | None:
+    """By ONNX an empty list squeezes nothing; ONNX Runtime takes it for none at all."""
+    given = site.attributes.get("axes")
+    count = site.length(1) if given is None else len(given)
+    shape = site.shape(0)
+    if count != 0 or (shape is not None and None not in shape and 1 not in shape):
+        return None
+    return (
+        "its axes are an empty list, which squeezes nothing by ONNX and every axis of size 1 "
+        "in ONNX Runtime; name the axes, or leave the list out"
+    )
+
+
 def _axis(site: Site) -> str | None:
     axis = site.attributes.get("axis")
     return None if axis is None else _axes_problem([axis], site.rank(0))
@@ -300,5 +313,6 @@ _RULES: dict[str, Rule] = {
     "Scan": _scan,
     "Slice": _slice,
     "Split": _split,
+    "Squeeze": _squeeze,
     "Transpose": _transpose,
 }

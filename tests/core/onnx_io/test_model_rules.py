@@ -51,6 +51,10 @@ BROKEN = {
         node("y = Slice (x, s, s)", "float[4] x", "int64[2] s={0,0}"),
         "it slices 2 axes, and its input has 1",
     ),
+    "squeeze of no axes": (
+        node("c = Constant <value_ints: ints = []> () [n] y = Squeeze (x, c)"),
+        "its axes are an empty list, which squeezes nothing by ONNX",
+    ),
     "split": (
         node("y, z = Split (x, s)", weights="int64[3] s={1,1,1}"),
         "split into 3 parts, and has 2 outputs",
@@ -98,6 +102,10 @@ KEPT = {
     "same pads": node("y = MaxPool <kernel_shape=[2,2], auto_pad='SAME_UPPER'> (x)").replace(
         "'", '"'
     ),
+    "squeeze of no axes where none is 1": node(
+        "y = Squeeze (x, s)", "float[2,3] x", "int64[0] s={}"
+    ),
+    "squeeze without axes": node("y = Squeeze (x)"),
     "split": node("y, z = Split <num_outputs=2, axis=1> (x)"),
     "slice": node("y = Slice (x, s, s, s)", weights="int64[1] s={0}"),
     "slice of what is not known": node("y = Slice (x, s, e)", f"{F}, int64[n] s, int64[1] e"),
