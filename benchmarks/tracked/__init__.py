@@ -1,0 +1,1 @@
+"""What `asv` times over commits; each file is one subject."""
