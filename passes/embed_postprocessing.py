@@ -15,9 +15,11 @@ from lprc.passes._images.answers import Answer, AnswerTranslation
 from lprc.passes._images.ctc_collapse import CtcCollapse
 from lprc.passes._images.detections import Corners, Detections
 from lprc.passes._images.joint_detections import BOX, JointDetections
-from lprc.passes._images.network_output import chosen_output, known_axis, refused
+from lprc.passes._images.network_output import NetworkOutputs
 from lprc.passes._images.resizing import Interpolation
 from lprc.passes._images.scores import ArgMax, Enlarged, Softmax
+
+_OUTPUTS = NetworkOutputs("embed-postprocessing")
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,9 @@ class EmbedPostprocessing(Pass):
         result = self._result(sources)
         names = {str(value.name) for value in model.graph.outputs} - {v.name for v in sources}
         if result in names or result in {value.name for value in model.graph.inputs}:
-            raise refused(f"there is a '{result}' already", "result", "give another name: result=…")
+            raise _OUTPUTS.refused(
+                f"there is a '{result}' already", "result", "give another name: result=…"
+            )
         node = sources[0].producer()
         if context.rewrite(node, f"{self.kind} becomes {result}"):
             answer.attach(model.graph, sources, result)
@@ -118,64 +122,67 @@ class EmbedPostprocessing(Pass):
 
     def _answer(self, model: ir.Model) -> tuple[Answer, tuple[ir.Value, ...]]:
         """What the answer is made by, and of which outputs."""
-        if editing.opset_version(model) < 13:
-            raise refused(
-                f"operator set {editing.opset_version(model)} is older than 13",
-                "kind",
-                "put convert-opset in front of it",
-            )
+        _OUTPUTS.check_operator_set(model, "kind")
         if self.kind == "nms":
             return self._detections(model)
-        value = chosen_output(model, self.output, "output")
+        value = _OUTPUTS.chosen(model, self.output, "output")
         rank = editing.rank(value) or 0
         axis = self.axis + rank if self.axis < 0 else self.axis
         if self.kind != "ctc":
             return self._classes(value, axis), (value,)
         if rank != 3 or axis not in (1, 2):
-            raise refused(
+            raise _OUTPUTS.refused(
                 f"output '{value.name}' has {rank} dimensions and classes on axis {self.axis}",
                 "axis",
                 "ctc takes [N, classes, steps] (axis=1) or [N, steps, classes] (axis=2)",
             )
-        classes, _ = known_axis(value, axis, "axis"), known_axis(value, 3 - axis, "axis")
+        classes, _ = (
+            _OUTPUTS.known_axis(value, axis, "axis"),
+            _OUTPUTS.known_axis(value, 3 - axis, "axis"),
+        )
         blank = self.blank + classes if self.blank < 0 else self.blank
         if not 0 <= blank < classes:
-            raise refused(f"blank {self.blank} is none of {classes} classes", "blank")
+            raise _OUTPUTS.refused(f"blank {self.blank} is none of {classes} classes", "blank")
         collapse = CtcCollapse(axis, blank)
         return Answer(collapse.build, collapse.apply), (value,)
 
     def _classes(self, value: ir.Value, axis: int) -> Answer:
-        known_axis(value, axis, "axis")
+        _OUTPUTS.known_axis(value, axis, "axis")
         maker = Softmax(axis) if self.kind == "softmax" else ArgMax(axis, self.dtype)
         if self.height is None or self.width is None:
             return Answer(maker.build, maker.apply)
         if editing.rank(value) != 4 or axis != 1:
-            raise refused(
+            raise _OUTPUTS.refused(
                 f"output '{value.name}' is not [N, classes, height, width]",
                 "height",
                 "only such scores can be resized",
             )
         for place in (2, 3):
-            known_axis(value, place, "height")
+            _OUTPUTS.known_axis(value, place, "height")
         enlarged = Enlarged(maker, (self.height, self.width), self.interpolation)
         return Answer(enlarged.build, enlarged.apply)
 
     def _detections(self, model: ir.Model) -> tuple[Answer, tuple[ir.Value, ...]]:
         if self.channels is not None:
             return self._joint_detections(model, self.channels)
-        boxes = chosen_output(model, self.boxes, "boxes")
-        scores = chosen_output(model, self.scores, "scores")
+        boxes = _OUTPUTS.chosen(model, self.boxes, "boxes")
+        scores = _OUTPUTS.chosen(model, self.scores, "scores")
         if editing.rank(boxes) != 3 or editing.dimension(boxes, 2) != 4:
-            raise refused(f"output '{boxes.name}' is not [N, boxes, 4]", "boxes")
+            raise _OUTPUTS.refused(f"output '{boxes.name}' is not [N, boxes, 4]", "boxes")
         rank, axis = editing.rank(scores), 2 if self.classes_last else 1
         if rank not in (2, 3):
-            raise refused(f"output '{scores.name}' has neither 2 nor 3 dimensions", "scores")
+            raise _OUTPUTS.refused(
+                f"output '{scores.name}' has neither 2 nor 3 dimensions", "scores"
+            )
         if rank == 3:
-            known_axis(scores, axis, "scores")
+            _OUTPUTS.known_axis(scores, axis, "scores")
         place = 3 - axis if rank == 3 else 1
-        count, of_scores = known_axis(boxes, 1, "boxes"), known_axis(scores, place, "scores")
+        count, of_scores = (
+            _OUTPUTS.known_axis(boxes, 1, "boxes"),
+            _OUTPUTS.known_axis(scores, place, "scores"),
+        )
         if count != of_scores:
-            raise refused(
+            raise _OUTPUTS.refused(
                 f"'{boxes.name}' has {count} boxes, and '{scores.name}' scores of {of_scores}",
                 "scores",
                 "classes-last=true says that scores are [N, boxes, classes]",
@@ -186,13 +193,13 @@ class EmbedPostprocessing(Pass):
     def _joint_detections(
         self, model: ir.Model, channels: int
     ) -> tuple[Answer, tuple[ir.Value, ...]]:
-        value = chosen_output(model, self.output, "output")
+        value = _OUTPUTS.chosen(model, self.output, "output")
         if editing.rank(value) != 3:
-            raise refused(f"output '{value.name}' has not 3 dimensions", "output")
-        sizes = {axis: known_axis(value, axis, "channels") for axis in (1, 2)}
+            raise _OUTPUTS.refused(f"output '{value.name}' has not 3 dimensions", "output")
+        sizes = {axis: _OUTPUTS.known_axis(value, axis, "channels") for axis in (1, 2)}
         axes = [axis for axis, size in sizes.items() if size == channels]
         if len(axes) != 1:
-            raise refused(
+            raise _OUTPUTS.refused(
                 f"output '{value.name}' is [N, {sizes[1]}, {sizes[2]}], and one of these must be "
                 f"{channels}",
                 "channels",

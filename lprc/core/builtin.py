@@ -10,6 +10,7 @@ PASSES: dict[str, str] = {
     "convert-fp16": "lprc.passes.convert_fp16:ConvertFloat16",
     "convert-opset": "lprc.passes.convert_opset:ConvertOpset",
     "correct-bias": "lprc.passes.correct_bias:CorrectBias",
+    "decode-boxes": "lprc.passes.decode_boxes:DecodeBoxes",
     "deduplicate-initializers": "lprc.passes.deduplicate_initializers:DeduplicateInitializers",
     "eliminate-common-subexpressions": (
         "lprc.passes.eliminate_common_subexpressions:EliminateCommonSubexpressions"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -12,6 +14,9 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 from lprc.core.errors import UsageError
 
 Owner = TypeVar("Owner")
+
+_BARE = re.compile(r'[^\s{},="\\]+\Z')
+"""Values that need no quotes in pipeline text; its grammar is in `lprc.core.passing.pipeline`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +105,16 @@ def value_texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, bool):
         return ("true" if value else "false",)
     return (repr(value) if isinstance(value, float) else str(value),)
+
+
+def with_options(name: str, options: Mapping[str, tuple[str, ...]]) -> str:
+    """A pass as pipeline text: its name, and options as of `option_texts`."""
+    items = ",".join(f"{key}={','.join(map(_quoted, texts))}" for key, texts in options.items())
+    return f"{name}{{{items}}}" if items else name
+
+
+def _quoted(text: str) -> str:
+    return text if _BARE.match(text) else json.dumps(text, ensure_ascii=False)
 
 
 def _fields(owner: type) -> tuple[dataclasses.Field[Any], ...]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lprc.models.tasks.detection import points as grids
+from lprc.core.tasks import points as grids
 
 STRIDES = (8, 16)
 """Pixels between the points of each grid that boxes are predicted at."""

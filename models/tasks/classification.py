@@ -13,6 +13,7 @@ from pydantic import Field
 from lprc.core.errors import DataError
 from lprc.core.files.checked import StrictTable
 from lprc.core.files.image_listing import LABELS_FILE, SUFFIXES, list_images
+from lprc.core.tasks.graph_answer import GraphAnswer
 from lprc.core.tasks.image_input import IMAGENET_MEAN, IMAGENET_SCALE, ImageInput
 from lprc.core.tasks.interface import Interface
 from lprc.core.tasks.placement import Placement
@@ -127,9 +128,10 @@ class Classification(Task):
             )
         return list(np.argsort(-scores, axis=1, kind="stable")[:, :5].astype(np.int64))
 
-    def answer_in_graph(self) -> dict[str, str] | None:
+    def answer_in_graph(self, interface: Interface) -> GraphAnswer:
         """The best class."""
-        return {"kind": "argmax", "axis": "1"}
+        del interface
+        return {"embed-postprocessing": {"kind": "argmax", "axis": "1"}}
 
     def judge(self, answer: NDArray[np.int64], truth: int) -> NDArray[np.float64]:
         """Whether the best class is right, whether one of five is, the class, and the answer."""

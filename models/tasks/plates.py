@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lprc.core.errors import DataError
 from lprc.core.running.numerics import RunError
+from lprc.core.tasks.graph_answer import GraphAnswer, NotInGraphError
 from lprc.core.tasks.interface import Interface
 from lprc.core.tasks.placement import Placement
 from lprc.core.tasks.task import Sample, Task
@@ -74,10 +75,13 @@ class Plates(Task):
             lexicon=output.lexicon,
         )
 
-    def answer_in_graph(self) -> dict[str, str] | None:
+    def answer_in_graph(self, interface: Interface) -> GraphAnswer:
         """Greedy CTC: codes, and -1 behind the last."""
-        greedy = self.settings.output.decoder == "greedy"
-        return {"kind": "ctc"} if greedy else None
+        del interface
+        decoder = self.settings.output.decoder
+        if decoder != "greedy":
+            raise NotInGraphError(f'decoder = "{decoder}" searches, and the graph decodes greedily')
+        return {"embed-postprocessing": {"kind": "ctc"}}
 
     def _spelt(self, codes: NDArray[np.integer[Any]]) -> str:
         """The text of codes that the graph itself decoded: -1 stands behind the last."""

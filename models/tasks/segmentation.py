@@ -15,6 +15,7 @@ from lprc.core.errors import DataError
 from lprc.core.files.checked import StrictTable
 from lprc.core.files.image_listing import list_images
 from lprc.core.running.numerics import Arrays
+from lprc.core.tasks.graph_answer import GraphAnswer
 from lprc.core.tasks.image_files import read_image
 from lprc.core.tasks.image_input import IMAGENET_MEAN, IMAGENET_SCALE, ImageInput
 from lprc.core.tasks.interface import Interface
@@ -146,9 +147,10 @@ class Segmentation(Task):
             return np.asarray(planes[0] > 0, np.uint8)
         return np.asarray(planes.argmax(axis=0), np.uint8)
 
-    def answer_in_graph(self) -> dict[str, str] | None:
+    def answer_in_graph(self, interface: Interface) -> GraphAnswer:
         """The best class of each pixel."""
-        return {"kind": "argmax", "axis": "1"}
+        del interface
+        return {"embed-postprocessing": {"kind": "argmax", "axis": "1"}}
 
     def judge(self, answer: NDArray[np.uint8], truth: Path) -> NDArray[np.int64]:
         """Pixels by true class and answered class, int64 [classes, classes]."""

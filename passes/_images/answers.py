@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,12 +32,29 @@ class Answer:
         """Put the answer called `result` where the first of `sources` was, and drop the others."""
         producers = [node for value in sources if (node := value.producer()) is not None]
         answer = self.build(Operators(graph, str(sources[0].name), producers), *sources)
-        outputs = [answer if value is sources[0] else value for value in graph.outputs]
-        graph.outputs[:] = [value for value in outputs if value not in sources]
-        for value in sources:
-            if value.name == result:
-                value.name = editing.fresh_name(graph, f"{result}_raw")
-        answer.name = result
+        replace_outputs(graph, sources, {result: answer})
+
+
+def replace_outputs(
+    graph: ir.Graph, sources: Sequence[ir.Value], answers: Mapping[str, ir.Value]
+) -> None:
+    """Put `answers`, by the names that they get, where the first of `sources` was.
+
+    The other sources are outputs no more. Whatever else has such a name gets another.
+    """
+    outputs: list[ir.Value] = []
+    for value in graph.outputs:
+        if value is sources[0]:
+            outputs += answers.values()
+        elif value not in sources:
+            outputs.append(value)
+    graph.outputs[:] = outputs
+    inner = [value for node in graph for value in node.outputs]
+    for value in (*inner, *list(graph.initializers.values())):
+        if value.name in answers:
+            value.name = editing.fresh_name(graph, f"{value.name}_raw")
+    for name, answer in answers.items():
+        answer.name = name
 
 
 @dataclass(frozen=True)

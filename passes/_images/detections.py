@@ -10,6 +10,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.passes._images.operators import Operators
+from lprc.passes._images.sides import corners_of_centres
 
 Corners = Literal["xyxy", "cxcywh"]
 
@@ -79,19 +80,9 @@ class Detections:
         )
 
     def _corners(self, tail: Operators, boxes: ir.Value) -> ir.Value:
-        assert boxes.shape is not None
         if self.form == "xyxy":
             return boxes
-        half_shape = [*boxes.shape[:2], 2]
-        axis = {"axis": 2}
-        front, back = tail.integers("centre", [0, 1]), tail.integers("extent", [2, 3])
-        centre = tail.add("Gather", [boxes, front], "centres", half_shape, attributes=axis)
-        extent = tail.add("Gather", [boxes, back], "extents", half_shape, attributes=axis)
-        half = tail.constant("half", np.array(0.5, np.float32))
-        reach = tail.add("Mul", [extent, half], "reach", half_shape)
-        low = tail.add("Sub", [centre, reach], "low", half_shape)
-        high = tail.add("Add", [centre, reach], "high", half_shape)
-        return tail.add("Concat", [low, high], "corners", boxes.shape, attributes=axis)
+        return corners_of_centres(tail, boxes)
 
     def _by_class(self, tail: Operators, scores: ir.Value) -> ir.Value:
         assert scores.shape is not None

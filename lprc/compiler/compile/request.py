@@ -226,14 +226,15 @@ def _with_task(model: ir.Model, pipeline: Pipeline, demands: Demands, where: str
     """
     if not demands.embed:
         return pipeline
-    task = demands.task.resolve(interface_of_graph(model, where))
+    interface = interface_of_graph(model, where)
+    task = demands.task.resolve(interface)
     passes = [*pipeline.passes]
     if "preprocessing" in demands.embed:
         source = demands.source_color or task.input.color
         text = preprocessing_text(task.input, source, center=_is_symmetric(pipeline))
         passes = [*Pipeline.parse(text).passes, *passes]
     if "postprocessing" in demands.embed:
-        passes += Pipeline.parse(postprocessing_text(task)).passes
+        passes += Pipeline.parse(postprocessing_text(task, interface)).passes
     return Pipeline(tuple(passes))
 
 

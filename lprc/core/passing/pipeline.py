@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lprc.core.errors import UsageError
-from lprc.core.options import from_texts, option_texts
+from lprc.core.options import from_texts, option_texts, with_options
 from lprc.core.passing.pass_base import Pass
 from lprc.core.passing.pass_order import check_order
 from lprc.core.passing.pass_registry import pass_class
@@ -31,7 +31,6 @@ _TOKEN = re.compile(
     r'\s*(?:(?P<punct>[{},=])|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<bare>[^\s{},="\\]+))'
 )
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*\Z")
-_BARE = re.compile(r'[^\s{},="\\]+\Z')
 
 
 @dataclass(frozen=True)
@@ -65,15 +64,7 @@ class Pipeline:
 
 def pass_text(instance: Pass) -> str:
     """The canonical text of one pass."""
-    options = ",".join(
-        f"{key}={','.join(_quote(text) for text in texts)}"
-        for key, texts in option_texts(instance).items()
-    )
-    return f"{instance.name}{{{options}}}" if options else instance.name
-
-
-def _quote(text: str) -> str:
-    return text if _BARE.match(text) else json.dumps(text, ensure_ascii=False)
+    return with_options(instance.name, option_texts(instance))
 
 
 def parse_options(text: str) -> dict[str, tuple[str, ...]]:

@@ -16,6 +16,7 @@ from lprc.core.files.checked import StrictTable
 from lprc.core.files.image_listing import list_images
 from lprc.core.running.numerics import Arrays
 from lprc.core.tasks.confidence import RESAMPLES
+from lprc.core.tasks.graph_answer import GraphAnswer, NotInGraphError
 from lprc.core.tasks.image_files import read_image
 from lprc.core.tasks.image_input import ImageInput
 from lprc.core.tasks.interface import Interface
@@ -188,12 +189,21 @@ class Task(ABC):
         del answer
         return read_image(path)
 
-    def answer_in_graph(self) -> dict[str, str] | None:
-        """Options of ``embed-postprocessing`` that compute answers; None where nothing can.
+    def answer_in_graph(self, interface: Interface) -> GraphAnswer:
+        """The passes behind which a graph gives answers, for instance ``embed-postprocessing``.
 
         `answers` reads what comes out then, too.
+
+        Args:
+            interface: Of the model.
+
+        Raises:
+            NotInGraphError: No passes compute them.
+            DataError: The model's outputs are not the task's.
+            RunError: The model does not run, where its outputs must be seen.
         """
-        return None
+        del interface
+        raise NotInGraphError(f"no passes compute those of kind '{self.kind}'")
 
     # ---- fitting a model
 

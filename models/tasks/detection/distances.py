@@ -6,13 +6,14 @@ al., "Generalized Focal Loss", arXiv:2006.04388, for distances as distributions 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lprc.models.tasks.detection.points import grid_points, grid_sizes
-from lprc.models.tasks.detection.raw import Candidates, Raw, activated
+from lprc.core.tasks.points import grid_points, grid_sizes
+from lprc.models.tasks.detection.raw import Candidates, Raw, activated, finest_first
 from lprc.models.tasks.detection.roles import Array
 
 Floats = NDArray[np.float32]
@@ -25,37 +26,72 @@ def decode_fcos(raw: Raw) -> Candidates:
     centre-ness must be named: it has the scores' shape.
     """
     distances, scores = raw.boxes_and_scores()
-    is_told = bool(raw.settings.objectness) or raw.score_channels > 1
-    centred = raw.role("objectness", 1) if is_told else None
+    centred = raw.role("objectness", 1) if has_centre_ness(raw) else None
     if centred is not None:
         scores = np.sqrt(scores * activated(centred, raw.settings.activation or "none"))
     return Candidates(_boxes(raw, distances), scores)
 
 
-def decode_distributions(raw: Raw) -> Candidates:
-    """Each distance as logits over bins 0, 1 … in strides; its value is their mean.
+def has_centre_ness(raw: Raw) -> bool:
+    """Whether an output with one channel may be FCOS's centre-ness."""
+    return bool(raw.settings.objectness) or raw.score_channels > 1
 
-    Boxes and scores are two outputs a level, or behind one another in one: NanoDet's scores are
-    in front, YOLOv8's behind.
-    """
-    count = raw.score_channels
-    if raw.settings.boxes:
-        sides = _joined(raw, raw.named(raw.settings.boxes))
-        scores = raw.role("scores", count) if raw.settings.scores else None
+
+def decode_distributions(raw: Raw) -> Candidates:
+    """Each distance as logits over bins 0, 1 … in strides; its value is their mean."""
+    levels = distribution_levels(raw)
+    sides = np.concatenate([*levels.sides.values()], axis=1)
+    if levels.scores:
+        scores = np.concatenate([*levels.scores.values()], axis=1).astype(np.float32)
+    elif levels.scores_first:
+        scores, sides = np.split(sides, [raw.score_channels], axis=2)
     else:
-        levels = [_level(raw, array) for array in raw.outputs.values()]
-        sides = _joined(raw, [level for level in levels if level.shape[2] != count])
-        flat = [level for level in levels if level.shape[2] == count]
-        scores = _joined(raw, flat) if flat else None
-    if scores is None:
-        width = sides.shape[2] - count
-        if raw.settings.head == "nanodet":
-            scores, sides = sides[..., :count], sides[..., count:]
-        else:
-            sides, scores = sides[..., :width], sides[..., width:]
-    if sides.shape[2] < 8 or sides.shape[2] % 4:
-        raise raw.wrong(f"{sides.shape[2]} channels of distances are not 4 times the bins")
+        sides, scores = np.split(sides, [4 * levels.bins], axis=2)
     return Candidates(_boxes(raw, _expected(sides)), raw.class_scores(scores))
+
+
+@dataclass(frozen=True)
+class DistributionLevels:
+    """The outputs with distributions and scores, each [N, K, channels], the finest level first.
+
+    Attributes:
+        sides: Those with distributions, by name.
+        scores: Those with scores; empty where they stand in the same rows.
+        scores_first: Whether they stand in front there: NanoDet's do, YOLOv8's stand behind.
+        bins: Of each distribution.
+    """
+
+    sides: dict[str, Floats]
+    scores: dict[str, Floats]
+    scores_first: bool
+    bins: int
+
+
+def distribution_levels(raw: Raw) -> DistributionLevels:
+    """Which outputs are distributions: boxes and scores are two a level, or one.
+
+    Raises:
+        DataError: The outputs have other grids, or their channels are no distributions.
+    """
+    count, settings = raw.score_channels, raw.settings
+    if settings.boxes:
+        sides = _levels(raw, dict(zip(settings.boxes, raw.named(settings.boxes), strict=True)))
+        scores = raw.levels("scores", count) if settings.scores else {}
+    else:
+        levels = _levels(raw, raw.outputs)
+        sides = {name: level for name, level in levels.items() if level.shape[2] != count}
+        scores = {name: level for name, level in levels.items() if level.shape[2] == count}
+    widths = {level.shape[2] for level in sides.values()}
+    if len(widths) != 1:
+        raise raw.wrong("the levels have no common number of channels")
+    channels = widths.pop() - (0 if scores else count)
+    if channels < 8 or channels % 4:
+        raise raw.wrong(f"{channels} channels of distances are not 4 times the bins")
+    return DistributionLevels(sides, scores, settings.head == "nanodet", channels // 4)
+
+
+def _levels(raw: Raw, arrays: Mapping[str, Array]) -> dict[str, Floats]:
+    return finest_first({name: _level(raw, array) for name, array in arrays.items()})
 
 
 def _level(raw: Raw, array: Array) -> Floats:
@@ -71,13 +107,6 @@ def _level(raw: Raw, array: Array) -> Floats:
         strides = list(raw.settings.strides)
         raise raw.wrong(f"an output {list(array.shape)} has no grid of strides {strides}")
     return values
-
-
-def _joined(raw: Raw, arrays: Iterable[Array]) -> Floats:
-    levels = sorted((_level(raw, array) for array in arrays), key=lambda level: -level.shape[1])
-    if len({level.shape[2] for level in levels}) != 1:
-        raise raw.wrong("the levels have no common number of channels")
-    return np.concatenate(levels, axis=1)
 
 
 def _expected(logits: Floats) -> Floats:

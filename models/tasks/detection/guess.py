@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from lprc.models.tasks.detection.points import grid_sizes
+from lprc.core.tasks.points import grid_sizes
 from lprc.models.tasks.detection.table import Head
 
 Shape = tuple[int, ...]

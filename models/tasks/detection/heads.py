@@ -70,8 +70,9 @@ FOUND_IN_GRAPH: Mapping[str, Any] = {
     "columns": ROW,
     "background": "none",
     "box_format": "corners",
+    "normalized": False,
 }
-"""What embed-postprocessing makes of the head `boxes`, and of `JOINT_HEADS`."""
+"""What embed-postprocessing makes of every head."""
 
 JOINT_HEADS: Mapping[str, bool] = {"yolov5": True, "yolov8": False}
 """Heads that are decoded and in one output, and whether they have objectness."""
@@ -127,12 +128,12 @@ def _is_found_in_graph(outputs: Mapping[str, Array], settings: BoxOutputs) -> bo
     """Whether embed-postprocessing has put rows in the place of scores and boxes.
 
     A network of two classes whose scores stand behind boxes has rows of the same length: there the
-    answer's name tells.
+    answer's name tells. Rows of the head `nms` are the network's own.
     """
     rows = [array.shape[2:] for array in outputs.values()] == [(len(ROW),)]
-    if settings.head in JOINT_HEADS:
-        return rows and list(outputs) == [_NAME_IN_GRAPH]
-    return rows and settings.head == "boxes"
+    if settings.head in ("boxes", "nms"):
+        return rows and settings.head == "boxes"
+    return rows and list(outputs) == [_NAME_IN_GRAPH]
 
 
 def detections(raw: Raw, samples: int) -> list[Detections]:

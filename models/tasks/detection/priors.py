@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lprc.models.tasks.detection.points import prior_boxes
+from lprc.core.tasks.points import prior_boxes
 from lprc.models.tasks.detection.raw import Candidates, Raw
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lprc.core.errors import DataError
-from lprc.models.tasks.detection.points import grid_sizes
+from lprc.core.tasks.points import grid_sizes
 from lprc.models.tasks.detection.roles import Array, cells_of, told_by_shape
 from lprc.models.tasks.detection.table import Activation, BoxOutputs
 
@@ -80,7 +80,16 @@ class Raw:
         Raises:
             DataError: One that the file names is missing or has another shape.
         """
-        return _joined(self._told(key, channels, per_cell))
+        levels = self.levels(key, channels, per_cell)
+        return np.concatenate([*levels.values()], axis=1).astype(np.float32) if levels else None
+
+    def levels(self, key: str, channels: int, per_cell: int = 1) -> dict[str, Array]:
+        """The outputs of `role` by name, each [N, K, channels], the finest level first.
+
+        Raises:
+            DataError: As of `role`.
+        """
+        return finest_first(self._told(key, channels, per_cell))
 
     def needed(self, key: str, channels: int, per_cell: int = 1) -> NDArray[np.float32]:
         """As `role`.
@@ -101,12 +110,21 @@ class Raw:
         Raises:
             DataError: There are no such outputs, or one may be either.
         """
-        boxes = self._told("boxes", 4, per_cell)
-        scores = self._told("scores", self.score_channels, per_cell)
-        for name in boxes.keys() & scores.keys():
-            raise self.wrong(f"output '{name}' may be boxes or scores")
+        self.levels_apart(per_cell)
         logits = self.needed("scores", self.score_channels, per_cell)
         return self.needed("boxes", 4, per_cell), self.class_scores(logits)
+
+    def levels_apart(self, per_cell: int = 1) -> tuple[dict[str, Array], dict[str, Array]]:
+        """The outputs of boxes, and those of scores, as of `levels`.
+
+        Raises:
+            DataError: One may be either.
+        """
+        boxes = self.levels("boxes", 4, per_cell)
+        scores = self.levels("scores", self.score_channels, per_cell)
+        for name in boxes.keys() & scores.keys():
+            raise self.wrong(f"output '{name}' may be boxes or scores")
+        return boxes, scores
 
     def landmarks(self, per_cell: int = 1) -> NDArray[np.float32] | None:
         """The outputs that the task file names so, [N, K, 4, 2]; None where it names none.
@@ -172,9 +190,9 @@ class Raw:
         )
 
 
-def _joined(levels: Mapping[str, Array]) -> NDArray[np.float32] | None:
-    finest_first = sorted(levels.values(), key=lambda cells: -cells.shape[1])
-    return np.concatenate(finest_first, axis=1).astype(np.float32) if levels else None
+def finest_first(levels: Mapping[str, Array]) -> dict[str, Array]:
+    """Levels [N, K, channels] by name, those of most places first."""
+    return dict(sorted(levels.items(), key=lambda level: -level[1].shape[1]))
 
 
 def activated(logits: NDArray[np.float32], activation: Activation) -> NDArray[np.float32]:

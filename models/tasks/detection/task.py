@@ -15,6 +15,7 @@ from lprc.core.errors import DataError
 from lprc.core.files.image_listing import list_images
 from lprc.core.running.numerics import RunError
 from lprc.core.tasks.confidence import RESAMPLES
+from lprc.core.tasks.graph_answer import GraphAnswer
 from lprc.core.tasks.image_files import read_image
 from lprc.core.tasks.interface import Interface
 from lprc.core.tasks.placement import Placement
@@ -22,7 +23,8 @@ from lprc.core.tasks.task import Sample, Task
 from lprc.models.tasks.detection.boxes import Detections
 from lprc.models.tasks.detection.drawing import FOUND, TRUE, draw_boxes
 from lprc.models.tasks.detection.guess import guessed_heads
-from lprc.models.tasks.detection.heads import JOINT_HEADS, USUAL, detections, raw_outputs
+from lprc.models.tasks.detection.heads import detections, raw_outputs
+from lprc.models.tasks.detection.in_graph import answer_passes
 from lprc.models.tasks.detection.matching import check_pycocotools, matches
 from lprc.models.tasks.detection.precision import (
     OVERLAPS,
@@ -88,45 +90,12 @@ class Detection(Task):
             for item, place in zip(found, places, strict=True)
         ]
 
-    def answer_in_graph(self) -> dict[str, str] | None:
-        """Suppression in the graph, for boxes that it has decoded and scores that it has.
-
-        There none is divided by the input's size, and landmarks would be lost.
-        """
-        output = self.settings.output
-        usual = {**USUAL[output.head], "background": "none"} if output.head in USUAL else {}
-        form = {"corners": "xyxy", "centers": "cxcywh"}.get(
-            output.box_format or usual.get("box_format", "corners")
-        )
-        plain = output.activation in (None, "none") and output.background in (None, "none")
-        if output.normalized or form is None or not plain or output.landmarks:
-            return None
-        sources = self._scored_boxes()
-        if sources is None:
-            return None
-        return {
-            "kind": "nms",
-            **sources,
-            "form": form,
-            "rows": str(output.max_detections),
-            "overlap": repr(output.iou_threshold),
-            "score": repr(output.score_threshold),
-        }
-
-    def _scored_boxes(self) -> dict[str, str] | None:
-        """Where boxes and scores stand, as options; None where the graph has none."""
-        output = self.settings.output
-        first_output = next(iter(output.boxes), None)
-        if output.head == "boxes":
-            scores = next(iter(output.scores), "scores")
-            return {"boxes": first_output or "boxes", "scores": scores, "classes-last": "true"}
-        if output.head not in JOINT_HEADS:
-            return None
-        objectness = JOINT_HEADS[output.head]
-        options = {"channels": str(4 + objectness + len(self.classes))}
-        if objectness:
-            options["objectness"] = "true"
-        return options if first_output is None else {**options, "output": first_output}
+    def answer_in_graph(self, interface: Interface) -> GraphAnswer:
+        """Suppression in the graph, behind decoding where boxes or scores come raw."""
+        batch = interface.fixed_batch or 1
+        outputs = interface.outputs_for((batch, *self.input.shape))
+        raw = raw_outputs(outputs, self.settings.output, self.input.size, f"task '{self.name}'")
+        return answer_passes(raw)
 
     def judge(self, answer: Detections, truth: Truth) -> ImageMatches:
         """Which boxes are right at each overlap, by pycocotools."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lprc.models.tasks.detection.points import grid_points
+from lprc.core.tasks.points import grid_points
 from lprc.models.tasks.detection.raw import Candidates, Raw, activated
 
 

@@ -14,12 +14,10 @@ from PIL import Image
 from processes import run_lprc
 
 from lprc.compiler.artifact.artifact import open_artifact
-from lprc.compiler.compile.optimize import optimize
+from lprc.compiler.compile.graph_interface import interface_of_graph
 from lprc.compiler.measure.evaluation import interface_of
 from lprc.core.errors import DataError, MissingDependencyError
 from lprc.core.onnx_io.model_io import from_proto
-from lprc.core.passing.pipeline import Pipeline
-from lprc.core.running.numerics import run
 from lprc.core.tasks.placement import Placement
 from lprc.core.tasks.task_file import BY_MODEL, load_task, parse_task, task_choice, task_text
 from lprc.models.tasks.detection import Detection, matching
@@ -81,61 +79,23 @@ def test_the_rest_of_a_batch_is_no_answer():
 
 def test_suppression_in_the_graph_is_asked_for_and_its_rows_are_read():
     task = task_choice("plate-detector").task
-    assert task.answer_in_graph() == {
-        "kind": "nms",
-        "boxes": "boxes",
-        "scores": "scores",
-        "form": "xyxy",
-        "classes-last": "true",
-        "rows": "100",
-        "overlap": "0.6",
-        "score": "0.01",
+    model = onnx.load(MODEL)
+    assert task.answer_in_graph(interface_of_graph(from_proto(model), "m")) == {
+        "embed-postprocessing": {
+            "kind": "nms",
+            "boxes": "boxes",
+            "scores": "scores",
+            "form": "xyxy",
+            "classes-last": "true",
+            "rows": "100",
+            "overlap": "0.6",
+            "score": "0.01",
+        }
     }
     rows = np.full((1, 100, 6), -1, np.float32)
     rows[0, 0] = [10, 20, 40, 30, 0.9, 0]
     (answer,) = task.answers({"detections": rows}, [None])
     assert answer.boxes.tolist() == [[10, 20, 40, 30]]
-    assert detector(head="yolox").answer_in_graph() is None
-    assert detector(head="boxes", normalized=True).answer_in_graph() is None
-
-
-@pytest.mark.parametrize(
-    ("head", "options"),
-    [
-        ("yolov8", {"channels": "6"}),
-        ("yolov5", {"channels": "7", "objectness": "true"}),
-    ],
-)
-@pytest.mark.parametrize("last", [False, True])
-def test_one_output_with_boxes_and_scores_is_suppressed_in_the_graph(head, options, last):
-    task = detector(head=head, boxes="out", **{"iou-threshold": 0.5})
-    in_graph = task.answer_in_graph()
-    assert in_graph is not None
-    assert {**in_graph, **options, "output": "out", "form": "cxcywh"} == in_graph
-    channels = int(options["channels"])
-    generator = np.random.default_rng(4)
-    joint = generator.random((2, 30, channels)).astype(np.float32)
-    joint[..., :2] *= 60
-    joint[..., 2:4] = joint[..., 2:4] * 20 + 2
-    if not last:
-        joint = np.ascontiguousarray(joint.transpose(0, 2, 1))
-    size = ",".join(str(number) for number in joint.shape[1:])
-    text = f"(float[N,{size}] x) => (float[N,{size}] out) {{ out = Identity(x) }}"
-    proto = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["" : 20]> g {text}')
-    model = from_proto(proto)
-    optimize(model, Pipeline.parse(f"embed-postprocessing{{{_text(in_graph)}}}"))
-    rows = run(model, {"x": joint})
-    assert list(rows) == ["detections"]
-    expected = task.answers({"out": joint}, [None, None])
-    for answer, wanted in zip(task.answers(rows, [None, None]), expected, strict=True):
-        assert len(wanted.boxes) > 5
-        np.testing.assert_allclose(answer.boxes, wanted.boxes, rtol=1e-5, atol=1e-4)
-        np.testing.assert_allclose(answer.scores, wanted.scores, rtol=1e-6)
-        assert answer.classes.tolist() == wanted.classes.tolist()
-
-
-def _text(options):
-    return ",".join(f"{key}={value}" for key, value in options.items())
 
 
 BOXES = [(10, 10, 30, 20), (60, 5, 90, 25), (0, 0, 5, 5)]
