@@ -44,7 +44,7 @@ def read_task(folder: Path) -> Task | None:
 
 def deployment(task: Task, interface: Interface) -> dict[str, Any]:
     """What a program must know that feeds the artefact and reads what comes out, as JSON data."""
-    settings = task.settings.model_dump(exclude_none=True)
+    settings = task.deployed(interface).settings.model_dump(exclude_none=True)
     inputs = [
         {
             "name": name,

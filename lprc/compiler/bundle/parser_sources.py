@@ -108,8 +108,8 @@ def _boxes(stage: Stage, limit: int) -> tuple[str, str]:
         raise DataError(
             f'head = "{raw.settings.head}" has no parser here',
             where=f"{stage.where}: [output] head",
-            hint=f"export the network with its boxes decoded; heads that have one: "
-            f"{', '.join(HEADS)}",
+            hint='embed = ["postprocessing"] in the pipeline\'s file decodes its boxes in the '
+            f"graph; heads that have one: {', '.join(HEADS)}",
         )
     if raw.settings.head == "nms":
         return "finished_boxes.hpp", _finished(raw, limit)

@@ -98,6 +98,14 @@ class Task(ABC):
         """The same task with another table ``[input]``."""
         return type(self)(self.name, self.settings.model_copy(update={"input": changed}))
 
+    def deployed(self: Self, interface: Interface) -> Self:
+        """The task in words that hold for what the artefact of that interface puts out.
+
+        They differ from the file's where answers come out of the graph.
+        """
+        del interface
+        return self
+
     def unlabelled(self, folder: Path) -> list[Path]:
         """The files of samples without labels, to calibrate with.
 

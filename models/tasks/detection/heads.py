@@ -77,7 +77,8 @@ FOUND_IN_GRAPH: Mapping[str, Any] = {
 JOINT_HEADS: Mapping[str, bool] = {"yolov5": True, "yolov8": False}
 """Heads that are decoded and in one output, and whether they have objectness."""
 
-_NAME_IN_GRAPH = "detections"
+NAME_IN_GRAPH = "detections"
+"""What embed-postprocessing calls them."""
 
 _WITH_PRIORS = ("ssd", "retinaface")
 
@@ -113,8 +114,7 @@ def raw_outputs(
     Raises:
         DataError: No head has such outputs, or as of `completed`.
     """
-    if _is_found_in_graph(outputs, settings):
-        settings = settings.model_copy(update=FOUND_IN_GRAPH)
+    settings = as_put_out(outputs, settings)
     if settings.head == "auto":
         shapes = {name: array.shape for name, array in outputs.items()}
         fitting = guessed_heads(shapes, size, classes=len(settings.classes))
@@ -122,6 +122,13 @@ def raw_outputs(
             raise Raw(outputs, settings, size, where).wrong("no head has such outputs")
         settings = settings.model_copy(update={"head": fitting[0].head})
     return Raw(outputs, completed(settings, where), size, where)
+
+
+def as_put_out(outputs: Mapping[str, Array], settings: BoxOutputs) -> BoxOutputs:
+    """The settings; those of rows where embed-postprocessing has put rows in the outputs' place."""
+    if not _is_found_in_graph(outputs, settings):
+        return settings
+    return settings.model_copy(update=FOUND_IN_GRAPH)
 
 
 def _is_found_in_graph(outputs: Mapping[str, Array], settings: BoxOutputs) -> bool:
@@ -133,7 +140,7 @@ def _is_found_in_graph(outputs: Mapping[str, Array], settings: BoxOutputs) -> bo
     rows = [array.shape[2:] for array in outputs.values()] == [(len(ROW),)]
     if settings.head in ("boxes", "nms"):
         return rows and settings.head == "boxes"
-    return rows and list(outputs) == [_NAME_IN_GRAPH]
+    return rows and list(outputs) == [NAME_IN_GRAPH]
 
 
 def detections(raw: Raw, samples: int) -> list[Detections]:

@@ -23,7 +23,7 @@ from lprc.core.tasks.task import Sample, Task
 from lprc.models.tasks.detection.boxes import Detections
 from lprc.models.tasks.detection.drawing import FOUND, TRUE, draw_boxes
 from lprc.models.tasks.detection.guess import guessed_heads
-from lprc.models.tasks.detection.heads import detections, raw_outputs
+from lprc.models.tasks.detection.heads import NAME_IN_GRAPH, as_put_out, detections, raw_outputs
 from lprc.models.tasks.detection.in_graph import answer_passes
 from lprc.models.tasks.detection.matching import check_pycocotools, matches
 from lprc.models.tasks.detection.precision import (
@@ -96,6 +96,14 @@ class Detection(Task):
         outputs = interface.outputs_for((batch, *self.input.shape))
         raw = raw_outputs(outputs, self.settings.output, self.input.size, f"task '{self.name}'")
         return answer_passes(raw)
+
+    def deployed(self, interface: Interface) -> Detection:
+        """With rows as the head where suppression is in the graph."""
+        if list(interface.outputs) != [NAME_IN_GRAPH]:
+            return self
+        outputs = interface.outputs_for((interface.fixed_batch or 1, *self.input.shape))
+        output = as_put_out(outputs, self.settings.output)
+        return type(self)(self.name, self.settings.model_copy(update={"output": output}))
 
     def judge(self, answer: Detections, truth: Truth) -> ImageMatches:
         """Which boxes are right at each overlap, by pycocotools."""

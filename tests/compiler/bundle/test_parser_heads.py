@@ -56,8 +56,9 @@ HEADS = {
         'columns = ["class", "score", "x1", "y1", "x2", "y2"]',
         {"rows": (100, 6)},
     ),
-    # What embed-postprocessing makes of the head `boxes`.
+    # What embed-postprocessing makes of the head `boxes`, and of one that it decodes.
     "embedded": Head('head = "boxes"', {"detections": (100, 6)}),
+    "embedded_decoded": Head('head = "yolox"\nnormalized = true', {"detections": (100, 6)}),
 }
 
 
@@ -84,7 +85,7 @@ def _random(name, head, rng):
         outputs["rows"][..., 5] = rng.integers(-1, 2, (1, 100))
     if name == "nms_columns":
         outputs["rows"][..., 0] = rng.integers(0, 3, (1, 100))
-    if name == "embedded":
+    if name.startswith("embedded"):
         outputs["detections"][..., 5] = rng.integers(0, 2, (1, 100))
         outputs["detections"][:, 60:] = -1
     return {key: array.astype(np.float32) for key, array in outputs.items()}

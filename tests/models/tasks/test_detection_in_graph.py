@@ -12,6 +12,7 @@ import pytest
 from detection_support import detector
 from numpy.typing import NDArray
 
+from lprc.compiler.artifact.task_files import deployment
 from lprc.compiler.compile.graph_interface import interface_of_graph
 from lprc.compiler.compile.optimize import optimize
 from lprc.core.errors import DataError
@@ -245,6 +246,19 @@ def test_a_task_that_says_all_gets_no_more_than_suppression():
 def _case(name: str) -> tuple[Detection, Shapes]:
     output, shapes = HEADS[name]
     return task_of(output), shapes
+
+
+def test_programs_are_told_of_rows():
+    model = network({"detections": (100, 6)})
+    model.graph.inputs[0].name = "image"
+    rows = {"detections": np.zeros((1, 100, 6), np.float32)}
+    image = network({"image": (3, 32, 64)}).graph.inputs[0]
+    model.graph.inputs[0].shape = image.shape
+    task = task_of({"head": "yolox", "normalized": True})
+    output = deployment(task, interface_of_graph(model, "m.onnx", lambda _: rows))["output"]
+    assert (output["head"], output["normalized"], output["box_format"]) == ("nms", False, "corners")
+    plain = interface_of_graph(network({"image": (3, 32, 64)}), "m.onnx")
+    assert deployment(task, plain)["output"]["head"] == "yolox"
 
 
 def test_names_with_commas_are_quoted():
