@@ -47,6 +47,7 @@ class Linear:
         output: Its output, the bias included.
         weight: As float64, in the node's own layout.
         bias: float64 [output channels]; zeros where the node has none.
+        dtype: The type that the weight is stored in.
         bias_node: The Add behind a MatMul that holds its bias; None for the others.
     """
 
@@ -54,6 +55,7 @@ class Linear:
     output: ir.Value
     weight: Float
     bias: Float
+    dtype: np.dtype[Any]
     bias_node: ir.Node | None = None
 
     @property
@@ -64,13 +66,6 @@ class Linear:
         if self.node.op_type == "Gemm" and editing.attribute(self.node, "transB", 0):
             return 0
         return 1
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type that the weight is stored in."""
-        stored = editing.constant(self.node.inputs[1])
-        assert stored is not None
-        return stored.dtype
 
     @property
     def groups(self) -> int:
@@ -208,9 +203,9 @@ def _linear(node: ir.Node, output: ir.Value) -> Linear | str:
         return "the bias is not constant"
     if node.op_type == "MatMul" and weight.ndim != 2:
         return "the weight is not a matrix"
-    wide = weight.astype(np.float64)
     if node.op_type == "Gemm":
-        return _gemm(node, output, wide, bias)
+        return _gemm(node, output, weight, bias)
+    wide = weight.astype(np.float64)
     groups = int(editing.attribute(node, "group", 1))
     if node.op_type == "Conv":
         channels = wide.shape[0]
@@ -219,17 +214,19 @@ def _linear(node: ir.Node, output: ir.Value) -> Linear | str:
     else:
         channels = wide.shape[1]
     flat = np.zeros(channels) if bias is None else bias.astype(np.float64)
-    return _finite(Linear(node, output, wide, flat))
+    return _finite(Linear(node, output, wide, flat, weight.dtype))
 
 
-def _gemm(node: ir.Node, output: ir.Value, weight: Float, c: NDArray[Any] | None) -> Linear | str:
+def _gemm(
+    node: ir.Node, output: ir.Value, weight: NDArray[Any], c: NDArray[Any] | None
+) -> Linear | str:
     channels = weight.shape[0 if editing.attribute(node, "transB", 0) else 1]
     bias = np.zeros(channels)
     if c is not None:
         if c.size not in (1, channels) or (c.ndim == 2 and c.shape[0] != 1):
             return "C is not one value a channel"
         bias = bias + editing.attribute(node, "beta", 1.0) * c.astype(np.float64).reshape(-1)
-    return _finite(Linear(node, output, weight, bias))
+    return _finite(Linear(node, output, weight.astype(np.float64), bias, weight.dtype))
 
 
 def _matmul_add(node: ir.Node, value: ir.Value, channels: int) -> Linear | str:
@@ -246,7 +243,8 @@ def _matmul_add(node: ir.Node, value: ir.Value, channels: int) -> Linear | str:
             return SHARED_OUTPUT
         if bias.size != channels or bias.shape[-1] != channels or bias.ndim > 1:
             return "the Add behind the MatMul is not a bias"
-        return _finite(Linear(matmul, value, layer.weight, bias.astype(np.float64), node))
+        wide = bias.astype(np.float64)
+        return _finite(Linear(matmul, value, layer.weight, wide, layer.dtype, node))
     return "the Add in front has two activations"
 
 

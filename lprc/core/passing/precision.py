@@ -28,9 +28,17 @@ def lost(array: Float, dtype: np.dtype[Any]) -> Float:
         float64, the shape of `array`: 0 where digits were rounded as always, infinite where it
         overflows.
     """
+    magnitudes, limits = np.abs(array), np.finfo(dtype)
+    is_ordinary = (
+        magnitudes.size
+        and magnitudes.min() >= limits.smallest_normal
+        and magnitudes.max() <= limits.max
+    )
+    if is_ordinary:  # as most weights are
+        return np.zeros(array.shape)
     with np.errstate(invalid="ignore"):
         error = np.abs(stored(array, dtype).astype(np.float64) - array)
-        is_rounding = error <= np.finfo(dtype).eps * np.abs(array)
+        is_rounding = error <= limits.eps * magnitudes
     error = np.where(np.isfinite(array) & np.isfinite(error), error, np.inf)
     return np.where(is_rounding & np.isfinite(error), 0.0, error)
 
