@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from lprc.core.graph.provenance import describe
 from lprc.core.process.worker import WorkerError, run_worker
-from lprc.core.targets.emitter import EmitJob, Emitted
+from lprc.core.targets.emitter import INSTEAD, EmitJob, Emitted
 from lprc.core.targets.target import Target
 
 OPENVINO_FP32 = Target.from_resource("lprc.targets", "openvino-fp32.toml")
@@ -71,8 +71,7 @@ def _refusal(job: EmitJob, complaint: dict[str, str]) -> WorkerError:
     return WorkerError(
         f"OpenVINO can't convert {what}: {complaint['reason']}",
         where=job.source,
-        hint="export that part in other operators, or choose a target that takes it: "
-        "ort-fp32 and ort-int8 run all of ONNX",
+        hint=INSTEAD,
     )
 
 

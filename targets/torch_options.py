@@ -18,11 +18,7 @@ class TorchScriptOptions(TargetOptions):
     optimize: bool = option(
         False, "whether optimize_for_inference runs when it is loaded: it can't be stored"
     )
-    time_limit: int = option(600, "seconds that tracing may take")
-
-    def __post_init__(self) -> None:
-        """Refuse what has no meaning."""
-        _check_time_limit(self.time_limit)
+    time_limit: int = option(600, "seconds that tracing may take", least=1)
 
 
 @dataclass(frozen=True)
@@ -32,14 +28,10 @@ class AotiOptions(TargetOptions):
     freezing: bool = option(True, "whether weights are constants that are packed in advance")
     max_autotune: bool = option(False, "whether Inductor measures several kernels for each product")
     channels_last: bool = option(True, "whether kernels and images have their channels last")
-    threads: int = option(0, "threads of generated loops; 0: as many as torch has at run time")
-    time_limit: int = option(3600, "seconds that compiling may take")
-
-    def __post_init__(self) -> None:
-        """Refuse what has no meaning."""
-        _check_time_limit(self.time_limit)
-        if self.threads < 0:
-            raise ValueError("threads must be at least 0")
+    threads: int = option(
+        0, "threads of generated loops; 0: as many as torch has at run time", least=0
+    )
+    time_limit: int = option(3600, "seconds that compiling may take", least=1)
 
     def check(self, emit: Emit) -> None:
         """Refuse to compile without a compiler."""
@@ -54,13 +46,4 @@ class AotiOptions(TargetOptions):
 class ExecuTorchOptions(TargetOptions):
     """What lowering may take."""
 
-    time_limit: int = option(600, "seconds that lowering may take")
-
-    def __post_init__(self) -> None:
-        """Refuse what has no meaning."""
-        _check_time_limit(self.time_limit)
-
-
-def _check_time_limit(seconds: int) -> None:
-    if seconds < 1:
-        raise ValueError("time-limit must be at least 1")
+    time_limit: int = option(600, "seconds that lowering may take", least=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from dataclasses import asdict
 from importlib import resources
@@ -12,15 +11,11 @@ from typing import Any
 import numpy as np
 
 from lprc.core.process.cxx_compiler import cxx_compiler
-from lprc.core.process.worker import WorkerError, run_worker
-from lprc.core.targets.emitter import EmitJob
+from lprc.core.process.exchange import ask
+from lprc.core.targets.emitter import INSTEAD, EmitJob
 from lprc.targets.torch_options import AotiOptions, ExecuTorchOptions, TorchScriptOptions
 
 _EXAMPLES = "lprc.targets.torch_examples"
-INSTEAD = (
-    "export that part in other operators, or choose a target that takes it: "
-    "ort-fp32 and ort-int8 run all of ONNX"
-)
 
 
 def build(job: EmitJob, vendor: str, module: str, file: Path) -> dict[str, Any]:
@@ -41,31 +36,25 @@ def build(job: EmitJob, vendor: str, module: str, file: Path) -> dict[str, Any]:
     )  # as the targets' TOML says
     with tempfile.TemporaryDirectory(prefix="lprc-") as folder:
         scratch = Path(folder)
-        request, answer, failure = (
-            scratch / f"{name}.json" for name in ("request", "answer", "error")
-        )
         sample = job.inputs[0]
         np.savez(scratch / "sample.npz", *(np.asarray(array) for array in sample.values()))
-        settings = {
+        request = {
             "model": str(job.lowered),
             "file": str(file),
             "options": asdict(options),
             "sample": str(scratch / "sample.npz"),
             "inputs": list(sample),
         }
-        request.write_text(json.dumps(settings), encoding="utf-8")
-        done = run_worker(
+        return ask(
             vendor,
-            [module, str(request), "--report", str(answer), "--failure", str(failure)],
-            where=job.source,
+            module,
+            request,
+            scratch,
+            source=job.source,
             time_limit=options.time_limit,
-            complaint=failure,
+            instead=INSTEAD,
             environment=_environment(scratch),
         )
-        if not done:
-            raise _error(json.loads(failure.read_text(encoding="utf-8")), job.source)
-        report: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
-    return report
 
 
 def write_examples(folder: Path, *names: str) -> None:
@@ -80,10 +69,3 @@ def _environment(scratch: Path) -> dict[str, str]:
     compiler = cxx_compiler()
     found = {} if compiler is None else {"CXX": compiler}
     return {"TORCHINDUCTOR_CACHE_DIR": str(scratch / "inductor"), **found}
-
-
-def _error(failure: dict[str, str], source: str) -> WorkerError:
-    place = f" at {failure['where']}" if failure["where"] else ""
-    return WorkerError(
-        f"{failure['message']}{place}", where=source, hint=failure["hint"] or INSTEAD
-    )

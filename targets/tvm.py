@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from lprc.core.errors import LprcError, UsageError
-from lprc.core.process.worker import WorkerError, run_worker
+from lprc.core.process.exchange import ask
 from lprc.core.targets.emitter import EmitJob, Emitted
 from lprc.core.targets.target import Target
 from lprc.targets.tvm_options import TVMOptions
@@ -28,30 +26,21 @@ def emit(job: EmitJob) -> Emitted:
     assert isinstance(job.options, TVMOptions)  # as the targets' TOML says
     options = job.options
     with tempfile.TemporaryDirectory(prefix="lprc-") as scratch:
-        report = _run(job, options, Path(scratch))
+        report = ask(
+            "TVM",
+            _MODULE,
+            _request(job, options),
+            Path(scratch),
+            source=job.source,
+            time_limit=options.time_limit,
+            progress=job.progress,
+            show_messages=job.progress is not None and options.tune_trials > 0,
+        )
     for example in resources.files(_EXAMPLES).iterdir():
         if not example.name.startswith("__"):
             (job.folder / example.name).write_bytes(example.read_bytes())
     files = [job.folder / name for name in (*report.pop("files"), INTERFACE)]
     return Emitted(files, report, _warnings(report))
-
-
-def _run(job: EmitJob, options: TVMOptions, scratch: Path) -> dict[str, Any]:
-    request, answer, failure = (scratch / f"{name}.json" for name in ("request", "answer", "error"))
-    request.write_text(json.dumps(_request(job, options)), encoding="utf-8")
-    done = run_worker(
-        "TVM",
-        [_MODULE, str(request), "--report", str(answer), "--failure", str(failure)],
-        where=job.source,
-        time_limit=options.time_limit,
-        complaint=failure,
-        progress=job.progress,
-        show_messages=job.progress is not None and options.tune_trials > 0,
-    )
-    if not done:
-        raise _error(json.loads(failure.read_text(encoding="utf-8")), job.source)
-    report: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
-    return report
 
 
 def _request(job: EmitJob, options: TVMOptions) -> dict[str, Any]:
@@ -80,13 +69,6 @@ def _request(job: EmitJob, options: TVMOptions) -> dict[str, Any]:
             "rpc": [host, int(port), options.rpc_key] if options.rpc_tracker else None,
         },
     }
-
-
-def _error(failure: dict[str, Any], source: str) -> LprcError:
-    hint = str(failure["hint"]) or None
-    if failure["option"]:
-        return UsageError(str(failure["message"]), where=str(failure["option"]), hint=hint)
-    return WorkerError(str(failure["message"]), where=source, hint=hint)
 
 
 def _warnings(report: dict[str, Any]) -> list[str]:

@@ -21,19 +21,26 @@ class TVMOptions(TargetOptions):
     mcpu: str = option("auto", "CPU as LLVM names it, for instance cascadelake or cortex-a72")
     mattr: tuple[str, ...] = option((), "CPU features as LLVM names them, for instance +avx512vnni")
     triple: str = option("auto", "for instance aarch64-linux-gnu; auto: this machine")
-    num_cores: int | None = option(None, "cores of the device; none: those of this machine")
-    tune_trials: int = option(0, "schedules to try out in all; 0 takes known and default ones")
-    tune_seconds: int | None = option(None, "seconds that tuning may take")
-    tune_patience: int = option(64, "trials without a better one after which a kernel is left")
-    tune_workers: int = option(0, "processes that build candidates; 0: one a core")
+    num_cores: int | None = option(
+        None, "cores of the device; none: those of this machine", least=1
+    )
+    tune_trials: int = option(
+        0, "schedules to try out in all; 0 takes known and default ones", least=0
+    )
+    tune_seconds: int | None = option(None, "seconds that tuning may take", least=1)
+    tune_patience: int = option(
+        64, "trials without a better one after which a kernel is left", least=1
+    )
+    tune_workers: int = option(0, "processes that build candidates; 0: one a core", least=0)
     tuning_db: str | None = option(None, "folder of tuning records, read and added to")
     rpc_tracker: str | None = option(None, "HOST:PORT of TVM's tracker, to measure on its devices")
     rpc_key: str | None = option(None, "which of the tracker's devices")
     seed: int = option(0, "of what is tried")
-    time_limit: int = option(7200, "seconds that all may take")
+    time_limit: int = option(7200, "seconds that all may take", least=1)
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
+        super().__post_init__()
         for complaint in (*self._machine_complaints(), *self._tuning_complaints()):
             raise ValueError(complaint)
 
@@ -44,17 +51,10 @@ class TVMOptions(TargetOptions):
         for feature in self.mattr:
             if not re.fullmatch(r"[+-][\w.-]+", feature):
                 yield f"mattr wants + or - and a feature, not '{feature}'"
-        if self.num_cores is not None and self.num_cores < 1:
-            yield "num-cores must be at least 1"
         if self.crosses and self.mcpu == "auto":
             yield "triple wants an mcpu too: this machine's is none of that kind"
 
     def _tuning_complaints(self) -> Iterator[str]:
-        least = {"tune_trials": 0, "tune_workers": 0, "tune_patience": 1, "time_limit": 1}
-        for name, minimum in {**least, "tune_seconds": 1}.items():
-            value = getattr(self, name)
-            if value is not None and value < minimum:
-                yield f"{name.replace('_', '-')} must be at least {minimum}"
         if (self.rpc_tracker is None) != (self.rpc_key is None):
             yield "rpc-tracker and rpc-key belong together"
         if self.rpc_tracker is not None and not re.fullmatch(r".+:\d{1,5}", self.rpc_tracker):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
 FOLD = ("FoldConstant", "DecomposeOpsForInference", "FoldConstant", "DeadCodeElimination")
 FUSE = ("LegalizeOps", "AnnotateTIROpPattern", "FoldConstant", "FuseOps", "FuseTIR")
@@ -29,13 +30,13 @@ def stage(name: str, model: Path, sample: Mapping[str, np.ndarray]) -> Callable[
         sample: Inputs by name.
     """
     os.environ["TVM_NUM_THREADS"] = "1"
-    import onnx
     import tvm
     from tvm import relax
     from tvm.relax.frontend.onnx import from_onnx
 
     shapes = {key: list(array.shape) for key, array in sample.items()}
-    module = from_onnx(onnx.load(model), shape_dict=shapes, keep_params_in_input=False)
+    proto = with_plain_constants(onnx.load(model))
+    module = from_onnx(proto, shape_dict=shapes, keep_params_in_input=False)
     names = [*STAGES[name], *(FUSE if name in ("layout", "default") else ())]
     module = tvm.transform.Sequential([_pass(name) for name in names])(module)
     target = tvm.target.Target({"kind": "llvm", "mcpu": tvm.target.codegen.llvm_get_system_cpu()})
@@ -43,6 +44,18 @@ def stage(name: str, model: Path, sample: Mapping[str, np.ndarray]) -> Callable[
     tensors = [tvm.runtime.tensor(np.asarray(array)) for array in sample.values()]
     main = machine["main"]
     return lambda: main(*tensors)
+
+
+def with_plain_constants(model: onnx.ModelProto) -> onnx.ModelProto:
+    """`model`, changed: the importer knows Constants as tensors alone, not as lists of numbers."""
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name != "value":
+            (attribute,) = node.attribute
+            dtype = np.float32 if attribute.name.startswith("value_float") else np.int64
+            value = np.array(onnx.helper.get_attribute_value(attribute), dtype)
+            tensor = onnx.numpy_helper.from_array(value)
+            node.attribute[0].CopyFrom(onnx.helper.make_attribute("value", tensor))
+    return model
 
 
 def _pass(name: str) -> Any:

@@ -29,9 +29,27 @@ class OptionInfo:
     help: str
 
 
-def option(default: Any, description: str) -> Any:
-    """A dataclass field that is an option, with its documentation."""
-    return dataclasses.field(default=default, metadata={"help": description})
+def option(default: Any, description: str, *, least: int | None = None) -> Any:
+    """A dataclass field that is an option, with its documentation.
+
+    Args:
+        default: Its value where none is given.
+        description: One line.
+        least: The smallest number that it may be, as `check_least` says; None for no such limit.
+    """
+    return dataclasses.field(default=default, metadata={"help": description, "least": least})
+
+
+def check_least(instance: Any) -> None:
+    """Refuse options that are smaller than their `option` allows.
+
+    Raises:
+        ValueError: Which one, and what it must be at least.
+    """
+    for field in _fields(type(instance)):
+        least, value = field.metadata.get("least"), getattr(instance, field.name)
+        if least is not None and value is not None and value < least:
+            raise ValueError(f"{_kebab(field.name)} must be at least {least}")
 
 
 def option_infos(owner: type) -> list[OptionInfo]:

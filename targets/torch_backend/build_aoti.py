@@ -15,13 +15,15 @@ from typing import Any
 import torch
 from torch._inductor import aoti_compile_and_package
 
+from lprc.core.process.exchange import Failure
 from lprc.core.torch_graph.inference import InferenceModule
+from lprc.targets.torch_backend import packed_weights
 from lprc.targets.torch_backend.archive import rewrite_archive
 from lprc.targets.torch_backend.decomposed import DECOMPOSED
 from lprc.targets.torch_backend.generated_calls import generated_calls
 from lprc.targets.torch_backend.interface import interface
 from lprc.targets.torch_backend.open_sizes import exported_dimensions, repeated
-from lprc.targets.torch_backend.worker import Failure, Request, first_line, serve
+from lprc.targets.torch_backend.worker import Request, first_line, serve
 
 _TORCH_HEADERS = Path(torch.__file__).parent / "include"
 _FIX_SIZES = "--input-shape fixes open sizes"
@@ -34,6 +36,7 @@ def build(request: Request) -> dict[str, Any]:
         Failure: torch can't export it, or Inductor can't compile it.
     """
     options = request.options
+    packed_weights.register()
     module = InferenceModule(
         request.model, operators=DECOMPOSED, channels_last=options["channels_last"]
     ).eval()

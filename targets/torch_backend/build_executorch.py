@@ -12,10 +12,11 @@ import torch
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.exir import to_edge_transform_and_lower
 
+from lprc.core.process.exchange import Failure
 from lprc.core.torch_graph.inference import InferenceModule
 from lprc.targets.torch_backend.interface import interface
 from lprc.targets.torch_backend.open_sizes import repeated
-from lprc.targets.torch_backend.worker import Failure, Request, first_line, serve
+from lprc.targets.torch_backend.worker import Request, first_line, serve
 
 INTERFACE = "interface.json"
 """Beside the program, which does not name its inputs and outputs."""

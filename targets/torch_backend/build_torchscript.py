@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
+from lprc.core.process.exchange import Failure
 from lprc.core.torch_graph.inference import InferenceModule
 from lprc.targets.torch_backend.archive import rewrite_archive
 from lprc.targets.torch_backend.interface import interface
 from lprc.targets.torch_backend.open_sizes import open_axes, repeated
-from lprc.targets.torch_backend.worker import Failure, Request, first_line, serve
+from lprc.targets.torch_backend.worker import Request, first_line, serve
 
 TOLERANCE = 1e-4
 """How far a trace may be from what it was traced from, relative to the outputs' magnitude."""

@@ -1,6 +1,6 @@
 """The process that turns a lowered ONNX file into a TVM module, as a file of settings says.
 
-    python -m lprc.targets.tvm_backend.build request.json --failure failure.json
+    python -m lprc.targets.tvm_backend.build request.json --report FILE --failure FILE
 
 The importer is Relax's; convolutions, pools and what stands between them get lprc's own layout and
 schedules (`packing`, `schedules`), the rest Relax's own operators.
@@ -8,7 +8,6 @@ schedules (`packing`, `schedules`), the rest Relax's own operators.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -20,9 +19,10 @@ import tvm_ffi
 from tvm import relax
 from tvm.relax.frontend.onnx import from_onnx
 
-from lprc.core.process.worker import end_with_parent
+from lprc.core.process.exchange import Failure, serve
+from lprc.core.targets.emitter import INSTEAD
 from lprc.targets.tvm_backend import database, packing, schedules, tuning
-from lprc.targets.tvm_backend.failure import INSTEAD, Failure, refusal
+from lprc.targets.tvm_backend.failure import refusal
 from lprc.targets.tvm_backend.interface import interface
 from lprc.targets.tvm_backend.machine import Machine, find_target
 
@@ -132,24 +132,5 @@ def _status(status: dict[str, Any]) -> None:
     print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def main() -> int:
-    """Build what the request says."""
-    parser = argparse.ArgumentParser(description="Build a TVM module from a lowered ONNX file.")
-    parser.add_argument("request", type=Path)
-    parser.add_argument("--report", type=Path, required=True)
-    parser.add_argument("--failure", type=Path, required=True)
-    arguments = parser.parse_args()
-    end_with_parent()
-    request = json.loads(arguments.request.read_text(encoding="utf-8"))
-    try:
-        report = build(request)
-    except Failure as failure:
-        text = json.dumps(failure.document(), ensure_ascii=False)
-        arguments.failure.write_text(text, encoding="utf-8")
-        return 1
-    arguments.report.write_text(json.dumps(report, ensure_ascii=False), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve("Build a TVM module from a lowered ONNX file.", build))

@@ -1,34 +1,13 @@
-"""Failures that a user can do something about, said by a process that runs TVM."""
+"""What TVM's compiler raised, said so that a user can do something about it."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import onnx
 
-INSTEAD = (
-    "export that part in other operators, or choose a target that takes it: "
-    "ort-fp32 and ort-int8 run all of ONNX"
-)
-
-
-class Failure(Exception):
-    """A failure that the user can do something about.
-
-    Args:
-        message: In one line.
-        option: Which option it is about, if one.
-        hint: What to do next.
-    """
-
-    def __init__(self, message: str, *, option: str = "", hint: str = "") -> None:
-        super().__init__(message)
-        self.message, self.option, self.hint = message, option, hint
-
-    def document(self) -> dict[str, Any]:
-        """As JSON data."""
-        return {"message": self.message, "option": self.option, "hint": self.hint}
+from lprc.core.process.exchange import Failure
+from lprc.core.targets.emitter import INSTEAD
 
 
 def refusal(error: Exception, model: onnx.ModelProto) -> Failure:

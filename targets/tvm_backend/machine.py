@@ -9,7 +9,7 @@ from typing import Any, Literal
 import tvm
 from tvm.target import codegen
 
-from lprc.targets.tvm_backend.failure import Failure
+from lprc.core.process.exchange import Failure
 
 BLOCK = 16
 """Channels of a block of the packed layout, on every machine."""

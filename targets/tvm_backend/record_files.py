@@ -19,7 +19,7 @@ import tvm_ffi
 from tvm.s_tir.meta_schedule.database import Workload
 from tvm.s_tir.meta_schedule.utils import _json_de_tvm
 
-from lprc.targets.tvm_backend.failure import Failure
+from lprc.core.process.exchange import Failure
 from lprc.targets.tvm_backend.spaces import ANNOTATION
 from lprc.targets.tvm_backend.tasks import Task
 

@@ -13,7 +13,7 @@ import socket
 
 import tvm.rpc
 
-from lprc.targets.tvm_backend.failure import Failure
+from lprc.core.process.exchange import Failure
 from lprc.targets.tvm_backend.measuring_pool import Tracker
 
 _SECONDS = 5.0

@@ -22,9 +22,9 @@ from tvm.s_tir.meta_schedule.logging import get_logging_func
 from tvm.s_tir.meta_schedule.runner import PyRunner, PyRunnerFuture, RunnerResult
 from tvm.s_tir.meta_schedule.search_strategy import MeasureCandidate, PySearchStrategy
 
+from lprc.core.process.exchange import Failure
 from lprc.targets.tvm_backend import spaces
 from lprc.targets.tvm_backend.database import Records
-from lprc.targets.tvm_backend.failure import Failure
 from lprc.targets.tvm_backend.measuring_pool import Candidate, MeasuringPool
 from lprc.targets.tvm_backend.record_files import Measurement, target_document
 from lprc.targets.tvm_backend.search import Search

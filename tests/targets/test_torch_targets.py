@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import textwrap
 import zipfile
 
 import numpy as np
@@ -108,6 +109,27 @@ def test_nothing_of_this_machine_is_in_the_files(artefact, source):
     assert not [name for name in names if name.endswith((".debug_pkl", ".cpp"))]
     for place in (str(source.parent), "/lprc-", sys.prefix):
         assert place.encode() not in texts
+
+
+def test_weights_are_packed_once_although_the_batch_is_open(artefact, tmp_path):
+    if not (artefact / "model.pt2").is_file():
+        pytest.skip("of compiled code only")
+    program = """
+        import sys, torch
+        from torch._inductor import aoti_load_package
+        package = aoti_load_package(sys.argv[1])
+        for batch in (1, 3):
+            with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON):
+                package(torch.ones(batch, 4, 8, 8))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), str(artefact / "model.pt2")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stdout.count(",convolution,") == 2, done.stderr
+    assert ",reorder," not in done.stdout
 
 
 @pytest.mark.slow  # libtorch's headers

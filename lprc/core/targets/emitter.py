@@ -7,10 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from lprc.core.options import check_least
+
 if TYPE_CHECKING:  # a target's module says what there is without them
     import onnx_ir as ir
 
     from lprc.core.running.numerics import Arrays
+
+INSTEAD = (
+    "export that part in other operators, or choose a target that takes it: "
+    "ort-fp32 and ort-int8 run all of ONNX"
+)
+"""What to do about a graph that an emitter can't take."""
 
 Emit = Literal["onnx", "engine", "kit"]
 """How far to go: the lowered ONNX, the runtime's artefact, or what builds it on the device."""
@@ -19,6 +27,10 @@ Emit = Literal["onnx", "engine", "kit"]
 @dataclass(frozen=True)
 class TargetOptions:
     """Base of a target's options; a frozen dataclass, whose fields are they."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that are too small."""
+        check_least(self)
 
     def obstacle(self) -> str | None:
         """Why this machine can't run what these options ask for, in one line; None where it can."""

@@ -13,9 +13,9 @@ pytest.importorskip("tvm.s_tir", reason="apache-tvm is not installed")
 from tvm.s_tir import meta_schedule as ms
 from tvm_kernels import conv_function, module_of, relu_function, this_machine
 
+from lprc.core.process.exchange import Failure
 from lprc.targets.tvm_backend import spaces
 from lprc.targets.tvm_backend.database import Records, open_records
-from lprc.targets.tvm_backend.failure import Failure
 from lprc.targets.tvm_backend.record_files import MEASUREMENTS, WORKLOADS, Measurement
 from lprc.targets.tvm_backend.tasks import Task, find_tasks
 

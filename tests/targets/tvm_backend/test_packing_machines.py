@@ -11,8 +11,8 @@ from tvm.relax.frontend.onnx import from_onnx
 from tvm.s_tir import Schedule
 from tvm_packing import compared, graph, packed, target
 
+from lprc.core.process.exchange import Failure
 from lprc.targets.tvm_backend import packing, schedules
-from lprc.targets.tvm_backend.failure import Failure
 from lprc.targets.tvm_backend.machine import Machine, find_target
 from lprc.targets.tvm_backend.parameters import ConvolutionParameters
 

@@ -19,9 +19,9 @@ pytest.importorskip("tornado", reason="TVM's tracker needs tornado, which is not
 from processes import start
 from tvm_kernels import calling, conv_function, module_of, relu_function, this_machine
 
+from lprc.core.process.exchange import Failure
 from lprc.targets.tvm_backend import rpc, tuning
 from lprc.targets.tvm_backend.database import open_records
-from lprc.targets.tvm_backend.failure import Failure
 from lprc.targets.tvm_backend.measuring_pool import Limits, MeasuringPool, Tracker
 from lprc.targets.tvm_backend.tuning import TuningSettings
 

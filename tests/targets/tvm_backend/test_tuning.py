@@ -18,9 +18,9 @@ pytest.importorskip("tvm.s_tir", reason="apache-tvm is not installed")
 import tvm
 from tvm_kernels import calling, conv_function, module_of, relu_function, this_machine
 
+from lprc.core.process.exchange import Failure
 from lprc.targets.tvm_backend import spaces, strategy, tuning
 from lprc.targets.tvm_backend.database import open_records
-from lprc.targets.tvm_backend.failure import Failure
 from lprc.targets.tvm_backend.measuring_pool import Candidate, Counts, Limits, Outcome, Tracker
 from lprc.targets.tvm_backend.record_files import MEASUREMENTS
 from lprc.targets.tvm_backend.search import Search
