@@ -55,6 +55,7 @@ def measured(row: Row, settings: Settings) -> dict[str, Any]:
         _run(command.format(**_places(settings, out)))
     artefact = row.artefact.format(out=out)
     cell: dict[str, Any] = {"row": row.name, "date": time.strftime("%Y-%m-%d")}
+    cell["load"] = round(os.getloadavg()[0], 1)
     cell |= _accuracy(artefact, settings)
     cell |= _size(row, artefact, settings, out)
     cell |= _latency(row, artefact, settings)
@@ -82,14 +83,14 @@ def behind(row: Row, cell: dict[str, Any]) -> list[str]:
     for report, (accuracy, milliseconds, size) in row.published.items():
         base_milliseconds = BASELINES[report][1]
         if interval is not None and accuracy > 100 * interval[1]:
-            places.append(f"accuracy of report {report}")
+            places.append(f"report {report} in accuracy")
         ratio = cell.get("to_eager")
         if ratio is not None and ratio > milliseconds / base_milliseconds:
-            places.append(f"latency of report {report}")
+            places.append(f"report {report} in latency")
         if size is not None and cell.get("bytes") and cell["bytes"] > 1e6 * size:
-            places.append(f"size of report {report}")
+            places.append(f"report {report} in size")
     if (cell.get("to_peer") or 0.0) > 1.0:
-        places.append("latency of the peer")
+        places.append("the peer in latency")
     return places
 
 

@@ -10,14 +10,27 @@ from _published.rows import BASELINES, ROWS, Row
 
 HEADER = """# Published results beside ours
 
-`python benchmarks/published.py` makes this page, row by row. Published figures come from three
-reports on the same network and checkpoint (1,000 other plates, another machine), so compare
-accuracy, size, and latency as a *ratio to PyTorch eager* on the same machine; `published` gives
-each report's ratio the same way. Ours: plates right on `val` with Wilson's 95 % interval; the size
-of what is deployed; processor time of one thread, all contestants of a row in turns in one process,
-the median of the quiet turns. **behind** marks what is worse than a report's or the peer's: in
-accuracy where the published figure lies above our interval.
+![accuracy against latency](results-latency.svg)
+
+Three reports compressed the same LPRNet checkpoint, technique by technique. Here is each technique
+beside what lprc makes of it, on a machine of ours.
+
+- **Accuracy**: plates read right, in %. Theirs of 1,000 plates; ours of the {plates} in `val`,
+  other ones, with Wilson's 95 % interval.
+- **× eager**: time of one image over PyTorch eager's on the same machine, so that machines need
+  not be the same. Ours is processor time of one thread: eager, the row and its peer take turns in
+  one process, and the median of the quiet turns counts. Only ratios within a row can be compared;
+  the milliseconds of two rows are of different minutes.
+- **MB**: what is deployed.
+- **peer**: what else does that on a CPU, and the time of ours over the peer's.
+- **behind** marks what is worse than a report's figure or slower than the peer; accuracy is worse
+  where the published figure lies above our interval.
 """
+
+COLUMNS = (
+    "technique (row)", "published by report: %, × eager, MB", "ours: %", "× eager", "MB", "ms",
+    "peer", "× peer", "",
+)  # fmt: skip
 
 
 def page(cells: Mapping[str, Mapping[str, Any]], about: Mapping[str, str]) -> str:
@@ -27,57 +40,77 @@ def page(cells: Mapping[str, Mapping[str, Any]], about: Mapping[str, str]) -> st
         cells: What was measured, by row.
         about: The machine, versions and so on, by what they are called.
     """
-    lines = [HEADER, "; ".join(f"{key}: {value}" for key, value in about.items()) + ".", ""]
-    lines += [
-        "| technique | published: accuracy, ratio, MB | ours: accuracy | MB | ms | × eager "
-        "| peer | × peer | |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    plates = max((cell.get("n", 0) for cell in cells.values()), default=0)
+    lines = [HEADER.format(plates=plates), _table_line(COLUMNS), "|---" * len(COLUMNS) + "|"]
     lines += [_line(row, cells.get(row.name)) for row in ROWS]
-    lines += ["", "![accuracy against latency](results-latency.svg)", ""]
+    lines += ["", *_notes(), _made(cells, about), ""]
     lines += ["![accuracy against size](results-size.svg)", "", "## Each row alone", ""]
-    lines += ["<!-- example: skip (needs the real plates) -->", "```sh"]
+    lines += ["`python benchmarks/published.py --rows NAME --again` makes a row anew, with these:"]
+    lines += ["", "<!-- example: skip (needs the real plates) -->", "```sh"]
     for row in ROWS:
-        for command in commands_of(row):
-            lines.append(command)
+        lines += [f"# {row.name}", *commands_of(row)] if row.commands else []
     lines += ["```", ""]
     return "\n".join(lines)
+
+
+def _notes() -> list[str]:
+    rows = [row for row in ROWS if row.note]
+    return ["## Notes", "", *(f"- **{row.name}**: {row.note}" for row in rows), ""] if rows else []
+
+
+def _made(cells: Mapping[str, Mapping[str, Any]], about: Mapping[str, str]) -> str:
+    """On what, when, and how long it took."""
+    minutes = sum(cell.get("seconds", 0) for cell in cells.values()) / 60
+    dates = sorted({cell["date"] for cell in cells.values() if "date" in cell})
+    facts = {**about, "date": " to ".join(dict.fromkeys([*dates[:1], *dates[-1:]]))}
+    listed = "; ".join(f"{key}: {value}" for key, value in facts.items())
+    return (
+        f"`python benchmarks/published.py` made this page; its {len(cells)} rows took "
+        f"{minutes:.0f} minutes one after the other. {listed}."
+    )
 
 
 def _line(row: Row, cell: Mapping[str, Any] | None) -> str:
     said = "<br>".join(_published(row, report) for report in row.published)
     peer = row.peer[0] if row.peer is not None else ""
+    name = f"{row.technique} (`{row.name}`)"
     if row.elsewhere:
-        return f"| {row.technique} | {said} | | | | | | | not run here: `{row.elsewhere}` |"
-    if cell is None:
-        return f"| {row.technique} | {said} | | | | | {peer} | | not run |"
-    if "problem" in cell:
-        return f"| {row.technique} | {said} | | | | | {peer} | | failed: {cell['problem'][:200]} |"
-    values = [
-        _accuracy(cell),
-        f"{cell['bytes'] / 1e6:.3f}" if "bytes" in cell else "",
-        f"{cell['ms']:.3f}",
-        f"{cell['to_eager']:.4f}",
-        peer,
-        f"{cell['to_peer']:.2f}" if "to_peer" in cell else "",
-    ]
+        return _table_line([name, said, *[""] * 6, f"not run here: `{row.elsewhere}`"])
+    if cell is None or "problem" in cell:
+        what = "not run" if cell is None else f"failed: {cell['problem'][:200]}"
+        return _table_line([name, said, *[""] * 4, peer, "", what])
     worse = behind(row, dict(cell))
-    mark = f"**behind**: {', '.join(worse)}" if worse else ""
-    return f"| {row.technique} | {said} | {' | '.join(values)} | {mark} |"
+    return _table_line(
+        [
+            name,
+            said,
+            _accuracy(cell),
+            f"{cell['to_eager']:.4f}",
+            f"{cell['bytes'] / 1e6:.3f}" if "bytes" in cell else "",
+            f"{cell['ms']:.2f}",
+            peer,
+            f"{cell['to_peer']:.2g}" if "to_peer" in cell else "",
+            f"**behind**: {', '.join(worse)}" if worse else "",
+        ]
+    )
+
+
+def _table_line(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(texts)} |"
 
 
 def _published(row: Row, report: int) -> str:
     accuracy, milliseconds, size = row.published[report]
     ratio = milliseconds / BASELINES[report][1]
     stored = "" if size is None else f", {size:g}"
-    return f"{report}: {accuracy:g} %, {ratio:.3f}{stored}"
+    return f"{report}: {accuracy:g}, {ratio:.3f}{stored}"
 
 
 def _accuracy(cell: Mapping[str, Any]) -> str:
     if "accuracy" not in cell:
         return ""
-    low, high = cell["interval"]
-    return f"{cell['accuracy']:.4f} ({low:.3f} to {high:.3f}, n={cell['n']})"
+    low, high = (100 * bound for bound in cell["interval"])
+    return f"{100 * cell['accuracy']:.2f} ({low:.1f} to {high:.1f})"
 
 
 def points(cells: Mapping[str, Mapping[str, Any]], key: str) -> Sequence[tuple[str, float, float]]:

@@ -28,6 +28,7 @@ class Row:
         peer: A contestant, with what people call it; None for none.
         is_slow: Whether it takes minutes; ``--quick`` leaves it out.
         elsewhere: The command that measures it where this program can't; such a row isn't run.
+        note: What a reader has to know besides, in Markdown.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Row:
     peer: tuple[str, str] | None = None
     is_slow: bool = False
     elsewhere: str = ""
+    note: str = ""
 
 
 def _compile(target: str, more: str = "", source: str = "{model}") -> str:
@@ -74,6 +76,9 @@ ROWS = (
         "int8", "static INT8",
         {1: (85.1, 30.0, 0.139), 2: (72.3, 27.5, 0.536), 3: (83.0, 25.5, 0.637)},
         (_compile("ov-int8"),), peer=_NNCF,
+        note="report 1's 0.139 MB is a third of a byte for each of the checkpoint's 449,000 "
+             "weights. Ours has a byte for each weight that is left: half of the channels never "
+             "change, and go without any loss.",
     ),
     Row(
         "int8-ort", "static INT8 in ONNX Runtime",
@@ -102,11 +107,17 @@ ROWS = (
             _compile("onnx", source="{out}/tuned.onnx"),
         ),
         is_slow=True,
+        note="no CPU runtime here skips zeros, so its latency is the dense graph's; what the zeros "
+             "save is size, once the file is compressed.",
     ),
     Row(
         "pruned-channels", "channel pruning",
         {1: (82.3, 192.0, 0.926)},
         (*_prune(0.7), _compile("ov-fp32", source=_PRUNED)),
+        note="the share of products is of the graph without the channels that never change, which "
+             "every target drops for free. Nothing is trained: `reconstruct` fits what is left to "
+             "the outputs before, on unlabelled images. Half of `calib` held out reads as many "
+             "plates right as before.",
     ),
     Row(
         "pruned-1", "structured and unstructured pruning I (gentle)",
@@ -131,6 +142,8 @@ ROWS = (
     Row(
         "tvm-layout", "TVM: + fuse, common subexpressions, convert layout",
         {2: (90.2, 41.8, None)}, artefact="tvm:layout",
+        note="TVM's Relax has no schedules of its own for CPUs: these three rows, and the peer of "
+             "`tvm`, are its plain loops. The reports used Relay, whose schedules TVM has dropped.",
     ),
     Row(
         "tvm", "TVM: lprc's layout and schedules, untuned",

@@ -41,9 +41,11 @@ def _pack(match: Match, *_: Any) -> None:
 
 
 def _leaves_weights_unpacked(match: Match) -> bool:
+    """Whether there is something to pack; not that of groups, which a package stores wrongly."""
     node: Any = match.output_node()
-    image, weight = node.args[:2]
-    return bool(weight.op == "get_attr" and has_free_symbols(image.meta["val"].shape))
+    image, weight, _bias, _padding, _strides, _dilations, groups = node.args[:7]
+    is_open = has_free_symbols(image.meta["val"].shape)
+    return bool(groups == 1 and weight.op == "get_attr" and is_open)
 
 
 def _usual_sizes(shape: Sequence[int | torch.SymInt]) -> list[int]:
