@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -174,7 +173,7 @@ def _show_latencies(rows: list[BenchRow], *, as_json: bool, quiet: bool) -> None
             row.backend,
             f"{row.median_ms:.3f}",
             f"{row.p95_ms:.3f}",
-            _with_ends(row.ratio_to_first, row.ratio_interval, first=row is rows[0]),
+            "1.000" if row is rows[0] else str(row.ratio),
             console.size_text(row.size_bytes),
         )
         for row in rows
@@ -183,12 +182,6 @@ def _show_latencies(rows: list[BenchRow], *, as_json: bool, quiet: bool) -> None
     console.stdout().print(console.table(columns, cells))
     if len(rows) > 1:
         console.stdout().print(RATIO)
-
-
-def _with_ends(ratio: float, ends: tuple[float, float], *, first: bool) -> str:
-    if first or not math.isfinite(ends[1]):
-        return f"{ratio:.3f}"
-    return f"{ratio:.3f} ({ends[0]:.3f} to {ends[1]:.3f})"
 
 
 def _load(

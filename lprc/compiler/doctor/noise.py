@@ -86,7 +86,7 @@ def noise(
     turn = 2 * (PAUSE + (BLOCK + SETTLE) * pilot.median_ms / 1e3)
     rounds = BLOCK * max(8, int(seconds / turn))
     first, second = bench([model, model], rounds=rounds, threads=threads, progress=progress)
-    low, high = second.ratio_interval
+    low, high = second.ratio.low, second.ratio.high
     return Noise(
         rounds=rounds,
         median_ms=first.median_ms,

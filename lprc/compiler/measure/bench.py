@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from lprc.compiler.artifact.artifact import Artifact
 from lprc.compiler.measure.contestants import InputsOf, contestants
-from lprc.compiler.measure.paired import paired_ratio
+from lprc.compiler.measure.paired import PairedRatio, paired_ratio
 from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.numerics import Arrays
 
@@ -38,12 +37,10 @@ class BenchRow:
         median_ms: Median latency of a run in milliseconds.
         p95_ms: 95th percentile.
         min_ms: The fastest.
-        ratio_to_first: The median over the blocks of its median latency over the first's.
+        ratio: Its blocks' median latencies over the first's.
         size_bytes: Of the deployed files.
         shapes: Of the inputs that it was measured on, by name.
         invented: Sizes of those that nobody gave, of other dimensions than a batch, by label.
-        ratio_interval: The ends of the ratio's 95 % confidence interval; 0 and infinity where
-            there were too few blocks to have one.
     """
 
     name: str
@@ -51,19 +48,24 @@ class BenchRow:
     median_ms: float
     p95_ms: float
     min_ms: float
-    ratio_to_first: float
+    ratio: PairedRatio
     size_bytes: int
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     invented: Mapping[str, int] = field(default_factory=dict)
-    ratio_interval: tuple[float, float] = (0.0, math.inf)
+
+    @property
+    def ratio_to_first(self) -> float:
+        """The median over the blocks of its median latency over the first's."""
+        return self.ratio.value
 
     def document(self) -> dict[str, Any]:
         """As JSON data."""
         shapes = {name: list(shape) for name, shape in self.shapes.items()}
-        ends = [end if 0 < end < math.inf else None for end in self.ratio_interval]
+        facts = {name: value for name, value in vars(self).items() if name != "ratio"}
         return {
-            **vars(self),
-            "ratio_interval": ends,
+            **facts,
+            "ratio_to_first": self.ratio.value,
+            "ratio_interval": self.ratio.document()["interval"],
             "shapes": shapes,
             "invented": dict(self.invented),
         }
@@ -149,7 +151,6 @@ def _row(
         median_ms=float(np.median(blocks)),
         p95_ms=float(np.percentile(blocks, 95)),
         min_ms=float(blocks.min()),
-        ratio_to_first=ratio.value,
-        ratio_interval=(ratio.low, ratio.high),
+        ratio=ratio,
         size_bytes=artefact.size_bytes,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,13 @@ class PairedRatio:
         """As JSON data; an end that there is none of is null."""
         ends = [self.low or None, self.high if math.isfinite(self.high) else None]
         return {"ratio": self.value, "interval": ends, "pairs": self.pairs}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> PairedRatio:
+        """The one that `document` was made of."""
+        low, high = document["interval"]
+        high = math.inf if high is None else high
+        return cls(document["ratio"], low or 0.0, high, document["pairs"])
 
     def __str__(self) -> str:
         """For instance ``0.482 (0.476 to 0.490)``."""

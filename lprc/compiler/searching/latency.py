@@ -40,10 +40,7 @@ def ratios_to(
         LprcError: One of them fails.
     """
     rows = bench([incumbent, *places], inputs=inputs, threads=threads, rounds=rounds, warmup=10)
-    return [
-        PairedRatio(row.ratio_to_first, *row.ratio_interval, pairs=-(-rounds // 10))
-        for row in rows[1:]
-    ]
+    return [row.ratio for row in rows[1:]]
 
 
 def told_apart(
@@ -52,8 +49,11 @@ def told_apart(
     *,
     inputs: Arrays | None = None,
     threads: int | None = None,
+    rounds: int | None = None,
 ) -> list[PairedRatio]:
-    """As `ratios_to`, with more rounds for those that are near and not told from the incumbent."""
+    """As `ratios_to`; without `rounds`, more for those near the incumbent and not told from it."""
+    if rounds is not None:
+        return ratios_to(incumbent, places, inputs=inputs, threads=threads, rounds=rounds)
     ratios = ratios_to(incumbent, places, inputs=inputs, threads=threads)
     open_ones = [
         index

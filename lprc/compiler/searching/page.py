@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from lprc.compiler.measure.paired import PairedRatio
 from lprc.compiler.report.page import source_hash
 from lprc.compiler.report.units import size_text
 from lprc.compiler.searching.plot import plot_svg
@@ -63,10 +64,7 @@ def ratio_text(latency: Mapping[str, Any] | None) -> str:
     """A ratio with its interval, for instance ``0.212 (0.208 to 0.219)``."""
     if latency is None:
         return ""
-    low, high = latency["interval"]
-    if low is None or high is None:
-        return f"{latency['ratio']:.3f}"
-    return f"{latency['ratio']:.3f} ({low:.3f} to {high:.3f})"
+    return str(PairedRatio.from_document(latency))
 
 
 def _row(row: Mapping[str, Any], neighbour: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Protocol
 from lprc.compiler.measure.paired import PairedRatio
 from lprc.compiler.searching.candidate import Candidate
 from lprc.compiler.searching.evaluate import Evaluator, Question
-from lprc.compiler.searching.latency import ratios_to, told_apart
+from lprc.compiler.searching.latency import told_apart
 from lprc.compiler.searching.outcome import Bars, Outcome
 from lprc.core.running.numerics import Arrays
 
@@ -94,9 +94,7 @@ class LocalWorkers:
     ) -> list[PairedRatio]:
         """Latencies of artefacts over the incumbent's, in this process."""
         threads = self._evaluator.question.threads
-        if rounds is None:
-            return told_apart(incumbent, places, inputs=self._sample, threads=threads)
-        return ratios_to(incumbent, places, inputs=self._sample, threads=threads, rounds=rounds)
+        return told_apart(incumbent, places, inputs=self._sample, threads=threads, rounds=rounds)
 
     def close(self) -> None:
         """End the processes, whatever they do."""

@@ -10,6 +10,7 @@ from lprc.compiler.compile.model import compile_model
 from lprc.compiler.compile.request import compile_request
 from lprc.compiler.measure.bench import BenchRow
 from lprc.compiler.measure.evaluation import Evaluation
+from lprc.compiler.measure.paired import PairedRatio
 from lprc.core.errors import AccuracyError
 from lprc.core.tasks.score import Score
 from lprc.core.tasks.task_file import task_choice
@@ -21,8 +22,8 @@ def measured(monkeypatch):
 
     def give(ratio: float, accuracies: tuple[int, int] = (90, 90)) -> None:
         rows = [
-            BenchRow("reference", "ort", 1, 1, 1, 1.0, 100),
-            BenchRow("a", "ort", 1, 1, 1, ratio, 50),
+            BenchRow("reference", "ort", 1, 1, 1, PairedRatio(1.0, 1.0, 1.0, 20), 100),
+            BenchRow("a", "ort", 1, 1, 1, PairedRatio(ratio, ratio, ratio, 20), 50),
         ]
         monkeypatch.setattr(guard_module, "bench", lambda *_, **__: rows)
         task = task_choice("synthetic").task

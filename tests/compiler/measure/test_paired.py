@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
 import pytest
 
-from lprc.compiler.measure.paired import paired_ratio
+from lprc.compiler.measure.paired import PairedRatio, paired_ratio
 
 
 def test_the_median_of_the_ratios_is_not_the_ratio_of_the_medians():
@@ -39,3 +40,10 @@ def test_the_interval_covers_the_true_median_as_often_as_it_says(count):
 def test_what_is_no_pair_is_refused():
     with pytest.raises(ValueError, match="2 and 1 durations are no pairs"):
         paired_ratio([1, 2], [1])
+
+
+@pytest.mark.parametrize(
+    "ratio", [PairedRatio(0.5, 0.4, 0.6, 20), PairedRatio(0.5, 0.0, math.inf, 2)]
+)
+def test_a_ratio_is_what_its_document_says(ratio):
+    assert PairedRatio.from_document(json.loads(json.dumps(ratio.document()))) == ratio

@@ -16,6 +16,7 @@ from report_graphs import HOSTILE, findings, hostile, residual_chain
 
 from lprc.compiler.measure.bench import BenchRow
 from lprc.compiler.measure.evaluation import Evaluation, Wrong
+from lprc.compiler.measure.paired import PairedRatio
 from lprc.compiler.measure.sensitivity import LayerSensitivity
 from lprc.compiler.report.charts import charts
 from lprc.compiler.report.graphs import GraphTable, Strings
@@ -48,6 +49,10 @@ def data_of(page):
     return json.loads(re.search(r'id="report-data">(.*?)</script>', page, re.DOTALL)[1])
 
 
+def _ratio(value):
+    return PairedRatio(value, value, value, 20)
+
+
 class Measured:
     def __init__(self, name, size_bytes, wrong=None, median=None):
         self.name, self.size_bytes = name, size_bytes
@@ -55,7 +60,9 @@ class Measured:
         self.latency = (
             None
             if median is None
-            else BenchRow(name, "ort", median, median * 1.5, median, median / 2.0, size_bytes)
+            else BenchRow(
+                name, "ort", median, median * 1.5, median, _ratio(median / 2.0), size_bytes
+            )
         )
 
 
