@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +16,19 @@ from lprc.core.errors import UsageError
 
 if TYPE_CHECKING:
     from lprc.compiler.project.plan import Build
-    from lprc.compiler.project.run_builds import Done
+    from lprc.compiler.project.run_builds import Done, Runner
+    from lprc.compiler.project.state import States
 
 
 @click.command("build")
 @click.argument("names", nargs=-1, metavar="[NAME…]")
 @click.option(
-    "-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="At a time."
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="At a time.  [default: 1, or as many as there are workers]",
 )
+@click.option("--scheduler", metavar="tcp://…", help="Build on the workers of a Dask cluster.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built, and why.")
 @click.option("--force", is_flag=True, help="Build what is fresh, too.")
 @project_options
@@ -31,7 +37,8 @@ if TYPE_CHECKING:
 @debug_option
 def command(
     names: tuple[str, ...],
-    jobs: int,
+    jobs: int | None,
+    scheduler: str | None,
     dry_run: bool,
     force: bool,
     folder: Path | None,
@@ -46,6 +53,8 @@ def command(
     Exits with the code of the first build, in the order of the file, that failed.
     """
     if any(name.endswith(".toml") for name in names):
+        if scheduler is not None:
+            raise UsageError("is for builds of lprc.toml", where="--scheduler")
         return _build_pipelines(names, folder, project, dry_run, force, as_json, quiet)
     from lprc.compiler.cache.location import store_in_use
     from lprc.compiler.cache.surroundings import surroundings
@@ -66,13 +75,11 @@ def command(
         return _report(chosen, {build.name: why for build, why in stale}, as_json, quiet)
     done: dict[str, Done] = {}
     if stale:
-        from lprc.compiler.project.run_builds import Runner
-
-        runner = Runner(opened.root, states, around)
         show = not quiet and not as_json
-        for finished in runner.run(stale, jobs):
-            done[finished.build.name] = finished
-            _say(finished, show=show)
+        with _runner(opened.root, states, around, scheduler, stale) as runner:
+            for finished in runner.run(stale, jobs or runner.workers):
+                done[finished.build.name] = finished
+                _say(finished, show=show)
     if store is not None:
         store.close()
     if as_json:
@@ -80,6 +87,29 @@ def command(
     elif not quiet and not stale:
         say(f"{len(chosen)} of {len(chosen)} fresh")
     return next((done[b.name].exit_code for b, _ in stale if done[b.name].exit_code), 0)
+
+
+@contextmanager
+def _runner(
+    root: Path,
+    states: States,
+    around: dict[str, Any],
+    scheduler: str | None,
+    stale: Sequence[tuple[Build, str]],
+) -> Iterator[Runner]:
+    """Who compiles: processes of this machine, or the workers of a cluster."""
+    if scheduler is None:
+        from lprc.compiler.project.run_builds import Runner
+
+        yield Runner(root, states, around)
+        return
+    from lprc.compiler.project.cluster_builds import ClusterRunner
+
+    runner = ClusterRunner(root, states, around, scheduler, [build for build, _ in stale])
+    try:
+        yield runner
+    finally:
+        runner.close()
 
 
 def _build_pipelines(
@@ -161,6 +191,7 @@ def _print_document(chosen: Sequence[Build], done: dict[str, Done]) -> None:
                 "exit_code": finished.exit_code,
                 "cached": bool(finished.document.get("cached")),
                 "accuracy": finished.accuracy,
+                **({"search": finished.trial} if build.study is not None else {}),
                 "seconds": finished.seconds,
             }
         rows.append(row)

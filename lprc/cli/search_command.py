@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -20,6 +19,7 @@ from lprc.cli.common import (
     threads_option,
 )
 from lprc.cli.outputs import OutputArgument, check_outputs
+from lprc.compiler.project.duration import seconds_of
 from lprc.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,6 +67,12 @@ if TYPE_CHECKING:
 )
 @click.option("--storage", metavar="URL", help="One of Optuna's storages instead of a file in it.")
 @click.option("--resume", is_flag=True, help="Go on with a study.")
+@click.option(
+    "--reuse",
+    is_flag=True,
+    help="Go on with one of the same until --budget and --trials are spent in all; begin anew "
+    "where model, data, options, lprc, an SDK or the machine is another.",
+)
 @click.option("--scheduler", metavar="tcp://…", help="Evaluate on the workers of a Dask cluster.")
 @click.option(
     "--measure-on", metavar="RESOURCE", help="Latencies on its workers with this resource only."
@@ -97,30 +103,18 @@ def command(model: Path, as_json: bool, quiet: bool, **given: Any) -> int:
         if not quiet:
             console.note(f"note: {name} is left out: {why}")
     if as_json:
-        console.print_json(result.document)
+        console.print_json({**result.document, "inputs": _inputs(model, given)})
     elif not quiet:
         _print(result, request.folder)
     return 0
 
 
-def seconds_of(text: str) -> float:
-    """A duration: ``90s``, ``10min``, ``1h30min``, or a number of seconds.
+def _inputs(model: Path, given: Mapping[str, Any]) -> list[str]:
+    """The files that were read, as they were named."""
+    from lprc.compiler.cache.input_files import input_files
 
-    Raises:
-        UsageError: It is none.
-    """
-    match = re.fullmatch(
-        r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)min)?(?:(?P<s>\d+(?:\.\d+)?)s?)?",
-        text.strip(),
-    )
-    if not text.strip() or match is None:
-        raise UsageError(
-            f"'{text}' is no duration",
-            where="--budget",
-            hint="for instance 90s, 10min or 1h30min",
-            option="--budget",
-        )
-    return 3600 * float(match["h"] or 0) + 60 * float(match["m"] or 0) + float(match["s"] or 0)
+    places = {name: given[name] for name in ("calib", "data", "task")}
+    return [str(path) for path in (*input_files(model, **places).files, *given["spaces"])]
 
 
 def _request(model: Path, given: Mapping[str, Any]) -> Any:
@@ -133,6 +127,9 @@ def _request(model: Path, given: Mapping[str, Any]) -> Any:
         raise UsageError(
             "--pick and -o belong together", where="search", hint=f"give {missing} too"
         )
+    if given["reuse"] and (given["resume"] or given["storage"] is not None):
+        other = "--resume" if given["resume"] else "--storage"
+        raise UsageError("it does not go with --reuse", where=other, hint="leave one out")
     if given["measure_on"] is not None and given["scheduler"] is None:
         raise UsageError("it names workers of a --scheduler", where="--measure-on")
     question = Question(
@@ -156,6 +153,7 @@ def _request(model: Path, given: Mapping[str, Any]) -> Any:
         jobs=given["jobs"],
         storage=given["storage"],
         resume=given["resume"],
+        reuse=given["reuse"],
         scheduler=given["scheduler"],
         measure_on=given["measure_on"],
         pick=cast("Pick | None", given["pick"]),

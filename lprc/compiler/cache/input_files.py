@@ -21,7 +21,7 @@ class InputFiles:
         weights: The files beside it that its external weights are in.
         calibration: Images, or files of arrays.
         samples: Files of arrays to verify with.
-        data: Labelled images, and the table of their labels.
+        data: Labelled images, the tables of their labels, and arrays.
         settings: Configuration files.
         folders: Those that were listed: another file in one is another input.
     """
@@ -72,7 +72,7 @@ def input_files(
         tuple(model.parent / place for place in weight_files(model, store)),
         samples,
         tuple(array_files(inputs)) if inputs is not None else (),
-        tuple(list_labelled(data)) if data is not None else (),
+        tuple(data_files(data)) if data is not None else (),
         (Path(task),) if task is not None and task.endswith(".toml") else (),
         tuple(
             folder
@@ -95,6 +95,23 @@ def calibration_files(place: Path) -> list[Path]:
         return list_images(place)
     except DataError:
         return list_labelled(place)  # in folders of it
+
+
+def data_files(place: Path) -> list[Path]:
+    """The files of labelled samples: images and their labels, or arrays, sorted by name.
+
+    Raises:
+        DataError: No such folder, or none of them in it.
+    """
+    arrays = array_files(place)
+    if place.is_file() and arrays:
+        return arrays
+    try:
+        return sorted({*arrays, *list_labelled(place)})
+    except DataError:
+        if not arrays:
+            raise
+        return arrays
 
 
 def weight_files(model: Path, store: Store | None) -> list[str]:

@@ -9,10 +9,17 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lprc.compiler.project.searches import search_arguments
 from lprc.core.errors import UsageError
 
 if TYPE_CHECKING:
     from lprc.compiler.project.schema import BuildTable, File, ModelTable, ProjectTable
+
+
+FOLDER = ".lprc"
+"""Beside ``lprc.toml``: a file for each build, and a folder for each that searches."""
+
+STUDY_SUFFIX = ".search"
 
 
 @dataclass(frozen=True)
@@ -22,24 +29,26 @@ class Build:
     Attributes:
         name: The table's name; of several models or targets, with ``.MODEL`` and ``.TARGET``.
         model: The ONNX file, relative to the project like all paths here.
-        target: What for.
+        target: What for; None where a search chooses it.
         out: The artefact's folder.
         calib: Images or arrays, or None.
         inputs: Arrays to verify with, or None.
         data: Labelled samples, or None.
         task: Name or file of the task, or None.
-        arguments: Of ``lprc compile``, without what it prints.
+        arguments: Of ``lprc compile`` or ``lprc search``, without what it prints.
+        study: The folder of what a search has tried; None where there is none.
     """
 
     name: str
     model: Path
-    target: str
+    target: str | None
     out: Path
     calib: Path | None
     inputs: Path | None
     data: Path | None
     task: str | None
     arguments: tuple[str, ...]
+    study: Path | None = None
 
 
 def plan(file: File, where: str) -> list[Build]:
@@ -51,13 +60,13 @@ def plan(file: File, where: str) -> list[Build]:
     builds: list[Build] = []
     for name, table in file.build.items():
         models = [table.model] if isinstance(table.model, str) else list(dict.fromkeys(table.model))
-        targets = (
-            [table.target] if isinstance(table.target, str) else list(dict.fromkeys(table.target))
+        targets: list[str | None] = (
+            [*dict.fromkeys(table.target)] if isinstance(table.target, list) else [table.target]
         )
         for model in models:
             for target in targets:
                 axes = [] if isinstance(table.model, str) else [model]
-                axes += [] if isinstance(table.target, str) else [target]
+                axes += [str(target)] if isinstance(table.target, list) else []
                 builds.append(_build(file, (name, *axes), model, target, where))
     _refuse_shared_folders(builds, where)
     return builds
@@ -93,7 +102,7 @@ def _matches(name: str, pattern: str) -> bool:
     return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
 
 
-def _build(file: File, parts: tuple[str, ...], model: str, target: str, where: str) -> Build:
+def _build(file: File, parts: tuple[str, ...], model: str, target: str | None, where: str) -> Build:
     table, network, project = file.build[parts[0]], file.model[model], file.project
     base = Path(table.out) if table.out is not None else Path(project.out, parts[0])
     out = base.joinpath(*parts[1:])
@@ -106,30 +115,32 @@ def _build(file: File, parts: tuple[str, ...], model: str, target: str, where: s
         raise UsageError(
             f"build '{name}' has 'min-accuracy' and no 'data' to measure it on", where=where
         )
-    arguments = ["compile", network.file, "--target", target, "-o", str(out)]
-    for option, value in (
-        ("--calib", calib),
-        ("--inputs", inputs),
-        ("--data", data),
-        ("--task", task),
-        ("--embed", ",".join(table.embed) or None),
-        ("--source-color", table.source_color),
-        ("--passes", table.passes),
-        ("--then", table.then),
-        ("--emit", table.emit),
-        ("--quantized", table.quantized),
-        ("--verify", table.verify or project.verify),
-        ("--seed", project.seed if table.seed is None else table.seed),
-        ("--max-accuracy-drop", table.max_accuracy_drop),
-        ("--min-accuracy", table.min_accuracy),
-    ):
-        if value is not None:
-            arguments += [option, str(value)]
-    for key, values in table.options.items():
-        texts = values if isinstance(values, list) else [values]
-        arguments += ["-O", f"{key}={','.join(map(_text, texts))}"]
-    arguments += _sizes(network, table)
-    arguments += ["--guard"] if table.guard else []
+    seed = project.seed if table.seed is None else table.seed
+    study = None
+    if table.search is None:
+        given = (
+            ("--calib", calib),
+            ("--inputs", inputs),
+            ("--data", data),
+            ("--task", task),
+            ("--verify", table.verify or project.verify),
+            ("--seed", seed),
+        )
+        arguments = ["compile", network.file, "--target", str(target), "-o", str(out)]
+        arguments += _compile_options(table, network, given)
+    else:
+        assert data is not None  # `refuse_contradictions` has seen to that
+        study = Path(FOLDER, f"{name}{STUDY_SUFFIX}")
+        arguments = search_arguments(
+            table.search,
+            network.file,
+            out=out,
+            study=study,
+            data=data,
+            calib=calib,
+            task=task,
+            seed=seed,
+        )
     return Build(
         name,
         Path(network.file),
@@ -140,7 +151,33 @@ def _build(file: File, parts: tuple[str, ...], model: str, target: str, where: s
         Path(data) if data is not None else None,
         task,
         tuple(arguments),
+        study,
     )
+
+
+def _compile_options(
+    table: BuildTable, network: ModelTable, given: Sequence[tuple[str, object]]
+) -> list[str]:
+    """The options of a compile that a table asks for, and those `given`."""
+    arguments: list[str] = []
+    for option, value in (
+        *given,
+        ("--embed", ",".join(table.embed) or None),
+        ("--source-color", table.source_color),
+        ("--passes", table.passes),
+        ("--then", table.then),
+        ("--emit", table.emit),
+        ("--quantized", table.quantized),
+        ("--max-accuracy-drop", table.max_accuracy_drop),
+        ("--min-accuracy", table.min_accuracy),
+    ):
+        if value is not None:
+            arguments += [option, str(value)]
+    for key, values in table.options.items():
+        texts = values if isinstance(values, list) else [values]
+        arguments += ["-O", f"{key}={','.join(map(_text, texts))}"]
+    arguments += _sizes(network, table)
+    return [*arguments, "--guard"] if table.guard else arguments
 
 
 def _sizes(network: ModelTable, table: BuildTable) -> list[str]:

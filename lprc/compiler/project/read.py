@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lprc.compiler.project.searches import refuse_contradictions
 from lprc.core.errors import UsageError
 from lprc.core.files.toml_text import read_toml, toml_table
 
@@ -66,6 +67,7 @@ def parse(text: str, where: str) -> File:
     except ValidationError as error:
         raise _complaint(first_problem(error, File), text, where) from error
     _refuse_unknown_models(file, text, where)
+    refuse_contradictions(file, lambda path: _place(path, text, where))
     return file
 
 

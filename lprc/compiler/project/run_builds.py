@@ -23,7 +23,7 @@ class Done:
     Attributes:
         build: The build.
         why: Why it was stale.
-        exit_code: Of ``lprc compile``.
+        exit_code: Of ``lprc compile`` or ``lprc search``.
         document: What that printed; empty where it failed.
         messages: What it wrote to standard error.
         seconds: How long it took.
@@ -39,9 +39,33 @@ class Done:
     @property
     def accuracy(self) -> float | None:
         """Of the artefact, where it was measured."""
-        rows = self.document.get("comparison") or [{}]
-        found: float | None = rows[-1].get("accuracy")
-        return found
+        last_row = (self.document.get("comparison") or [self.document.get("artefact") or {}])[-1]
+        accuracy: float | None = last_row.get("accuracy")
+        return accuracy
+
+    @property
+    def trial(self) -> dict[str, Any] | None:
+        """Which study and trial the artefact is from; None where it was not searched for."""
+        if self.build.study is None or not self.document:
+            return None
+        return {"study": self.document["id"], "trial": self.document["picked"]}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command has said.
+
+    Attributes:
+        exit_code: Its own.
+        output: What it printed.
+        messages: What it wrote to standard error.
+        inputs: The files that it read; None where the output says.
+    """
+
+    exit_code: int
+    output: str
+    messages: str
+    inputs: tuple[str, ...] | None = None
 
 
 class Runner:
@@ -64,13 +88,25 @@ class Runner:
         self._around = around
         self._running: set[subprocess.Popen[str]] = set()
 
+    @property
+    def workers(self) -> int:
+        """How many builds at a time it is for, unless the user says."""
+        return 1
+
     def run(self, stale: Sequence[tuple[Build, str]], jobs: int) -> Iterator[Done]:
         """Build what is stale, and yield each when it is done; a failure stops no other.
+
+        What searches measures latencies: it runs behind all others, one at a time.
 
         Args:
             stale: The builds, and why.
             jobs: How many at a time.
         """
+        searches = [item for item in stale if item[0].study is not None]
+        yield from self._together([item for item in stale if item[0].study is None], jobs)
+        yield from self._together(searches, 1)
+
+    def _together(self, stale: Sequence[tuple[Build, str]], jobs: int) -> Iterator[Done]:
         with ThreadPoolExecutor(max_workers=jobs) as pool:
             waiting: list[Future[Done]] = [
                 pool.submit(self._compile, build, why) for build, why in stale
@@ -86,9 +122,28 @@ class Runner:
 
     def _compile(self, build: Build, why: str) -> Done:
         before = self._states.statuses(build)
+        if build.study is not None:
+            self._states.make_folder()
         begun = time.perf_counter()
+        ended = self._ended(build)
+        seconds = time.perf_counter() - begun
+        document: dict[str, Any] = json.loads(ended.output) if ended.exit_code == 0 else {}
+        done = Done(build, why, ended.exit_code, document, ended.messages, seconds)
+        if ended.exit_code == 0:
+            inputs = document["inputs"] if ended.inputs is None else ended.inputs
+            self._states.record(build, self._around, inputs, before, done.accuracy)
+        else:
+            self._states.forget(build.name)
+        return done
+
+    def _ended(self, build: Build) -> Ended:
+        """Run what builds it."""
+        return self._run_here(build.arguments)
+
+    def _run_here(self, arguments: Sequence[str]) -> Ended:
+        """Run lprc in a process of its own, in the project's folder."""
         with subprocess.Popen(  # noqa: S603 - ourselves
-            module_command("lprc", *build.arguments, "--json"),
+            module_command("lprc", *arguments, "--json"),
             cwd=self._root,
             env=module_environment(),
             stdin=subprocess.DEVNULL,
@@ -102,12 +157,4 @@ class Runner:
                 output, messages = process.communicate()
             finally:
                 self._running.discard(process)
-        seconds = time.perf_counter() - begun
-        document: dict[str, Any] = json.loads(output) if process.returncode == 0 else {}
-        done = Done(build, why, process.returncode, document, messages, seconds)
-        if process.returncode == 0:
-            inputs = document["inputs"]
-            self._states.record(build, self._around, inputs, before, done.accuracy)
-        else:
-            self._states.forget(build.name)
-        return done
+        return Ended(process.returncode, output, messages)

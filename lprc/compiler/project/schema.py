@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, ConfigDict, Field
 
+from lprc.compiler.project.duration import DURATION
 from lprc.core.files.checked import StrictTable
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
@@ -60,11 +61,49 @@ class ModelTable(Sizes):
     file: str = Field(description="The ONNX file.")
 
 
+Goal = Literal["latency", "size", "accuracy"]
+
+
+class SearchTable(StrictTable):
+    """What `lprc search` is asked for an artefact."""
+
+    pick: Literal["fastest", "smallest"] = Field("fastest", description="Which one is built.")
+    objective: Goal | Annotated[list[Goal], Field(min_length=1)] = Field(
+        ["latency", "size"], description="What to make small."
+    )
+    max_accuracy_drop: Share = Field(
+        0.005, description="How much lower than the source's score an artefact's may be."
+    )
+    budget: str = Field("10min", pattern=DURATION, description="How long: 90s, 10min, 1h30min.")
+    trials: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="End after so many trials."
+    )
+    targets: str | Names | None = Field(
+        None, description="Patterns of targets; without: all that work here."
+    )
+    space: str | Names | None = Field(None, description="TOML files with more knobs.")
+    sampler: Literal["tpe", "nsga", "random"] = Field(
+        "tpe", description="How what is tried next follows from what came of the rest."
+    )
+    threads: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="CPU threads of the runtimes."
+    )
+
+
 class BuildTable(Sizes):
     """One artefact, or one for each of several models and targets."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["target"]}, {"required": ["search"]}]}
+    )
+
     model: str | Names = Field(description="A [model.NAME], or several.")
-    target: str | Names = Field(description="What for, or several; `lprc targets` lists them.")
+    target: str | Names | None = Field(
+        None, description="What for, or several; `lprc targets` lists them."
+    )
+    search: SearchTable | None = Field(
+        None, description="Search for the best artefact over targets instead of naming one."
+    )
     out: str | None = Field(None, description="The artefact's folder, or that of the artefacts.")
     passes: str | None = Field(None, description="Pipeline text instead of the target's own.")
     then: str | None = Field(None, description="Pipeline text to run behind it.")

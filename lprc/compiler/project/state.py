@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lprc.compiler.cache.input_files import calibration_files
-from lprc.compiler.project.plan import Build
-from lprc.core.errors import LprcError
+from lprc.compiler.cache.input_files import calibration_files, data_files
+from lprc.compiler.project.plan import FOLDER, STUDY_SUFFIX, Build
+from lprc.core.errors import LprcError, OutputError
 from lprc.core.files.atomic import atomic_file
 from lprc.core.files.digest import sha256
-from lprc.core.files.image_listing import list_labelled
 from lprc.core.files.regular import read_regular
-
-FOLDER = ".lprc"
-"""Beside ``lprc.toml``: a file for each build."""
 
 SCHEMA = 1
 
@@ -87,20 +84,54 @@ class States:
         Raises:
             OutputError: It can't be written.
         """
+        self.make_folder()
+        with atomic_file(self._path(name)) as temporary:
+            temporary.write_text(json.dumps(asdict(state)), encoding="utf-8")
+
+    def make_folder(self) -> None:
+        """Make the folder of states, which git ignores."""
         self._folder.mkdir(exist_ok=True)
         ignore = self._folder / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
-        with atomic_file(self._path(name)) as temporary:
-            temporary.write_text(json.dumps(asdict(state)), encoding="utf-8")
 
     def forget(self, name: str) -> None:
         """Remove a state."""
         self._path(name).unlink(missing_ok=True)
-        if not self.names():
-            (self._folder / ".gitignore").unlink(missing_ok=True)
-            with suppress(OSError):  # someone else's files in it
+        self._leave()
+
+    def _leave(self) -> None:
+        """Remove the folder of states where nothing else is in it."""
+        if [path.name for path in self._folder.glob("*")] == [".gitignore"]:
+            (self._folder / ".gitignore").unlink()
+            with suppress(OSError):  # someone writes a state
                 self._folder.rmdir()
+
+    def remove_studies(self, builds: Sequence[Build] | None) -> list[Path]:
+        """Remove what searches have tried; the folders, relative to the project.
+
+        Args:
+            builds: Whose; None for all that there are, of builds that are no longer in the file
+                too.
+
+        Raises:
+            OutputError: One can't be removed.
+        """
+        places = (
+            [Path(FOLDER, path.name) for path in sorted(self._folder.glob(f"*{STUDY_SUFFIX}"))]
+            if builds is None
+            else [build.study for build in builds if build.study is not None]
+        )
+        present = [place for place in places if (self._root / place).is_dir()]
+        for place in present:
+            try:
+                shutil.rmtree(self._root / place)
+            except OSError as error:
+                raise OutputError(
+                    f"can't be removed: {error.strerror or error}", where=str(place)
+                ) from error
+        self._leave()
+        return present
 
     def why_stale(self, build: Build, around: Mapping[str, Any]) -> str | None:
         """Why `build` has to be built, in a few words; None where nothing has changed."""
@@ -109,7 +140,7 @@ class States:
             return "not built yet"
         if state.arguments != list(build.arguments):
             return f"{self._file} asks for something else"
-        reason = _moved(state.surroundings, around)
+        reason = moved(state.surroundings, around)
         if reason is not None:
             return reason
         if state.listed != listed(self._root, build):
@@ -199,7 +230,7 @@ def listed(root: Path, build: Build) -> dict[str, list[str]]:
     places = (
         (build.calib, calibration_files),
         (build.inputs, calibration_files),
-        (build.data, list_labelled),
+        (build.data, data_files),
     )
     for place, files_in in places:
         if place is None:
@@ -234,7 +265,7 @@ def _other_files(before: Mapping[str, list[str]], now: Mapping[str, list[str]]) 
     return "another folder"
 
 
-def _moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+def moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     """Which of the versions and the like is another one."""
     for key in ("libraries", "sdks"):
         old, new = before.get(key, {}), now.get(key, {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any
 
 from lprc._version import __version__
 from lprc.compiler.artifact.build_inputs import samples_sha256
+from lprc.compiler.cache.surroundings import surroundings
 from lprc.compiler.compile.emitters import obstacle, read_options, require
 from lprc.compiler.measure.sensitivity import Quantizable, rank
 from lprc.compiler.searching.candidate import knobs_of
 from lprc.compiler.searching.evaluate import Evaluator
+from lprc.compiler.searching.study import SURROUNDINGS
 from lprc.core.builtin import TARGET_ALIASES
 from lprc.core.errors import LprcError, UsageError
 from lprc.core.files.digest import document_sha256, sha256
@@ -63,6 +66,21 @@ def chosen_targets(
         said = "; ".join(f"{name}: {why}" for name, why in left_out.items())
         raise UsageError(f"none of the targets works here: {said}", where="--targets")
     return goals, left_out
+
+
+def promising_first(goals: Sequence[Target]) -> list[Target]:
+    """The targets with the narrowest arithmetic first, and of equal ones each runtime in turn.
+
+    A budget that does not pay for all of them has then seen those that are fast as a rule.
+    """
+    ranks: dict[tuple[int, str], int] = {}
+    order: list[tuple[int, int, int]] = []
+    for place, goal in enumerate(goals):
+        bits = int(next(iter(re.findall(r"\d+", goal.precision)), "32"))
+        rank = ranks.get((bits, goal.runtime), 0)
+        ranks[bits, goal.runtime] = rank + 1
+        order.append((bits, rank, place))
+    return [goals[place] for _, _, place in sorted(order)]
 
 
 def _fitting(pattern: str, *, required: bool) -> list[str]:
@@ -125,7 +143,7 @@ def chosen_knobs(
 def request_document(
     evaluator: Evaluator, goals: Sequence[Target], knobs: Sequence[Knob], **more: Any
 ) -> dict[str, Any]:
-    """What a study is about: it goes on only with the same.
+    """What a study is about: it goes on only with the same, and is reused only where it was made.
 
     Args:
         evaluator: With model and data.
@@ -149,7 +167,8 @@ def request_document(
         "space": hashlib.sha256(json.dumps(spaces, sort_keys=True).encode()).hexdigest(),
         **more,
     }
-    return {"id": document_sha256(document)[:16], **document}
+    around = document_sha256(surroundings(None, sdks=True))
+    return {"id": document_sha256(document)[:16], **document, SURROUNDINGS: around}
 
 
 class Sensitivities:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lprc.compiler.artifact.manifest import is_artefact, read_manifest, write_manifest
-from lprc.compiler.measure.paired import PairedRatio
 from lprc.compiler.searching.cluster import cluster_workers
 from lprc.compiler.searching.evaluate import Evaluator, Question
 from lprc.compiler.searching.page import write_pages
@@ -21,6 +20,7 @@ from lprc.compiler.searching.plan import (
     request_document,
 )
 from lprc.compiler.searching.result import picked, result_document
+from lprc.compiler.searching.reuse import drop_another, limits_left, result_of
 from lprc.compiler.searching.search import Limits, Report, Search, write_result
 from lprc.compiler.searching.study import Objective, Sampler, Study, Trial
 from lprc.compiler.searching.workers import LocalWorkers, Workers
@@ -29,6 +29,8 @@ from lprc.core.files.atomic import atomic_folder
 from lprc.core.running.numerics import Arrays
 
 Pick = Literal["fastest", "smallest"]
+
+PICKS: tuple[Pick, ...] = ("fastest", "smallest")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class SearchRequest:
         jobs: Candidates at once on this machine.
         storage: A URL of one of Optuna's storages; None for a file in the folder.
         resume: Whether to go on with a study.
+        reuse: Whether to go on with one of the same until its limits are spent in all, and to begin
+            anew where anything that decides it is another.
         scheduler: Address of a Dask scheduler whose workers evaluate; None for this machine.
         measure_on: The resource of the workers that measure latencies; None for any one worker.
         pick: Which artefact to write; None for none.
@@ -64,6 +68,7 @@ class SearchRequest:
     jobs: int = 1
     storage: str | None = None
     resume: bool = False
+    reuse: bool = False
     scheduler: str | None = None
     measure_on: str | None = None
     pick: Pick | None = None
@@ -107,6 +112,8 @@ def run_search(request: SearchRequest, *, progress: Report | None = None) -> Fou
         seed=request.seed,
         sampler=request.sampler,
     )
+    if request.reuse:
+        drop_another(request.folder, asked)
     study = Study(
         request.folder,
         asked,
@@ -114,10 +121,16 @@ def run_search(request: SearchRequest, *, progress: Report | None = None) -> Fou
         seed=request.seed,
         sampler=request.sampler,
         storage=request.storage,
-        resume=request.resume,
+        resume=request.resume or request.reuse,
     )
     workers: Workers | None = None
     try:
+        limits, known = request.limits, None
+        if request.reuse:
+            known = result_of(study, limits, asked["id"])
+            limits = limits_left(limits, study)
+        if known is not None:
+            return _picked_again(request, study, known, left_out)
         workers = _workers(request, evaluator)
         file = request.folder / "sensitivities.json"
         search = Search(
@@ -130,12 +143,13 @@ def run_search(request: SearchRequest, *, progress: Report | None = None) -> Fou
             question.max_drop,
             progress,
         )
-        search.run(request.limits)
+        search.run(limits)
         ratios = search.final_ratios()
         seconds = time.monotonic() - started
         document = result_document(search, evaluator, ratios, seconds=seconds)
-        chosen = _pick(request, search, ratios, str(asked["id"]))
-        document["picked"] = None if chosen is None else chosen.number
+        document |= {"id": asked["id"], "limits": vars(request.limits)}
+        document["picks"] = {what: _number(picked(search, ratios, what)) for what in PICKS}
+        chosen = _pick(request, study, document)
         write_result(document, request.folder)
         write_pages(document, request.folder)
     finally:
@@ -158,22 +172,35 @@ def _sample(evaluator: Evaluator) -> Arrays | None:
     return dict(samples[0]) if len(samples) else None
 
 
-def _pick(
-    request: SearchRequest, search: Search, ratios: dict[int, PairedRatio], study: str
-) -> Trial | None:
+def _number(trial: Trial | None) -> int | None:
+    return None if trial is None else trial.number
+
+
+def _picked_again(
+    request: SearchRequest, study: Study, document: dict[str, Any], left_out: dict[str, str]
+) -> Found:
+    """What a search found before, and the artefact that is asked for."""
+    chosen = _pick(request, study, document)
+    return Found(document, left_out, chosen)
+
+
+def _pick(request: SearchRequest, study: Study, document: dict[str, Any]) -> Trial | None:
     """Write the artefact that is asked for; its manifest names the study and the trial."""
+    document |= {"picked": None, "artefact": None}
     if request.pick is None or request.out is None:
         return None
-    trial = picked(search, ratios, request.pick)
-    if trial is None:
+    number = document["picks"][request.pick]
+    if number is None:
         raise AccuracyError(
             f"no artefact loses at most {request.question.max_drop:g}",
             where="--max-accuracy-drop",
             hint="allow more, or give it more --budget; the study's front.json says what was tried",
         )
+    trial = next(item for item in study.trials() if item.number == number)
     with atomic_folder(request.out, may_replace=is_artefact) as folder:
-        shutil.copytree(search.study.artefact(trial.number), folder, dirs_exist_ok=True)
+        shutil.copytree(study.artefact(number), folder, dirs_exist_ok=True)
         manifest = read_manifest(folder)
-        manifest["search"] = {"study": study, "trial": trial.number}
+        manifest["search"] = {"study": document["id"], "trial": number}
         write_manifest(manifest, folder)
+    document |= {"picked": number, "artefact": {"accuracy": trial.outcome.accuracy}}
     return trial

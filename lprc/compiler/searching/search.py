@@ -15,7 +15,7 @@ from lprc.compiler.searching.bars import bars_for
 from lprc.compiler.searching.candidate import Candidate, candidate
 from lprc.compiler.searching.front import pareto_front
 from lprc.compiler.searching.outcome import Outcome, PassSavings
-from lprc.compiler.searching.plan import Sensitivities
+from lprc.compiler.searching.plan import Sensitivities, promising_first
 from lprc.compiler.searching.study import ARTEFACTS, Study, Trial
 from lprc.compiler.searching.workers import Job, Workers
 from lprc.core.errors import LprcError
@@ -79,7 +79,7 @@ class Search:
     def __post_init__(self) -> None:
         """Take in what the study knows; a new one begins with the targets as they are."""
         if self.study.is_new:
-            for goal in self.goals:
+            for goal in promising_first(self.goals):
                 self.study.enqueue(goal.name, self.knobs[goal.name])
         for trial in self.study.trials():
             self._add(trial)

@@ -31,6 +31,9 @@ Sampler = Literal["tpe", "nsga", "random"]
 
 DATABASE, REQUEST, LOCK, ARTEFACTS = "study.sqlite", "request.json", "lock", "artefacts"
 
+SURROUNDINGS = "surroundings"
+"""The key of a request under which stands where a study was made: lprc, SDKs, the machine."""
+
 HOPELESS = 1e3
 """What stands for objectives that were not measured, because a trial is hopeless."""
 
@@ -136,6 +139,23 @@ class Study:
     def count(self) -> int:
         """How many trials there are."""
         return len(self._study.get_trials(deepcopy=False))
+
+    @property
+    def seconds(self) -> float:
+        """How long trials were being tried, in all runs; those beside each other count once."""
+        spans = sorted(
+            (item.datetime_start, item.datetime_complete)
+            for item in self._study.get_trials(deepcopy=False)
+            if item.user_attrs.get("trial") is not None  # no killed one: its end is a guess
+            and item.datetime_start is not None
+            and item.datetime_complete is not None
+        )
+        seconds, last = 0.0, None
+        for start, end in spans:
+            begun = start if last is None else max(start, last)
+            seconds += max(0.0, (end - begun).total_seconds())
+            last = end if last is None else max(end, last)
+        return seconds
 
     def artefact(self, number: int) -> Path:
         """Where the artefact of a trial is, if it has one."""
@@ -270,7 +290,11 @@ def _open(folder: Path, request: Mapping[str, Any], *, resume: bool) -> Any:
         OutputError: It holds something else, or can't be written.
     """
     file = folder / REQUEST
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not file.is_file():
+    ours = {LOCK, ARTEFACTS}  # all that there is where it was killed early, or begun anew
+    used = folder.exists() and (
+        not folder.is_dir() or any(path.name not in ours for path in folder.iterdir())
+    )
+    if used and not file.is_file():
         raise OutputError(
             "it holds other things than a study",
             where=str(folder),
@@ -284,6 +308,20 @@ def _open(folder: Path, request: Mapping[str, Any], *, resume: bool) -> Any:
                 hint="--resume goes on with it; --study names another",
             )
         _check_same(json.loads(file.read_text(encoding="utf-8")), request, str(folder))
+    lock = locked(folder)
+    if not file.is_file():
+        with atomic_file(file) as temporary:
+            temporary.write_text(json.dumps(dict(request), indent=2) + os.linesep, "utf-8")
+    return lock
+
+
+def locked(folder: Path) -> Any:
+    """The lock of a study, held until it is closed; its folder is made where there is none.
+
+    Raises:
+        UsageError: Another process holds it.
+        OutputError: The folder can't be written.
+    """
     try:
         (folder / ARTEFACTS).mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK).open("w")
@@ -298,14 +336,12 @@ def _open(folder: Path, request: Mapping[str, Any], *, resume: bool) -> Any:
             where=str(folder),
             hint="wait for it, or name another with --study",
         ) from error
-    if not file.is_file():
-        with atomic_file(file) as temporary:
-            temporary.write_text(json.dumps(dict(request), indent=2) + os.linesep, "utf-8")
     return lock
 
 
 def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], where: str) -> None:
-    differing = [key for key in now if key != "id" and before.get(key) != now[key]]
+    free = ("id", SURROUNDINGS)  # another release of an SDK is for the user to judge
+    differing = [key for key in now if key not in free and before.get(key) != now[key]]
     if differing:
         raise UsageError(
             f"its {differing[0]} is another: {before.get(differing[0])}, now {now[differing[0]]}",

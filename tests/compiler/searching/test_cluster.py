@@ -9,9 +9,10 @@ import time
 
 import pytest
 
+from lprc.compiler.cluster.parcels import unpacked
 from lprc.compiler.searching.candidate import candidate
 from lprc.compiler.searching.outcome import Bars
-from lprc.compiler.searching.parcels import parcel, question_in, unpacked
+from lprc.compiler.searching.parcels import question_in, question_parcel
 from lprc.compiler.searching.workers import Job, LocalWorkers
 from lprc.core.errors import UsageError
 from lprc.core.targets.target import target
@@ -45,10 +46,11 @@ def _jobs(tmp_path, *pieces):
 
 
 def test_a_parcel_holds_all_and_is_equal_for_equal_files(question, tmp_path):
-    packed = parcel(question)
-    assert packed.digest == parcel(question).digest
-    folder = unpacked(packed.payload, packed.digest, tmp_path / "there")
-    assert unpacked(packed.payload, packed.digest, tmp_path / "there") == folder
+    packed = question_parcel(question)
+    parcel = packed.parcel
+    assert parcel.digest == question_parcel(question).parcel.digest
+    folder = unpacked(parcel.payload, parcel.digest, tmp_path / "there")
+    assert unpacked(parcel.payload, parcel.digest, tmp_path / "there") == folder
     there = question_in(folder, packed.question)
     assert there.model.read_bytes() == question.model.read_bytes()
     for ours, theirs in ((question.data, there.data), (question.calibration, there.calibration)):
@@ -75,7 +77,7 @@ def test_workers_do_what_this_process_does(workers, question, tmp_path):
 
 
 def test_what_a_killed_worker_was_at_is_done_by_another(workers, tmp_path):
-    pids = list(workers._client.run(os.getpid).values())
+    pids = list(workers._cluster.everywhere(os.getpid).values())
     pieces = ["", ",quantize-weights{bits=8}", ",quantize-weights{min-elements=600}"]
 
     def kill():
@@ -87,7 +89,7 @@ def test_what_a_killed_worker_was_at_is_done_by_another(workers, tmp_path):
     jobs = _jobs(tmp_path, *pieces, *pieces)
     outcomes = workers.evaluate(jobs)
     thread.join()
-    assert pids[0] not in workers._client.run(os.getpid).values()
+    assert pids[0] not in workers._cluster.everywhere(os.getpid).values()
     assert len(outcomes) == 6
     assert not [each.why for each in outcomes if each.stage == "failed"]
     assert [each.lowered_sha256 for each in outcomes[:3]] == [
@@ -96,9 +98,10 @@ def test_what_a_killed_worker_was_at_is_done_by_another(workers, tmp_path):
 
 
 def test_a_scheduler_that_does_not_answer(question, monkeypatch):
+    from lprc.compiler.cluster import connection
     from lprc.compiler.searching import cluster
 
-    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 1)
     with pytest.raises(UsageError, match="no scheduler answers"):
         cluster.cluster_workers("tcp://127.0.0.1:9", question, None)
 

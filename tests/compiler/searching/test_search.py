@@ -10,12 +10,14 @@ import pytest
 from lprc.compiler.searching.front import hypervolume, pareto_front
 from lprc.compiler.searching.outcome import Bars, Outcome, PassSavings, PassTime
 from lprc.compiler.searching.page import page
+from lprc.compiler.searching.plan import promising_first
 from lprc.compiler.searching.plot import plot_svg
 from lprc.compiler.searching.result import picked, result_document
 from lprc.compiler.searching.search import Limits
 from lprc.compiler.searching.study import Study, Trial
 from lprc.core.errors import OutputError, UsageError
 from lprc.core.running.numerics import RunError
+from lprc.core.targets.target import target
 
 ENOUGH = Limits(600.0, trials=9)
 
@@ -29,7 +31,7 @@ def test_a_search_of_a_small_network(searcher, tmp_path):
     search.run(ENOUGH)
     assert [trial.number for trial in search.trials] == [*range(9)]
     # Targets as they are come first.
-    assert [trial.candidate.label for trial in search.trials[:2]] == ["ort-fp32", "ort-int8"]
+    assert [trial.candidate.label for trial in search.trials[:2]] == ["ort-int8", "ort-fp32"]
     # Then one knob is turned, or two, before all are.
     assert all(1 <= len(trial.candidate.settings) <= 2 for trial in search.trials[2:])
     front = search.front()
@@ -84,12 +86,12 @@ def test_what_a_killed_search_was_at_is_done_again(searcher, tmp_path):
     killed = searcher(tmp_path / "study")
     killed.run(Limits(600.0, trials=1))
     trial, name, _ = killed.study.ask([goal.name for goal in killed.goals], killed.knobs)
-    assert (trial.number, name) == (1, "ort-int8")
+    assert (trial.number, name) == (1, "ort-fp32")
     killed.study.close()  # as the kernel does with a killed process's lock
     again = searcher(tmp_path / "study", resume=True)
     again.run(Limits(600.0, trials=1))
     again.study.close()
-    assert [item.candidate.label for item in again.trials] == ["ort-fp32", "ort-int8"]
+    assert [item.candidate.label for item in again.trials] == ["ort-int8", "ort-fp32"]
 
 
 def test_what_kills_a_search_twice_is_left_alone(searcher, tmp_path):
@@ -97,7 +99,7 @@ def test_what_kills_a_search_twice_is_left_alone(searcher, tmp_path):
     for _ in range(2):
         killed = searcher(tmp_path / "study", resume=True)
         _, name, _ = killed.study.ask([goal.name for goal in killed.goals], killed.knobs)
-        assert name == "ort-fp32" or killed.study.count > 2
+        assert name == "ort-int8" or killed.study.count > 2
         killed.study.close()
     asked = []
     search = searcher(tmp_path / "study", resume=True)
@@ -105,7 +107,7 @@ def test_what_kills_a_search_twice_is_left_alone(searcher, tmp_path):
         _, name, settings = search.study.ask([goal.name for goal in search.goals], search.knobs)
         asked.append((name, bool(settings)))
     search.study.close()
-    assert asked.count(("ort-fp32", False)) <= 1
+    assert asked.count(("ort-int8", False)) <= 1
 
 
 def test_one_whose_latency_can_not_be_measured_has_failed(searcher, tmp_path, monkeypatch):
@@ -138,6 +140,15 @@ def test_a_mistake_of_ours_costs_one_trial(searcher, tmp_path, monkeypatch):
     search.study.close()
     assert [trial.outcome.stage for trial in search.trials] == ["accurate", "failed"]
     assert search.trials[1].outcome.why == "internal error: LinAlgError: Singular matrix"
+
+
+def test_targets_that_are_fast_as_a_rule_come_first():
+    names = ["openvino-fp16", "openvino-fp32", "openvino-int8", "openvino-int8-fp16"]
+    names += ["ort-fp32", "ort-int8", "tvm-fp32", "tvm-int8"]
+    assert [goal.name for goal in promising_first([target(name) for name in names])] == [
+        "openvino-int8", "ort-int8", "tvm-int8", "openvino-int8-fp16",
+        "openvino-fp16", "ort-fp32", "tvm-fp32", "openvino-fp32",
+    ]  # fmt: skip
 
 
 def test_a_study_is_not_mixed_up(searcher, tmp_path):
