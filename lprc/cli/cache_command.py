@@ -14,7 +14,8 @@ def command() -> None:
     """Show, shrink or empty the cache.
 
     It lies in $LPRC_CACHE_DIR (by default in the user's cache folder) and holds at most
-    $LPRC_CACHE_SIZE (1GiB). LPRC_NO_CACHE=1 and --no-cache switch it off.
+    $LPRC_CACHE_SIZE (1GiB); $LPRC_CACHE_REMOTE names a bucket behind it. LPRC_NO_CACHE=1 and
+    --no-cache switch it off.
     """
 
 
@@ -35,11 +36,14 @@ def info(as_json: bool) -> None:
             "bytes": usage.size_bytes,
             "limit": store.limit,
             "entries": usage.entries,
+            "remote": None if store.remote is None else store.remote.url,
         }
         console.print_json(document)
         return
     say(f"{store.folder}{'' if used else ' (switched off)'}")
     limit = console.size_text(store.limit)
+    if store.remote is not None:
+        say(f"behind it {store.remote.url}")
     say(f"{console.size_text(usage.size_bytes)} of at most {limit}")
     rows = [(_KINDS.get(kind, kind), str(count)) for kind, count in usage.entries.items()]
     if rows:

@@ -7,12 +7,14 @@ import re
 import sys
 from pathlib import Path
 
-from lprc.compiler.cache.store import Store, Trust
+from lprc.compiler.cache.remote import RemoteEntries
+from lprc.compiler.cache.store import SCHEMA, Store, Trust
 from lprc.core.errors import UsageError
 from lprc.core.files.regular import read_regular
 
 FOLDER = "LPRC_CACHE_DIR"
 SIZE = "LPRC_CACHE_SIZE"
+REMOTE = "LPRC_CACHE_REMOTE"
 OFF = "LPRC_NO_CACHE"
 SHARED = "LPRC_CACHE_SHARED"
 SECRET = "LPRC_CACHE_KEY"  # noqa: S105 - the name of a variable
@@ -33,10 +35,13 @@ def open_store() -> Store:
     """The user's cache, whether it is switched off or not.
 
     Raises:
-        UsageError: ``LPRC_CACHE_SIZE`` is no size, or the secret can't be used.
+        UsageError: ``LPRC_CACHE_SIZE`` is no size, the secret can't be used, or
+            ``LPRC_CACHE_REMOTE`` is not to be trusted or no URL that fsspec knows.
+        MissingDependencyError: ``LPRC_CACHE_REMOTE`` needs fsspec, which is not installed.
     """
     others = os.environ.get(SHARED, "") not in ("", "0")
-    return Store(cache_folder(), cache_size(), Trust(others, _secret()))
+    trust = Trust(others, _secret())
+    return Store(cache_folder(), cache_size(), trust, _remote(trust))
 
 
 def store_in_use(*, off: bool = False) -> Store | None:
@@ -82,6 +87,25 @@ def parse_size(text: str, where: str) -> int:
         return int(float(number))
     base = 1024 if unit.lower().endswith("i") else 1000
     return int(float(number) * base ** _POWERS[unit[0].lower()])
+
+
+def _remote(trust: Trust) -> RemoteEntries | None:
+    """What is behind the folder: ``$LPRC_CACHE_REMOTE``, a URL for fsspec; None for nothing.
+
+    Raises:
+        UsageError: Whoever can write there would be trusted, and nobody said so.
+        LprcError: As of `RemoteEntries`.
+    """
+    url = os.environ.get(REMOTE, "")
+    if not url:
+        return None
+    if trust.secret is None and not trust.others:
+        raise UsageError(
+            "entries from there would be read whoever wrote them",
+            where=REMOTE,
+            hint=f"sign them with {SECRET_FILE}, or trust all with {SHARED}=1",
+        )
+    return RemoteEntries(url, SCHEMA)
 
 
 def _secret() -> bytes | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from lprc.compiler.cache.entry_format import DamagedEntryError, Entry, packed, unpacked
 from lprc.compiler.cache.entry_rules import is_sound
+from lprc.compiler.cache.remote import RemoteEntries
 
 SCHEMA = 2
 """Of keys and entries: another number is another folder, and the old one is never looked at."""
@@ -66,14 +67,21 @@ class Store:
         folder: Where; it is made when the first entry is written.
         limit: Bytes that `trim` leaves at most.
         trust: Whose entries are read.
+        remote: Where entries are looked for that are not in the folder, and written to as well.
 
     Attributes:
         trouble: Why something could not be written; None where all could.
         refusals: Which files were not taken for entries, and why.
     """
 
-    def __init__(self, folder: Path, limit: int, trust: Trust | None = None) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        limit: int,
+        trust: Trust | None = None,
+        remote: RemoteEntries | None = None,
+    ) -> None:
+        self.folder, self.remote = folder, remote
         self.limit = limit
         self.trouble: str | None = None
         self.refusals: list[str] = []
@@ -87,14 +95,12 @@ class Store:
         try:
             if not self._is_inside(path.parent):
                 raise DamagedEntryError("a link leads to it")
-            entry = unpacked(kind, key, self._bytes(path), self._trust.secret)
-            if not is_sound(kind, entry.header, entry.payload):
-                raise DamagedEntryError("it is not what such entries are")
+            entry = self._checked(kind, key, self._bytes(path))
         except OSError:
-            return None
+            return self._fetched(kind, key)
         except DamagedEntryError as error:
             self.refuse(kind, key, str(error))
-            return None
+            return self._fetched(kind, key)
         with suppress(OSError):
             os.utime(path, follow_symlinks=False)  # its last use
         return entry
@@ -110,6 +116,40 @@ class Store:
     def write(self, kind: str, key: str, header: Mapping[str, Any], payload: bytes = b"") -> None:
         """Add an entry."""
         data = packed(kind, key, header, payload, self._trust.secret)
+        self._write_here(kind, key, data)
+        if self.remote is not None:
+            self.remote.write(kind, key, data)
+            self.trouble = self.trouble or self.remote.trouble
+
+    def _checked(self, kind: str, key: str, data: bytes) -> Entry:
+        """The entry in the bytes of a file.
+
+        Raises:
+            DamagedEntryError: It is none.
+        """
+        entry = unpacked(kind, key, data, self._trust.secret)
+        if not is_sound(kind, entry.header, entry.payload):
+            raise DamagedEntryError("it is not what such entries are")
+        return entry
+
+    def _fetched(self, kind: str, key: str) -> Entry | None:
+        """The entry from elsewhere, which is kept here from now on; None where there is none."""
+        if self.remote is None:
+            return None
+        data = self.remote.read(kind, key)
+        self.trouble = self.trouble or self.remote.trouble
+        if data is None:
+            return None
+        try:
+            entry = self._checked(kind, key, data)
+        except DamagedEntryError as error:
+            self.refusals.append(f"{self.remote.url}, {kind} {key}: not used, {error}")
+            self.remote.remove(kind, key)
+            return None
+        self._write_here(kind, key, data)
+        return entry
+
+    def _write_here(self, kind: str, key: str, data: bytes) -> None:
         path = self._path(kind, key)
         temporary: Path | None = None
         try:
