@@ -31,6 +31,7 @@ from lprc.compiler.frames.built import built_networks
 from lprc.compiler.frames.execute import answered
 from lprc.compiler.frames.pipeline_file import EdgeTable
 from lprc.compiler.frames.read_pipeline import FramePipeline, read_pipeline
+from lprc.compiler.frames.share import share_of_cores
 from lprc.compiler.frames.sources import ImageFile
 from lprc.core.tasks.task_file import task_choice
 
@@ -128,7 +129,7 @@ class Lprc:
     """What is built, with overlapping steps."""
 
     def __init__(self, pipeline: FramePipeline) -> None:
-        self._networks = built_networks(pipeline, threads=1)
+        self._networks = built_networks(pipeline, share_of_cores(1))
 
     def texts(self, files: Sequence[Path]) -> Iterator[Texts]:
         """What is read in each."""

@@ -20,14 +20,11 @@ from fastapi import FastAPI, HTTPException, Request
 from PIL import Image
 
 from lprc import LprcError
-from lprc.compiler.artifact.artifact import open_artifact
-from lprc.compiler.frames.built import built_networks
+from lprc.compiler.frames.built import networks_of
 from lprc.compiler.frames.execute import answer_one
 from lprc.compiler.frames.frame import Frame
-from lprc.compiler.frames.opened import Networks, single
-from lprc.compiler.frames.read_pipeline import read_pipeline
+from lprc.compiler.frames.share import share_of_cores
 from lprc.core.tasks.image_files import parse_image
-from lprc.core.tasks.task_file import task_choice
 
 Answer = Callable[[bytes], dict[str, Any]]
 
@@ -74,19 +71,13 @@ def answers_of(what: Path) -> Answer:
     Raises:
         LprcError: It can't be loaded.
     """
-    networks = _networks(what)
+    networks = networks_of(what, share=share_of_cores(frames=1))
 
     def answer(data: bytes) -> dict[str, Any]:
         frame = Frame("picture", 0, parse_image(data, "picture"))
         return answer_one(frame, networks).document()
 
     return answer
-
-
-def _networks(what: Path) -> Networks:
-    if what.suffix == ".toml":
-        return built_networks(read_pipeline(what))
-    return single(open_artifact(what), task_choice(None))
 
 
 def service(answer: Answer, limits: Limits) -> FastAPI:

@@ -32,8 +32,8 @@ def bench_pipeline(
     """
     from lprc.compiler.frames.bench import bench_streams
     from lprc.compiler.frames.built import built_networks
-    from lprc.compiler.frames.opened import shared_threads
     from lprc.compiler.frames.read_pipeline import read_pipeline
+    from lprc.compiler.frames.share import share_of_cores
     from lprc.compiler.frames.sources import sources
 
     counts = _counts(streams)
@@ -43,14 +43,13 @@ def bench_pipeline(
         )
     pipeline = read_pipeline(Path(file))
     places = sources(words)
-    networks = len(pipeline.file.models)
     rows = [
         bench_streams(
             lambda share: built_networks(pipeline, share),
             places,
             streams=count,
             frames=frames,
-            threads=threads or shared_threads(networks * count),
+            share=share_of_cores(threads, streams=count),
             draw=draw,
         )
         for count in counts
@@ -60,10 +59,15 @@ def bench_pipeline(
         return
     out = console.stdout()
     cells = [
-        (str(row.streams), str(row.frames), str(row.threads), f"{row.frames_per_second:.1f}")
+        (
+            *map(str, (row.streams, row.frames, row.workers, row.threads)),
+            f"{row.frames_per_second:.1f}",
+        )
         for row in rows
     ]
-    out.print(console.table([">streams", ">frames", ">threads", ">frames a second"], cells))
+    out.print(
+        console.table([">streams", ">frames", ">at once", ">threads", ">frames a second"], cells)
+    )
     titles = ["median ms", *(f">{row.streams} stream{'s' * (row.streams > 1)}" for row in rows)]
     steps = [
         (name, *(f"{row.stages[name]:.3f}" for row in rows if name in row.stages))

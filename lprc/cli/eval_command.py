@@ -88,8 +88,9 @@ def print_pipeline_score(
     from lprc.compiler.frames.built import built_networks
     from lprc.compiler.frames.evaluate import evaluate_pipeline
     from lprc.compiler.frames.read_pipeline import read_pipeline
+    from lprc.compiler.frames.share import share_of_cores
 
-    networks = built_networks(read_pipeline(file), threads, weak_boxes=True)
+    networks = built_networks(read_pipeline(file), share_of_cores(threads), weak_boxes=True)
     with reporter("evaluating", quiet=quiet or as_json) as progress:
         score = evaluate_pipeline(networks, data, progress)
     if as_json:

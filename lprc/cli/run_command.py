@@ -14,11 +14,10 @@ from lprc.cli import console
 from lprc.cli.common import PathArgument, debug_option, quiet_option, task_option, threads_option
 from lprc.cli.outputs import OutputArgument, check_outputs
 from lprc.cli.say import say
-from lprc.core.errors import DataError, UsageError
+from lprc.core.errors import DataError
 
 if TYPE_CHECKING:
     from lprc.compiler.frames.frame import Frame
-    from lprc.compiler.frames.opened import Networks
     from lprc.compiler.frames.results import Found, Reading
 
 
@@ -49,12 +48,16 @@ def command(
     """
     check_outputs()
     from lprc.cli.progress import reporter
+    from lprc.compiler.frames.built import networks_of
     from lprc.compiler.frames.pictures import Album
     from lprc.compiler.frames.run import run_frames
+    from lprc.compiler.frames.share import share_of_cores
+    from lprc.compiler.frames.sources import frames_at_most
     from lprc.compiler.frames.sources import sources as named_sources
 
     places = named_sources(sources, sys.stdin.buffer)
-    networks = _networks(what, task, threads)
+    share = share_of_cores(threads, frames=frames_at_most(places))
+    networks = networks_of(what, task, share)
     broken = total = 0
     unwritable = False
     stages: dict[str, list[float]] = {}
@@ -83,22 +86,6 @@ def command(
         say(f"error: {broken} of {total} frames could not be read", err=True)
         return DataError.exit_code
     return 0
-
-
-def _networks(what: Path, task: str | None, threads: int | None) -> Networks:
-    from lprc.compiler.artifact.artifact import open_artifact
-    from lprc.compiler.frames.built import built_networks
-    from lprc.compiler.frames.opened import single
-    from lprc.compiler.frames.read_pipeline import read_pipeline
-    from lprc.core.tasks.task_file import task_choice
-
-    if what.suffix != ".toml":
-        return single(open_artifact(what), task_choice(task), threads)
-    if task is not None:
-        raise UsageError(
-            "is for one model", where="--task", hint=f"{what} has a task for each of its models"
-        )
-    return built_networks(read_pipeline(what), threads)
 
 
 def _print_line(frame: Frame, show_stages: bool) -> None:

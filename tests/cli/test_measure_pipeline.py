@@ -14,6 +14,7 @@ from lprc.compiler.frames.bench import bench_streams
 from lprc.compiler.frames.built import built_networks
 from lprc.compiler.frames.opened import Networks
 from lprc.compiler.frames.read_pipeline import read_pipeline
+from lprc.compiler.frames.share import Share
 from lprc.compiler.frames.sources import sources
 
 pytest.importorskip("pycocotools")
@@ -117,7 +118,14 @@ def test_streams_are_measured(lprc, pipeline: Path, tmp_path: Path, kind: str):
         ]
         assert all(taken > 0 for taken in row["stages"].values())
     table = lprc("bench", pipeline, place, *options).stdout.splitlines()
-    assert table[0].split() == ["streams", "frames", "threads", "frames", "a", "second"]
+    assert table[0].split() == [
+        "streams",
+        "frames",
+        "at",
+        "once",
+        "threads",
+        *["frames", "a", "second"],
+    ]
     assert table[3].split() == ["median", "ms", "1", "stream", "2", "streams"]
 
 
@@ -144,7 +152,7 @@ def test_a_measurement_that_is_ended_stops_its_streams_first(
     pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """A runtime whose process goes away in the middle of a call aborts with a word of its own."""
-    networks = built_networks(read_pipeline(pipeline), threads=1)
+    networks = built_networks(read_pipeline(pipeline), Share(2, 1))
     picture().save(tmp_path / "0.png")
     pictures = sources([str(tmp_path / "0.png")])
 
@@ -156,11 +164,11 @@ def test_a_measurement_that_is_ended_stops_its_streams_first(
         monkeypatch.undo()
         raise KeyboardInterrupt
 
-    def opened(_threads: int) -> Networks:
+    def opened(_share: Share) -> Networks:
         monkeypatch.setattr(threading.Thread, "join", interrupted)
         return networks
 
     running = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        bench_streams(opened, pictures, streams=2, frames=10**6, threads=1)
+        bench_streams(opened, pictures, streams=2, frames=10**6, share=Share(2, 1))
     assert threading.active_count() == running

@@ -60,15 +60,22 @@ class Artifact:
         """The size of all deployed files."""
         return sum(file.stat().st_size for file in self.files)
 
-    def runner(self, *, threads: int | None = None) -> Runner:
+    def runner(
+        self, *, threads: int | None = None, streams: int | None = None, batch: int | None = None
+    ) -> Runner:
         """Load it.
+
+        Args:
+            threads: As of `lprc.core.running.runner.OpenJob`, as are the others.
+            streams: Runs at once.
+            batch: Of every run.
 
         Raises:
             LprcError: As of `lprc.core.targets.runtimes.Runtime.open`.
         """
         if self.model.suffix in (".onnx", SUFFIX):  # runtimes crash on what is not valid
             check_file(self.model)
-        return runtime(self.backend).open(self._job(threads))
+        return runtime(self.backend).open(self._job(threads, streams, batch))
 
     def layers(self, inputs: Arrays, runs: int, *, threads: int | None = None) -> list[LayerTime]:
         """What each of its layers takes, as its runtime counts it.
@@ -78,9 +85,11 @@ class Artifact:
         """
         return runtime(self.backend).layers(self._job(threads), inputs, runs)
 
-    def _job(self, threads: int | None) -> OpenJob:
+    def _job(
+        self, threads: int | None, streams: int | None = None, batch: int | None = None
+    ) -> OpenJob:
         report: dict[str, Any] = (self.manifest or {}).get("emitter", {})
-        return OpenJob(self.model, threads, report)
+        return OpenJob(self.model, threads, report, streams, batch)
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Run it once in its runtime, which is loaded at the first call; outputs by name.

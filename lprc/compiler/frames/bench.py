@@ -14,6 +14,7 @@ from lprc.compiler.frames.draw import annotated
 from lprc.compiler.frames.execute import answered
 from lprc.compiler.frames.frame import Frame
 from lprc.compiler.frames.opened import Networks
+from lprc.compiler.frames.share import Share
 from lprc.compiler.frames.sources import Source
 from lprc.core.errors import DataError
 from lprc.core.process.together import together
@@ -21,8 +22,8 @@ from lprc.core.process.together import together
 WARMUP = 10
 """Frames of each stream before the clock starts."""
 
-Open = Callable[[int], Networks]
-"""Loads the networks of one stream, with that many threads each."""
+Open = Callable[[Share], Networks]
+"""Loads the networks of one stream, for its share of the cores."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class StreamRow:
         streams: How many.
         frames: Of all of them.
         seconds: From the first frame's start to the last one's end.
+        workers: Frames of each stream that are worked on at once.
         threads: Of each network.
         stages: Milliseconds of each step, the median over frames.
     """
@@ -40,6 +42,7 @@ class StreamRow:
     streams: int
     frames: int
     seconds: float
+    workers: int
     threads: int
     stages: dict[str, float]
 
@@ -59,7 +62,7 @@ def bench_streams(
     *,
     streams: int,
     frames: int,
-    threads: int,
+    share: Share,
     draw: bool = False,
 ) -> StreamRow:
     """Run streams of the same frames at once, each with networks of its own.
@@ -69,18 +72,18 @@ def bench_streams(
         sources: Read again from the beginning until there are frames enough.
         streams: How many at once.
         frames: Of each stream.
-        threads: Of each network.
+        share: Of the cores, of each stream.
         draw: Whether answers are drawn, too.
 
     Raises:
         DataError: A frame that can't be read.
         RunError: A network fails.
     """
-    loaded = [open_networks(threads) for _ in range(streams)]
+    loaded = [open_networks(share) for _ in range(streams)]
     run = _Streams(sources, frames, draw=draw)
     seconds = run.seconds(loaded)
     medians = {name: median(taken) * 1e3 for name, taken in run.stages.items()}
-    return StreamRow(streams, streams * frames, seconds, threads, medians)
+    return StreamRow(streams, streams * frames, seconds, share.workers, share.threads, medians)
 
 
 class _Streams:

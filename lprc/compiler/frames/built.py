@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lprc.compiler.frames.opened import Networks, opened
-from lprc.compiler.frames.read_pipeline import FramePipeline
+from lprc.compiler.artifact.artifact import open_artifact
+from lprc.compiler.frames.opened import Networks, opened, single
+from lprc.compiler.frames.read_pipeline import FramePipeline, read_pipeline
+from lprc.compiler.frames.share import Share
 from lprc.compiler.project.plan import Build
 from lprc.compiler.project.state import States
-from lprc.core.errors import InvalidModelError
+from lprc.core.errors import InvalidModelError, UsageError
+from lprc.core.tasks.task_file import task_choice
 
 FOLDER = "build"
 """Beside the pipeline's file: a folder for each pipeline, in it one for each network."""
@@ -95,14 +98,35 @@ def place_of(pipeline: FramePipeline, name: str) -> Path:
     return folder
 
 
+def networks_of(what: Path, task: str | None = None, share: Share | None = None) -> Networks:
+    """What a path names, loaded: a pipeline's file, whose networks are built, or one network.
+
+    Args:
+        what: A pipeline's file, an artefact or a model file.
+        task: What a network by itself is for, a name or a file; None for what it evidently is.
+        share: Of the cores; all of them by default.
+
+    Raises:
+        UsageError: A task for a pipeline.
+        LprcError: As of `built_networks` and `single`.
+    """
+    if what.suffix != ".toml":
+        return single(open_artifact(what), task_choice(task), share)
+    if task is not None:
+        raise UsageError(
+            "is for one model", where="--task", hint=f"{what} has a task for each of its models"
+        )
+    return built_networks(read_pipeline(what), share)
+
+
 def built_networks(
-    pipeline: FramePipeline, threads: int | None = None, *, weak_boxes: bool = False
+    pipeline: FramePipeline, share: Share | None = None, *, weak_boxes: bool = False
 ) -> Networks:
     """The networks of a pipeline, loaded.
 
     Args:
         pipeline: The file.
-        threads: CPU threads of each runtime; None shares the cores among them.
+        share: Of the cores; all of them by default.
         weak_boxes: Whether boxes are found that are neither shown nor read.
 
     Raises:
@@ -110,4 +134,4 @@ def built_networks(
         LprcError: As of `opened`.
     """
     places = {name: place_of(pipeline, name) for name in pipeline.file.order}
-    return opened(pipeline, places, threads, weak_boxes=weak_boxes)
+    return opened(pipeline, places, share, weak_boxes=weak_boxes)

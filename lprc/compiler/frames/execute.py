@@ -1,64 +1,60 @@
-"""Frames through networks: decode, prepare, infer, crop, read, each in a thread of its own."""
+"""Frames through networks: decode, prepare, infer, crop, read; several frames at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from lprc.compiler.frames.crops import Crop, crops
 from lprc.compiler.frames.frame import Frame
 from lprc.compiler.frames.network import Network
 from lprc.compiler.frames.opened import Networks
-from lprc.compiler.frames.overlap import DEPTH, overlapped
+from lprc.compiler.frames.overlap import overlapped
 from lprc.compiler.frames.results import Reading
 
-Step = Callable[[Frame], Frame]
+Step = Callable[[Frame], None]
 
 
-def answered(frames: Iterable[Frame], networks: Networks, *, depth: int = DEPTH) -> Iterator[Frame]:
+def answered(frames: Iterable[Frame], networks: Networks) -> Iterator[Frame]:
     """The frames in their order, each with what the networks say of it.
 
-    Frames with an error pass through. All steps work at once, and no more frames are on their way
-    than the queues between them hold.
+    Frames with an error pass through. As many are worked on at once as the networks' share of the
+    cores says, and no more than twice as many are on their way.
 
     Args:
-        frames: Taken in a thread.
+        frames: Taken in threads, by one at a time.
         networks: What runs on them.
-        depth: Frames that wait behind a step, at most.
 
     Raises:
         RunError: A network fails.
         DataError: Its outputs are not those of its task.
     """
-    return overlapped(frames, _steps(networks), depth=depth)
+    return overlapped(frames, _through(_steps(networks)), workers=networks.workers)
 
 
 def answer_one(frame: Frame, networks: Networks) -> Frame:
     """The same for one frame, in this thread."""
-    for step in _steps(networks):
-        frame = step(frame)
-    return frame
+    return _through(_steps(networks))(frame)
+
+
+def _through(steps: Sequence[Step]) -> Callable[[Frame], Frame]:
+    def go(frame: Frame) -> Frame:
+        if frame.error is None:
+            for step in steps:
+                step(frame)
+        return frame
+
+    return go
 
 
 def _steps(networks: Networks) -> list[Step]:
     steps: list[Step] = []
     for name, network in networks.networks.items():
         look = _whole(networks) if network is networks.first else _pieces(networks, name)
-        steps += [_where_whole(look), _where_whole(_inference(network))]
+        steps += [look, _inference(network)]
     return steps
 
 
-def _where_whole(step: Callable[[Frame], None]) -> Step:
-    """The step for frames that have a picture."""
-
-    def careful(frame: Frame) -> Frame:
-        if frame.error is None:
-            step(frame)
-        return frame
-
-    return careful
-
-
-def _whole(networks: Networks) -> Callable[[Frame], None]:
+def _whole(networks: Networks) -> Step:
     """The step that prepares frames for the first network."""
     network, shown = networks.first, networks.shown(networks.first.name)
 
@@ -70,7 +66,7 @@ def _whole(networks: Networks) -> Callable[[Frame], None]:
     return prepare
 
 
-def _pieces(networks: Networks, name: str) -> Callable[[Frame], None]:
+def _pieces(networks: Networks, name: str) -> Step:
     """The step that cuts out and prepares what a further network reads."""
     network, shown = networks.networks[name], networks.shown(name)
 
@@ -107,7 +103,7 @@ def pieces(frame: Frame, networks: Networks, name: str) -> Iterator[tuple[Readin
             yield parent, crop
 
 
-def _inference(network: Network) -> Callable[[Frame], None]:
+def _inference(network: Network) -> Step:
     def infer(frame: Frame) -> None:
         batches = frame.batches.pop(network.name)
         with frame.timed(f"{network.name}: infer"):

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lprc.compiler.artifact.artifact import Artifact
+from lprc.compiler.frames.share import Share
 from lprc.compiler.measure.evaluation import interface_of
 from lprc.core.errors import DataError
-from lprc.core.running.runner import Runner
+from lprc.core.running.runner import Runner, runs_at_once
 from lprc.core.tasks.interface import Interface
 from lprc.core.tasks.placement import Placement
 from lprc.core.tasks.task import Task, fixed_batch
@@ -63,11 +64,11 @@ class Network:
         self.task = task
         self.interface = interface
         self._runner = runner
-        self._turn = threading.Lock()
+        self._turns = threading.Semaphore(runs_at_once(runner))
 
     @classmethod
     def opened(
-        cls, name: str, artefact: Artifact, task: TaskChoice, threads: int | None = None
+        cls, name: str, artefact: Artifact, task: TaskChoice, share: Share, batch: int | None = None
     ) -> Network:
         """Load an artefact or a model file.
 
@@ -76,13 +77,14 @@ class Network:
             artefact: Which.
             task: What it is for; where nothing is said the artefact's own, else a built-in one
                 that evidently is the model's.
-            threads: CPU threads of its runtime.
+            share: Threads of its runtime, and how many frames it runs on at once.
+            batch: Images of every run; None where that varies.
 
         Raises:
             DataError: Nothing tells what it is for, the task does not fit, or takes no images.
             LprcError: It can't be loaded.
         """
-        runner = artefact.runner(threads=threads)
+        runner = artefact.runner(threads=share.threads, streams=share.workers, batch=batch)
         interface = interface_of(runner, str(artefact.path))
         chosen = task.or_own(artefact.task).resolve(interface)
         if not chosen.takes_images:
@@ -102,12 +104,15 @@ class Network:
 
     def _batch(self, images: Sequence[Image.Image], size: int) -> Batch:
         image_input = self.task.input
-        arrays = np.stack([image_input.array(image) for image in images])
+        each = [image_input.array(image) for image in images]
+        arrays = each[0][None] if len(each) == 1 else np.stack(each)
         places = tuple(image_input.placement(image.size) for image in images)
         return Batch(fixed_batch(arrays, size), places)
 
     def infer(self, batches: Sequence[Batch]) -> list[Answer]:
-        """The answer for each image of the batches, in their order; threads take turns.
+        """The answer for each image of the batches, in their order.
+
+        Threads take turns where the runtime does not run in several at once.
 
         Raises:
             DataError: The outputs are not those of such a model.
@@ -115,7 +120,7 @@ class Network:
         """
         answers: list[Answer] = []
         for batch in batches:
-            with self._turn:
+            with self._turns:
                 outputs = self._runner.run({self.interface.image_input: batch.inputs})
             named = {name: outputs[name] for name in self.interface.outputs}
             values = self.task.answers(named, batch.places)

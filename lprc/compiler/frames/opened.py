@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from lprc.compiler.frames.network import Network
 from lprc.compiler.frames.pipeline_file import EdgeTable
 from lprc.compiler.frames.read_pipeline import FramePipeline
 from lprc.compiler.frames.rectify import check_opencv
+from lprc.compiler.frames.share import Share, share_of_cores
 from lprc.core.errors import DataError, LprcError
 from lprc.core.tasks.task import Task
 from lprc.core.tasks.task_file import TaskChoice, task_choice
@@ -27,10 +27,12 @@ class Networks:
 
     Attributes:
         networks: By name, each behind the one whose boxes it reads.
+        workers: Frames that are worked on at once.
         edges: Between them, with every `min_score` known.
     """
 
     networks: Mapping[str, Network]
+    workers: int = 1
     edges: tuple[EdgeTable, ...] = ()
 
     @property
@@ -51,19 +53,20 @@ class Networks:
         return min([task.settings.output.shown_threshold, *read])
 
 
-def single(artefact: Artifact, task: TaskChoice, threads: int | None = None) -> Networks:
+def single(artefact: Artifact, task: TaskChoice, share: Share | None = None) -> Networks:
     """One network.
 
     Args:
         artefact: An artefact or a model file.
         task: What it is for.
-        threads: CPU threads of its runtime.
+        share: Of the cores; all of them by default.
 
     Raises:
         LprcError: As of `Network.opened`.
     """
-    network = Network.opened(ONLY, artefact, task, threads)
-    alone = Networks({ONLY: network})
+    some = share or share_of_cores()
+    network = Network.opened(ONLY, artefact, task, some, batch=1)
+    alone = Networks({ONLY: network}, some.workers)
     network.task = without_weak_boxes(network.task, alone.shown(ONLY))
     return alone
 
@@ -71,7 +74,7 @@ def single(artefact: Artifact, task: TaskChoice, threads: int | None = None) -> 
 def opened(
     pipeline: FramePipeline,
     places: Mapping[str, Path],
-    threads: int | None = None,
+    share: Share | None = None,
     *,
     weak_boxes: bool = False,
 ) -> Networks:
@@ -81,7 +84,7 @@ def opened(
         pipeline: The file.
         places: The artefact or the model file of each network, by name. An edge to one that is
             left out is kept: what it would read can be cut out.
-        threads: CPU threads of each runtime; None shares the cores among them.
+        share: Of the cores; all of them by default.
         weak_boxes: Whether boxes are found that are neither shown nor read: average precision
             counts them, and nothing else does.
 
@@ -90,15 +93,15 @@ def opened(
             have, or wants landmarks that it does not give.
         LprcError: A network can't be loaded, or its task does not fit.
     """
-    share = threads or shared_threads(len(places))
+    some = share or share_of_cores()
     order = [name for name in pipeline.file.order if name in places]
-    networks = {name: _network(pipeline, name, places[name], share) for name in order}
+    networks = {name: _network(pipeline, name, places[name], some) for name in order}
     edges = tuple(
         _checked_edge(pipeline, index, edge, networks[edge.source])
         for index, edge in enumerate(pipeline.file.edges)
         if edge.source in networks
     )
-    whole = Networks(networks, edges)
+    whole = Networks(networks, some.workers, edges)
     if not weak_boxes:
         for name, network in networks.items():
             network.task = without_weak_boxes(network.task, whole.shown(name))
@@ -117,17 +120,14 @@ def without_weak_boxes(task: Task, least: float) -> Task:
     return Detection(task.name, task.settings.model_copy(update={"output": raised}))
 
 
-def shared_threads(networks: int) -> int:
-    """How many threads each of so many networks has, for all cores to be in use."""
-    return max(1, (os.cpu_count() or 1) // networks)
-
-
-def _network(pipeline: FramePipeline, name: str, place: Path, threads: int) -> Network:
+def _network(pipeline: FramePipeline, name: str, place: Path, share: Share) -> Network:
     # What was compiled has a task of its own, for what is in its graph.
     compiled = pipeline.file.models[name].target is not None
     try:
         task = task_choice(None if compiled else pipeline.task(name))
-        return Network.opened(name, open_artifact(place), task, threads)
+        # One frame at a time; of what it cuts out there may be any number.
+        batch = 1 if name == pipeline.file.first else None
+        return Network.opened(name, open_artifact(place), task, share, batch)
     except LprcError as error:
         key = pipeline.key("models", name)
         error.where = f"{key}: {error.where}" if error.where else key

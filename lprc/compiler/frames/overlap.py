@@ -1,24 +1,23 @@
-"""Steps that work at once, each on another item: threads with bounded queues between them."""
+"""Items worked on by several threads at once, each item from its beginning to its end by one."""
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-DEPTH = 2
-"""Items that wait in front of a step, at most."""
+AHEAD = 2
+"""Items that are on their way at once, at most, for each thread."""
 
 _MOMENT = 0.1
 """Seconds after which a thread that waits looks whether it is to end."""
 
 _LONGEST_END = 5.0
-"""Seconds that the end waits for a step, which may wait for a camera."""
+"""Seconds that the end waits for the threads, one of which may wait for a camera."""
 
 
 class _End:
@@ -27,100 +26,112 @@ class _End:
 
 @dataclass(frozen=True)
 class _Failure:
-    """What a step raised."""
+    """What the items or the work raised."""
 
     error: BaseException
 
 
-class _Line(Generic[T]):
-    """A row of threads, from the one that takes items to the one before the consumer."""
+class _Crew(Generic[T]):
+    """Threads that take numbered items in turns, and lay down what became of each."""
 
-    def __init__(self, depth: int) -> None:
-        self._depth = depth
-        self._stopping = threading.Event()
-        self._threads: list[threading.Thread] = []
+    def __init__(self, items: Iterable[T], work: Callable[[T], T], workers: int) -> None:
+        self._items, self._work = iter(items), work
+        self._taking = threading.Lock()
+        self._taken, self._over = 0, False
+        self._changed = threading.Condition()
+        self._results: dict[int, T | _End | _Failure] = {}
+        self._room = workers * AHEAD
+        self._stopping = False
+        self._threads = [
+            threading.Thread(target=self._run, name="lprc frames", daemon=True)
+            for _ in range(workers)
+        ]
 
-    def add(self, pull: Callable[[], T | _End]) -> Callable[[], T | _End]:
-        """Have a thread call `pull` again and again; what returns its results in their order."""
-        results: queue.Queue[T | _End | _Failure] = queue.Queue(self._depth)
+    def begin(self) -> None:
+        """Have all threads work."""
+        for thread in self._threads:
+            thread.start()
 
-        def work() -> None:
-            result: T | _End | _Failure = _End()
-            while not self._stopping.is_set():
-                try:
-                    result = pull()
-                except BaseException as error:  # noqa: BLE001 - raised where the result is taken
-                    result = _Failure(error)
-                self._put(results, result)
-                if isinstance(result, (_End, _Failure)):
-                    return
-
-        def take() -> T | _End:
-            result = self._get(results)
-            if isinstance(result, _Failure):
-                raise result.error
-            return result
-
-        thread = threading.Thread(target=work, name="lprc frames", daemon=True)
-        self._threads.append(thread)
-        thread.start()
-        return take
+    def result(self, number: int) -> T | _End | _Failure:
+        """What became of an item; its place is free for another one."""
+        with self._changed:
+            while number not in self._results:
+                self._changed.wait(_MOMENT)
+            result = self._results.pop(number)
+            self._room += 1
+            self._changed.notify_all()
+        return result
 
     def end(self) -> None:
         """Have all threads end, whatever they wait for."""
-        self._stopping.set()
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        latest = time.monotonic() + _LONGEST_END
         for thread in self._threads:
-            thread.join(_LONGEST_END)
+            thread.join(max(0.0, latest - time.monotonic()))
 
-    def _put(self, results: queue.Queue[T | _End | _Failure], result: T | _End | _Failure) -> None:
-        while not self._stopping.is_set():
-            try:
-                results.put(result, timeout=_MOMENT)
-            except queue.Full:
-                continue
-            return
+    def _run(self) -> None:
+        while self._has_room():
+            with self._taking:
+                if self._over or self._stopping:
+                    return
+                number, item = self._taken, self._next()
+                self._taken += 1
+                self._over = isinstance(item, (_End, _Failure))
+            self._lay_down(number, self._worked(item))
 
-    def _get(self, results: queue.Queue[T | _End | _Failure]) -> T | _End | _Failure:
-        while not self._stopping.is_set():
-            try:
-                return results.get(timeout=_MOMENT)
-            except queue.Empty:
-                continue
-        return _End()
+    def _next(self) -> T | _End | _Failure:
+        try:
+            return next(self._items, _End())
+        except BaseException as error:  # noqa: BLE001 - raised where the item is taken
+            return _Failure(error)
+
+    def _worked(self, item: T | _End | _Failure) -> T | _End | _Failure:
+        if isinstance(item, (_End, _Failure)):
+            return item
+        try:
+            return self._work(item)
+        except BaseException as error:  # noqa: BLE001 - raised where the item is taken
+            return _Failure(error)
+
+    def _has_room(self) -> bool:
+        """Wait for room for one more item, and take it; no where all is to end."""
+        with self._changed:
+            while not self._stopping and not self._over and not self._room:
+                self._changed.wait(_MOMENT)
+            self._room -= 1
+            return not self._stopping and not self._over
+
+    def _lay_down(self, number: int, result: T | _End | _Failure) -> None:
+        with self._changed:
+            self._results[number] = result
+            self._changed.notify_all()
 
 
-def overlapped(
-    items: Iterable[T], steps: Sequence[Callable[[T], T]], *, depth: int = DEPTH
-) -> Iterator[T]:
-    """Each item after all steps, in the order of the items; none is left out.
+def overlapped(items: Iterable[T], work: Callable[[T], T], *, workers: int) -> Iterator[T]:
+    """Each item as `work` returns it, in the order of the items; none is left out.
 
-    Items and every step have a thread of their own. So no more than
-    ``(len(steps) + 1) * (depth + 1) + 1`` items are on their way at once.
+    A thread takes an item, which no other does meanwhile, and works on it while others take and
+    work on theirs. So threads meet twice an item, however many steps the work has, and none waits
+    for a slower step. No more than ``workers * AHEAD + 1`` items are on their way at once.
 
     Args:
-        items: Taken one by one, in a thread.
-        steps: Each is given what the one before it returns.
-        depth: Items that wait behind a step, at most.
+        items: Taken one by one, each in some thread.
+        work: What is done with each, in several threads at once.
+        workers: How many threads.
 
     Raises:
-        BaseException: What the items or a step raise, where the item would come.
+        BaseException: What the items or the work raise, where the item would come.
     """
-    iterator = iter(items)
-    line: _Line[T] = _Line(depth)
-
-    def pull() -> T | _End:
-        return next(iterator, _End())
-
+    crew = _Crew(items, work, workers)
     try:
-        take = line.add(pull)
-        for step in steps:
-            take = line.add(partial(_next, take, step))
-        while not isinstance(item := take(), _End):
-            yield item
+        crew.begin()
+        number = 0
+        while not isinstance(result := crew.result(number), _End):
+            if isinstance(result, _Failure):
+                raise result.error
+            number += 1
+            yield result
     finally:
-        line.end()
-
-
-def _next(take: Callable[[], T | _End], step: Callable[[T], T]) -> T | _End:
-    item = take()
-    return item if isinstance(item, _End) else step(item)
+        crew.end()

@@ -124,6 +124,11 @@ def sources(words: Sequence[str], standard_input: BinaryIO | None = None) -> lis
     return named
 
 
+def frames_at_most(places: Sequence[Source]) -> int | None:
+    """How many frames sources have; None where a video is among them."""
+    return None if any(isinstance(place, Video) for place in places) else len(places)
+
+
 def _named(word: str, standard_input: BinaryIO | None) -> list[Source]:
     path = Path(word)
     if word == "-":

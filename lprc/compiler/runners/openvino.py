@@ -25,20 +25,13 @@ class OpenVinoRunner:
         import openvino as ov
 
         self._tensor = ov.Tensor
-        # Some CPUs compute in bfloat16 by default; the IR says float32.
-        # And by default activations of weight-only graphs are quantised, which the IR does not say.
-        config: dict[str, Any] = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "f32",
-            "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
-        }
-        if job.threads is not None:
-            config["INFERENCE_NUM_THREADS"] = job.threads
-        if counters:
-            config["PERF_COUNT"] = True
+        self._core = ov.Core()
+        self._config = _config(job, counters=counters)
         try:
-            model = ov.Core().read_model(job.path)
-            self._compiled = ov.Core().compile_model(model, "CPU", config)
+            self._model = self._core.read_model(job.path)
+            if job.batch is not None:
+                set_batch(self._model, job.batch)
+            self._compiled = self._core.compile_model(self._model, "CPU", self._config)
         except Exception as error:  # pybind11 raises RuntimeError and kin
             raise load_error("OpenVINO", job.path, error) from error
         self._request = self._compiled.create_infer_request()
@@ -73,6 +66,33 @@ class OpenVinoRunner:
         for name, array in inputs.items():
             self._request.set_tensor(name, self._tensor(np.asarray(array, order="C")))
         return lambda: self._request.infer()
+
+
+def _config(job: OpenJob, *, counters: bool) -> dict[str, Any]:
+    # Some CPUs compute in bfloat16 by default; the IR says float32.
+    # And by default activations of weight-only graphs are quantised, which the IR does not say.
+    config: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
+    }
+    if job.threads is not None:
+        config["INFERENCE_NUM_THREADS"] = job.threads * (job.streams or 1)
+    if job.streams is not None:
+        config["NUM_STREAMS"] = job.streams
+    if counters:
+        config["PERF_COUNT"] = True
+    return config
+
+
+def set_batch(model: Any, batch: int) -> None:
+    """Give a model of one input the batch that it will have, where it has none of its own."""
+    if len(model.inputs) != 1:
+        return
+    shape = model.inputs[0].partial_shape
+    if shape.rank.is_static and len(shape) and shape[0].is_dynamic:
+        shape[0] = batch
+        model.reshape(shape)
 
 
 def _input_name(port: Any) -> str:

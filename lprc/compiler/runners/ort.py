@@ -58,6 +58,7 @@ class OrtRunner:
         }
         self.dtypes = {value.name: _dtype(value.type) for value in self._session.get_inputs()}
         self.outputs = [value.name for value in self._session.get_outputs()]
+        self.streams = job.streams or 1  # a session runs in any number of threads
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Run it once; outputs by name."""

@@ -22,11 +22,16 @@ class OpenJob:
         path: The file.
         threads: CPU threads; None for the runtime's default.
         report: What the file's emitter said of it, as in the manifest; empty for a bare file.
+        streams: How many runs at once it is asked for, each with that many threads; None for one
+            that is to run as the file is, to be measured. What can't has no `streams` of its own.
+        batch: What every run will have; None where it varies.
     """
 
     path: Path
     threads: int | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
+    streams: int | None = None
+    batch: int | None = None
 
 
 class Runs(Protocol):
@@ -55,6 +60,11 @@ class Runner(Runs, Protocol):
 
     def bound(self, inputs: Arrays) -> Callable[[], object]:
         """A function without arguments that runs it on `inputs`, for timing."""
+
+
+def runs_at_once(runner: Runner) -> int:
+    """How many threads may call `run` at once: its attribute ``streams``, else one."""
+    return int(getattr(runner, "streams", 1))
 
 
 Opener = Callable[[OpenJob], Runner]

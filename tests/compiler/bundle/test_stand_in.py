@@ -17,6 +17,7 @@ from lprc.compiler.frames.execute import answer_one
 from lprc.compiler.frames.frame import Frame
 from lprc.compiler.frames.opened import opened
 from lprc.compiler.frames.read_pipeline import read_pipeline
+from lprc.compiler.frames.share import Share
 from lprc.models.plate_detector.scenes import street_scene
 
 SIZE = (640, 360)
@@ -50,7 +51,7 @@ def parsers(black, harness_file, tmp_path_factory):
 def networks(black):
     """What `lprc run` runs: the bundle's lowered graphs by the same pipeline."""
     pipeline = read_pipeline(black.parent / "pipeline.toml")
-    return opened(pipeline, {name: black / "models" / name for name in ORDER}, threads=1)
+    return opened(pipeline, {name: black / "models" / name for name in ORDER}, Share(1, 1))
 
 
 def _expected(networks, picture):

@@ -15,13 +15,15 @@ from PIL import Image
 from lprc.compiler.frames.built import built_networks
 from lprc.compiler.frames.execute import answer_one, answered
 from lprc.compiler.frames.frame import Frame
+from lprc.compiler.frames.network import Network
 from lprc.compiler.frames.read_pipeline import read_pipeline
+from lprc.compiler.frames.share import Share
 from lprc.core.errors import DataError
 from lprc.core.process.peak_memory import peak_bytes
 
 
 def networks(folder: Path, more: str = "", batch: str = "N"):
-    return built_networks(read_pipeline(write_pipeline(folder, more, batch)), threads=1)
+    return built_networks(read_pipeline(write_pipeline(folder, more, batch)), Share(2, 1))
 
 
 def read(folder: Path, more: str = "", image: Image.Image | None = None, batch: str = "N"):
@@ -175,13 +177,16 @@ def test_an_hour_of_video_needs_no_more_memory_than_a_minute(tmp_path: Path):
     assert late - early < 40e6  # all pictures would be 184 MB
 
 
-def test_threads_take_turns_at_a_network(tmp_path: Path):
-    """OpenVINO's and TensorRT's runners hold one request each."""
+@pytest.mark.parametrize("streams", [None, 1, 3])
+def test_as_many_threads_run_a_network_as_its_runtime_takes(tmp_path: Path, streams: int | None):
+    """TensorRT's and TVM's runners hold one request each, and say nothing of streams."""
     network = networks(tmp_path).networks["reader"]
     inside, most = 0, 0
     real = network._runner.run
 
     class Counted:
+        inputs, dtypes, outputs = network._runner.inputs, network._runner.dtypes, ["y"]
+
         def run(self, inputs):
             nonlocal inside, most
             inside += 1
@@ -190,8 +195,10 @@ def test_threads_take_turns_at_a_network(tmp_path: Path):
             inside -= 1
             return real(inputs)
 
-    network._runner = Counted()
+    if streams is not None:
+        Counted.streams = streams
     batches = network.prepare([picture()])
+    network = Network("reader", Counted(), network.task, network.interface)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: network.infer(batches), range(8)))
-    assert most == 1
+    assert most == (streams or 1)

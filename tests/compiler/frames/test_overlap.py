@@ -1,4 +1,4 @@
-"""Steps in threads: order, bounds, errors."""
+"""Items in threads: order, bounds, errors."""
 
 from __future__ import annotations
 
@@ -7,39 +7,61 @@ import time
 
 import pytest
 
-from lprc.compiler.frames.overlap import overlapped
+from lprc.compiler.frames.overlap import AHEAD, overlapped
 
 
 def threads() -> int:
     return sum(thread.name == "lprc frames" for thread in threading.enumerate())
 
 
-def test_items_come_in_their_order_after_all_steps():
+def same(item: int) -> int:
+    return item
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_items_come_in_their_order_after_the_work(workers: int):
     def uneven(item: int) -> int:
         time.sleep(0.002 * (item % 3))
         return item * 10
 
-    assert list(overlapped(range(20), [uneven, str])) == [str(item * 10) for item in range(20)]
+    come = list(overlapped(range(20), uneven, workers=workers))
+    assert come == [item * 10 for item in range(20)]
     assert threads() == 0
 
 
-def test_steps_work_at_the_same_time():
-    meeting = threading.Barrier(2, timeout=20)
+def test_items_are_worked_on_at_the_same_time():
+    meeting = threading.Barrier(3, timeout=20)
 
-    def first(item: int) -> int:
-        if item > 0:
-            meeting.wait()  # for the item before it, which is at the second step
+    def meet(item: int) -> int:
+        meeting.wait()
         return item
 
-    def second(item: int) -> int:
-        if item < 3:
-            meeting.wait()
-        return item
-
-    assert list(overlapped(range(4), [first, second])) == [0, 1, 2, 3]
+    assert list(overlapped(range(6), meet, workers=3)) == list(range(6))
 
 
-def test_no_more_are_on_their_way_than_the_queues_hold():
+def test_no_item_is_taken_while_another_one_is():
+    busy = threading.Lock()
+
+    class Items:
+        left = 30
+
+        def __iter__(self):
+            return self
+
+        def __next__(self) -> int:
+            assert busy.acquire(blocking=False)
+            time.sleep(0.001)
+            busy.release()
+            self.left -= 1
+            if self.left < 0:
+                raise StopIteration
+            return self.left
+
+    assert list(overlapped(Items(), same, workers=4)) == list(range(29, -1, -1))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_no_more_are_on_their_way_than_have_room(workers: int):
     taken: list[int] = []
 
     def items():
@@ -48,34 +70,55 @@ def test_no_more_are_on_their_way_than_the_queues_hold():
             yield item
 
     most = 0
-    for done in overlapped(items(), [lambda item: item] * 3, depth=2):
+    for done in overlapped(items(), same, workers=workers):
         time.sleep(0.001)
         most = max(most, len(taken) - done)
-    assert most <= (3 + 1) * (2 + 1) + 1
+    assert 0 < most <= workers * AHEAD
 
 
-@pytest.mark.parametrize("where", ["items", "step"])
-def test_an_error_comes_where_its_item_would(where: str):
+def test_a_slow_item_stops_the_others_where_there_is_no_more_room():
+    taken: list[int] = []
+    slow = threading.Event()
+
+    def items():
+        for item in range(100):
+            taken.append(item)
+            yield item
+
+    def work(item: int) -> int:
+        if item == 0:
+            time.sleep(0.3)
+            slow.set()
+            assert len(taken) <= 2 * AHEAD
+        return item
+
+    assert list(overlapped(items(), work, workers=2)) == list(range(100))
+    assert slow.is_set()
+
+
+@pytest.mark.parametrize("where", ["items", "work"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_comes_where_its_item_would(where: str, workers: int):
     def items():
         yield from (1, 2)
         if where == "items":
             raise ValueError("broken")
-        yield 3
+        yield from range(3, 50)
 
-    def step(item: int) -> int:
+    def work(item: int) -> int:
         if item == 3:
             raise ValueError("broken")
         return item
 
     come = []
     with pytest.raises(ValueError, match="broken"):
-        come.extend(overlapped(items(), [step, step]))
+        come.extend(overlapped(items(), work, workers=workers))
     assert come == [1, 2]
     assert threads() == 0
 
 
 def test_a_consumer_may_leave():
-    for item in overlapped(iter(int, 1), [lambda item: item]):
+    for item in overlapped(iter(int, 1), same, workers=2):
         assert item == 0
         break
     assert threads() == 0

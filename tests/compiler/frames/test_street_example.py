@@ -12,6 +12,7 @@ from lprc.compiler.frames.execute import answer_one
 from lprc.compiler.frames.frame import Frame
 from lprc.compiler.frames.opened import Networks, opened
 from lprc.compiler.frames.read_pipeline import read_pipeline
+from lprc.compiler.frames.share import Share
 from lprc.core.tasks.image_files import read_image
 
 STREET = Path(__file__).parents[3] / "examples" / "street"
@@ -31,7 +32,7 @@ def shipped(*, weak_boxes: bool) -> Networks:
     }
     plain = replace(pipeline, file=pipeline.file.model_copy(update={"models": models}))
     places = {name: plain.model(name) for name in plain.file.order}
-    return opened(plain, places, threads=1, weak_boxes=weak_boxes)
+    return opened(plain, places, Share(1, 1), weak_boxes=weak_boxes)
 
 
 def test_the_plates_of_the_first_scene_are_read(networks: Networks):
