@@ -5,11 +5,12 @@
 
 The others run the float networks, as ALPR packages do: read a file with OpenCV, put it into the
 detector's input, suppress with OpenCV, cut out, resize, read, decode with NumPy; one frame after
-the other, one thread for each network, in ONNX Runtime and in OpenVINO. lprc runs what is built,
-with one thread for each network too, and its steps overlap. All take turns over the same frames.
+the other, with --threads for each network, in ONNX Runtime and in OpenVINO. lprc runs what is
+built, one frame a core, with one thread for each network. All take turns, a few frames each.
 
-Told are, as medians over turns: frames a second, milliseconds of CPU time a frame (of all threads,
-which other work on the machine moves less), and the texts read end to end.
+Told are: milliseconds of the detector's and of the reader's run and of a whole frame, as medians
+over frames and over turns; seconds for all frames; frames a second; milliseconds of CPU time that
+a frame takes (of all threads; other work on the machine moves it less); and the texts read.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,9 +42,20 @@ Run = Callable[[NDArray[np.float32]], list[NDArray[Any]]]
 Texts = list[tuple[NDArray[np.float64], str]]
 """Of a frame: left, top, right, bottom, and what was read there."""
 
+TURN = 24
+"""Frames of one contestant before the next one's."""
+
 
 class Contestant(Protocol):
-    """Finds and reads in files."""
+    """Finds and reads in files.
+
+    Attributes:
+        detecting: Seconds of the detector's run, of each frame.
+        reading: Of the reader's, of each frame that it ran for.
+    """
+
+    detecting: list[float]
+    reading: list[float]
 
     def texts(self, files: Sequence[Path]) -> Iterator[Texts]:
         """What is read in each."""
@@ -49,44 +63,81 @@ class Contestant(Protocol):
 
 @dataclass
 class Turns:
-    """What was measured of a contestant."""
+    """What was measured of a contestant.
 
-    rates: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
+    Attributes:
+        walls: Seconds of each turn.
+        frames: Of each turn.
+        cpu: Seconds of CPU time, of all turns.
+        right: Texts of the scenes.
+    """
+
+    walls: list[float] = field(default_factory=list)
+    frames: list[int] = field(default_factory=list)
+    cpu: float = 0.0
     right: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Frames a second, the median over turns."""
+        pairs = zip(self.frames, self.walls, strict=True)
+        return statistics.median(frames / wall for frames, wall in pairs)
 
 
 def main() -> None:
-    """Print a table."""
+    """Print two tables."""
     arguments = _arguments()
     pipeline = read_pipeline(arguments.pipeline)
     truth = _truth(arguments.data)
-    files = [arguments.data / name for name in truth] * arguments.repeats
+    scenes = [arguments.data / name for name in truth]
+    threads = arguments.threads
     contestants: dict[str, Contestant] = {
-        "ONNX Runtime, float, NumPy and OpenCV": Loop(pipeline, _onnxruntime),
-        "OpenVINO, float, NumPy and OpenCV": Loop(pipeline, _openvino),
-        f"lprc run {arguments.pipeline.name}": Lprc(pipeline),
+        "ONNX Runtime, float": Loop(pipeline, partial(_onnxruntime, threads)),
+        "OpenVINO, float": Loop(pipeline, partial(_openvino, threads)),
+        f"`lprc run {arguments.pipeline.name}`": Lprc(pipeline),
     }
     turns = {name: Turns() for name in contestants}
-    for turn in range(arguments.turns + 1):
+    for name, contestant in contestants.items():  # this loads caches, too
+        pairs = zip(scenes, contestant.texts(scenes), strict=True)
+        turns[name].right = sum(_right(answer, truth[file.name]) for file, answer in pairs)
+        contestant.detecting.clear()
+        contestant.reading.clear()
+    frames = list(islice(cycle(scenes), arguments.frames))
+    for start in range(0, len(frames), TURN):
         for name, contestant in contestants.items():
-            begun, spent = time.perf_counter(), time.process_time()
-            texts = list(contestant.texts(files))
-            wall, cpu = time.perf_counter() - begun, time.process_time() - spent
-            if turn:  # the first one loads caches
-                turns[name].rates.append(len(files) / wall)
-                turns[name].cpu.append(cpu / len(files) * 1e3)
-            pairs = zip(files[: len(truth)], texts, strict=False)
-            turns[name].right = sum(_right(answer, truth[file.name]) for file, answer in pairs)
-    total = sum(map(len, truth.values()))
-    first = statistics.median(turns[next(iter(turns))].cpu)
-    print("| | frames a second | CPU ms a frame | ratio | texts right |")
+            _measure(contestant, frames[start : start + TURN], turns[name])
+    _print_tables(contestants, turns, sum(map(len, truth.values())))
+
+
+def _measure(contestant: Contestant, files: Sequence[Path], turns: Turns) -> None:
+    begun, spent = time.perf_counter(), time.process_time()
+    for _ in contestant.texts(files):
+        pass
+    turns.walls.append(time.perf_counter() - begun)
+    turns.cpu += time.process_time() - spent
+    turns.frames.append(len(files))
+
+
+def _print_tables(
+    contestants: Mapping[str, Contestant], turns: Mapping[str, Turns], texts: int
+) -> None:
+    frames = sum(next(iter(turns.values())).frames)
+    print(f"| ms | detector alone | reader alone | end to end | {frames} frames, s |")
+    print("|---|---|---|---|---|")
+    for name, contestant in contestants.items():
+        detecting, reading = (
+            f"{statistics.median(seconds) * 1e3:.1f}"
+            for seconds in (contestant.detecting, contestant.reading)
+        )
+        whole = 1e3 / turns[name].rate
+        print(f"| {name} | {detecting} | {reading} | {whole:.1f} | {sum(turns[name].walls):.2f} |")
+    first = next(iter(turns.values())).rate
+    print("\n| | frames a second | ratio | CPU ms a frame | texts right |")
     print("|---|---|---|---|---|")
     for name, measured in turns.items():
-        cpu = statistics.median(measured.cpu)
         print(
-            f"| {name} | {statistics.median(measured.rates):.1f} | {cpu:.2f} "
-            f"| {cpu / first:.2f} | {measured.right} of {total} |"
+            f"| {name} | {measured.rate:.1f} | {measured.rate / first:.2f} "
+            f"| {measured.cpu / frames * 1e3:.2f} | {measured.right} of {texts} |"
         )
 
 
@@ -94,8 +145,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pipeline", type=Path, help="a detector in front of a plate reader, built")
     parser.add_argument("--data", type=Path, required=True, help="COCO's annotations with texts")
-    parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--repeats", type=int, default=4, help="of all images in a turn")
+    parser.add_argument("--frames", type=int, default=298, help="the images again and again")
+    parser.add_argument("--threads", type=int, default=1, help="of each float network")
     return parser.parse_args()
 
 
@@ -130,11 +181,18 @@ class Lprc:
 
     def __init__(self, pipeline: FramePipeline) -> None:
         self._networks = built_networks(pipeline, share_of_cores(1))
+        self._stages = [f"{name}: infer" for name in self._networks.networks]
+        self.detecting: list[float] = []
+        self.reading: list[float] = []
 
     def texts(self, files: Sequence[Path]) -> Iterator[Texts]:
         """What is read in each."""
         frames = (frame for file in files for frame in ImageFile(file).frames())
         for frame in answered(frames, self._networks):
+            detector, reader = (frame.stages[stage] for stage in self._stages)
+            self.detecting.append(detector)
+            if frame.readings[self._networks.edges[0].to]:
+                self.reading.append(reader)
             yield [
                 (np.array(found.box), reading.text)
                 for found in frame.reading.shown_boxes()
@@ -151,6 +209,8 @@ class Loop:
         self._read = load(pipeline.model(self._edge.to))
         self._detector = _settings(pipeline, self._edge.source)
         self._reader = _settings(pipeline, self._edge.to)
+        self.detecting: list[float] = []
+        self.reading: list[float] = []
         self._alphabet: str = self._reader["output"]["alphabet"]
 
     def texts(self, files: Sequence[Path]) -> Iterator[Texts]:
@@ -169,7 +229,10 @@ class Loop:
         below, right = height - scaled.shape[0], width - scaled.shape[1]
         grey = (settings["border"],) * 3
         whole = cv2.copyMakeBorder(scaled, 0, below, 0, right, cv2.BORDER_CONSTANT, value=grey)
-        scores, sides = self._detect(_normalized([whole], settings))
+        values = _normalized([whole], settings)
+        begun = time.perf_counter()
+        scores, sides = self._detect(values)
+        self.detecting.append(time.perf_counter() - begun)
         rows = np.flatnonzero(scores[0].reshape(-1) >= (self._edge.min_score or 0.3))
         corners = sides[0][rows] / ratio
         sizes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
@@ -185,7 +248,10 @@ class Loop:
     def _decoded(self, crops: Sequence[NDArray[np.uint8]]) -> list[str]:
         if not crops:
             return []
-        (logits,) = self._read(_normalized(crops, self._reader["input"]))
+        values = _normalized(crops, self._reader["input"])
+        begun = time.perf_counter()
+        (logits,) = self._read(values)
+        self.reading.append(time.perf_counter() - begun)
         texts, blank = [], len(self._alphabet)
         for row in logits.argmax(axis=1):
             fresh = row[np.concatenate([[True], row[1:] != row[:-1]])]
@@ -207,20 +273,20 @@ def _normalized(
     return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
 
 
-def _onnxruntime(model: Path) -> Run:
+def _onnxruntime(threads: int, model: Path) -> Run:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda array: session.run(None, {name: array})
 
 
-def _openvino(model: Path) -> Run:
+def _openvino(threads: int, model: Path) -> Run:
     import openvino as ov
 
-    config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 1}
+    config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
     request = ov.Core().compile_model(str(model), "CPU", config).create_infer_request()
     return lambda array: [np.array(value) for value in request.infer([array]).to_tuple()]
 
