@@ -9,7 +9,7 @@ from typing import Any
 from lprc.compiler.bundle.compiled import Family
 from lprc.compiler.bundle.dlstreamer_keys import ModelProc
 from lprc.compiler.bundle.parser_sources import is_detector
-from lprc.compiler.bundle.stages import Stage, common, least_score
+from lprc.compiler.bundle.stages import Stage, common, edge_classes, least_score
 from lprc.compiler.bundle.templates import packaged, rendered
 from lprc.core.errors import DataError
 from lprc.core.files.checked import checked
@@ -202,7 +202,7 @@ def _object_class(stage: Stage, parent: Stage) -> Mapping[str, str]:
             where=f"{stage.where}: rectify of the edge from '{parent.name}'",
             hint='rectify = "none"',
         )
-    names = stage.edge.classes
+    names = edge_classes(stage, parent)
     if not names or set(names) == set(parent.task.settings.output.classes):  # type: ignore[attr-defined]
         return {}
     if len(names) > 1:

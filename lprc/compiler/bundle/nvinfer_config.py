@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from lprc.compiler.bundle.nvinfer_keys import faults
 from lprc.compiler.bundle.parser_sources import is_detector, parser_function
-from lprc.compiler.bundle.stages import Stage, common, least_score
+from lprc.compiler.bundle.stages import Stage, common, edge_classes, least_score
 from lprc.core.errors import DataError
 from lprc.core.tasks.image_input import ImageInput
 
@@ -182,18 +182,11 @@ def class_numbers(stage: Stage, parent: Stage) -> Mapping[str, str]:
     Raises:
         DataError: There is no such class.
     """
-    edge = stage.edge
-    if edge is None or not edge.classes:
+    wanted = edge_classes(stage, parent)
+    if not wanted:
         return {}
     names = list(parent.task.settings.output.classes)  # type: ignore[attr-defined]
-    unknown = [name for name in edge.classes if name not in names]
-    if unknown:
-        raise DataError(
-            f"'{unknown[0]}' is no class of '{parent.name}'",
-            where=f"{stage.where}: classes of the edge from '{parent.name}'",
-            hint=f"one of {', '.join(names)}",
-        )
-    return {"operate-on-class-ids": ";".join(str(names.index(name)) for name in edge.classes)}
+    return {"operate-on-class-ids": ";".join(str(names.index(name)) for name in wanted)}
 
 
 def _detector(stage: Stage) -> Mapping[str, str]:

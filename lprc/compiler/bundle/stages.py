@@ -39,6 +39,8 @@ class Stage:
         task_name: What its task was called when it was compiled.
         target: What it was lowered for.
         lowered: The lowered graph's file.
+        graph: The lowered graph.
+        interface: What it takes and gives.
         batch: The largest batch that it is run with.
         where: What to call it in errors.
     """
@@ -52,18 +54,10 @@ class Stage:
     task_name: str
     target: Target
     lowered: Path
+    graph: ir.Model
+    interface: Interface
     batch: int
     where: str
-
-    @cached_property
-    def graph(self) -> ir.Model:
-        """The lowered graph."""
-        return load(self.lowered)
-
-    @cached_property
-    def interface(self) -> Interface:
-        """What it takes and gives."""
-        return interface_of_graph(self.graph, self.where)
 
     @cached_property
     def output_shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -126,7 +120,8 @@ def stage_of(
     file, number = pipeline.file, numbers(pipeline)
     edge = file.edge_to(name)
     lowered = artefact.path / LOWERED
-    interface = interface_of_graph(load(lowered), where)
+    graph = load(lowered)
+    interface = interface_of_graph(graph, where)
     return Stage(
         name=name,
         number=number[name],
@@ -137,6 +132,8 @@ def stage_of(
         task_name=_task_name(artefact.path),
         target=goal,
         lowered=lowered,
+        graph=graph,
+        interface=interface,
         batch=interface.fixed_batch or batch,
         where=where,
     )
@@ -215,6 +212,24 @@ def common(values: Sequence[Any], key: str, stage: Stage, framework: str) -> Any
             hint=f"give them the same {key}",
         )
     return values[0]
+
+
+def edge_classes(stage: Stage, parent: Stage) -> tuple[str, ...]:
+    """The classes of boxes that a model reads, of those that the one in front has; empty for all.
+
+    Raises:
+        DataError: There is no such class.
+    """
+    wanted = () if stage.edge is None else stage.edge.classes
+    names: Sequence[str] = parent.task.settings.output.classes  # type: ignore[attr-defined]
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise DataError(
+            f"'{unknown[0]}' is no class of '{parent.name}'",
+            where=f"{stage.where}: classes of the edge from '{parent.name}'",
+            hint=f"one of {', '.join(names)}",
+        )
+    return tuple(wanted)
 
 
 def least_score(stage: Stage, framework: str) -> float:

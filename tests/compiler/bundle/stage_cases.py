@@ -99,18 +99,23 @@ def stage(path: Path, task: str, outputs: dict[str, tuple[int, ...]], **changes:
     """
     written = graph(path, outputs, changes.pop("kind", "float"), changes.pop("taken", "float"))
     parsed = parse_task(task, name="given", where="given.toml")
+    where = f"pipeline.toml: models.{path.stem}"
+    loaded = load(written)
+    interface = interface_of_graph(loaded, where)
     given = {
         "name": path.stem,
         "number": 1,
         "source": None,
         "edge": None,
         "onward": (),
-        "task": parsed.fitted(interface_of_graph(load(written), "given")),
+        "task": parsed.fitted(interface),
         "task_name": "given",
         "target": target("trt-fp16"),
         "lowered": written,
+        "graph": loaded,
+        "interface": interface,
         "batch": 4,
-        "where": f"pipeline.toml: models.{path.stem}",
+        "where": where,
         **changes,
     }
     return Stage(**given)

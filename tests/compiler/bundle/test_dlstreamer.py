@@ -270,6 +270,9 @@ def test_edges(tmp_path):
     assert "object-class" not in line(classes=["bus", "car"])
     with pytest.raises(DataError, match="DL Streamer cuts out upright boxes"):
         line(rectify="landmarks")
+    with pytest.raises(DataError, match="'tram' is no class of 'net'") as raised:
+        line(classes=["tram"])
+    assert (raised.value.hint or "").startswith("one of car, bus")
 
 
 def test_one_of_many_classes(tmp_path):
