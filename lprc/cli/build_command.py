@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lprc.cli.common import debug_option, json_option, quiet_option
-from lprc.cli.project import open_project, project_options
+from lprc.cli.project import check_pipeline_files, open_project, project_options
 from lprc.cli.say import say
 from lprc.core.errors import UsageError
 
@@ -53,9 +53,12 @@ def command(
     Exits with the code of the first build, in the order of the file, that failed.
     """
     if any(name.endswith(".toml") for name in names):
+        from lprc.cli.build_pipelines import build_pipelines
+
         if scheduler is not None:
             raise UsageError("is for builds of lprc.toml", where="--scheduler")
-        return _build_pipelines(names, folder, project, dry_run, force, as_json, quiet)
+        check_pipeline_files(names, folder, project)
+        return build_pipelines(names, dry_run=dry_run, force=force, as_json=as_json, quiet=quiet)
     from lprc.compiler.cache.location import store_in_use
     from lprc.compiler.cache.surroundings import surroundings
     from lprc.compiler.project.plan import choose
@@ -110,28 +113,6 @@ def _runner(
         yield runner
     finally:
         runner.close()
-
-
-def _build_pipelines(
-    names: Sequence[str],
-    folder: Path | None,
-    project: Path | None,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
-) -> int:
-    from lprc.cli.build_pipelines import build_pipelines
-
-    other = next((name for name in names if not name.endswith(".toml")), None)
-    if other is not None:
-        raise UsageError(
-            f"'{other}' is a build of lprc.toml, and the others are pipeline files",
-            hint="build them by a command of its own",
-        )
-    if folder is not None or project is not None:
-        raise UsageError("is for builds of lprc.toml", where="-C" if folder else "--project")
-    return build_pipelines(names, dry_run=dry_run, force=force, as_json=as_json, quiet=quiet)
 
 
 def _report(chosen: Sequence[Build], stale: dict[str, str], as_json: bool, quiet: bool) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -42,6 +42,22 @@ class Opened:
     file: Path
     root: Path
     builds: list[Build]
+
+
+def check_pipeline_files(names: Sequence[str], folder: Path | None, project: Path | None) -> None:
+    """Check that pipelines' files are named alone, without what is for lprc.toml.
+
+    Raises:
+        UsageError: They are not.
+    """
+    other = next((name for name in names if not name.endswith(".toml")), None)
+    if other is not None:
+        raise UsageError(
+            f"'{other}' is a build of lprc.toml, and the others are pipeline files",
+            hint="name them in a command of its own",
+        )
+    if folder is not None or project is not None:
+        raise UsageError("is for builds of lprc.toml", where="-C" if folder else "--project")
 
 
 def open_project(folder: Path | None, project: Path | None) -> Opened:

@@ -11,6 +11,10 @@ from frames_support import picture, write_pipeline
 from PIL import Image
 from processes import run_lprc
 
+from lprc.compiler.frames import calibrate
+from lprc.compiler.frames.read_pipeline import read_pipeline
+from lprc.core.files.digest import sha256
+
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -68,6 +72,57 @@ def test_networks_are_built_and_run(lprc, pipeline: Path, tmp_path: Path):
     done = run_lprc("run", pipeline, tmp_path / "x.png")
     assert done.returncode == 3
     assert "models.finder: must be built: input changed: finder.onnx" in done.stderr
+
+
+def test_images_that_did_not_move_are_not_read_again(
+    lprc, pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    lprc("build", pipeline)
+    hashed: list[str] = []
+
+    def counted(path: Path) -> str:
+        hashed.append(path.name)
+        return sha256(path)
+
+    monkeypatch.setattr(calibrate, "sha256", counted)
+    image = tmp_path / "calib" / "b.png"
+    read = read_pipeline(pipeline)
+    assert calibrate.make_crops(read, "reader") is None
+    assert not [name for name in hashed if name.endswith(".png")]
+    image.write_bytes(image.read_bytes())
+    assert calibrate.make_crops(read, "reader") is None
+    assert [name for name in hashed if name.endswith(".png")] == ["b.png"]
+
+
+def test_clean_removes_artefacts_and_crops_and_leaves_others_files(
+    lprc, pipeline: Path, tmp_path: Path
+):
+    lprc("build", pipeline)
+    done = lprc("clean", pipeline)
+    assert [Path(line.split()[1]).name for line in done.stdout.splitlines()] == [
+        "finder",
+        "reader",
+        "reader.crops",
+    ]
+    assert list((tmp_path / "build/colours").iterdir()) == []
+    assert (tmp_path / "calib/a.png").is_file()
+    mine = tmp_path / "build/colours/reader.crops"
+    mine.mkdir()
+    (mine / "00000-00.png").write_bytes(b"mine")
+    lprc("clean", pipeline)
+    assert (mine / "00000-00.png").read_bytes() == b"mine"
+
+
+def test_clean_of_a_project_takes_the_crops_of_pipelines_in_its_folder(
+    lprc, pipeline: Path, tmp_path: Path
+):
+    lprc("build", pipeline)
+    (tmp_path / "lprc.toml").write_text(
+        '[model.net]\nfile = "finder.onnx"\n\n[build.one]\nmodel = "net"\ntarget = "onnx"\n',
+        encoding="utf-8",
+    )
+    lprc("clean", "-C", tmp_path)
+    assert list((tmp_path / "build/colours").iterdir()) == []
 
 
 def test_artefacts_alone_run_where_they_were_brought(lprc, pipeline: Path, tmp_path: Path):

@@ -29,7 +29,17 @@ def states_of(pipeline: FramePipeline) -> States:
 
 def crops_folder(pipeline: FramePipeline, name: str) -> Path:
     """Where the crops lie that a network is calibrated on; from the pipeline's folder."""
-    return Path(FOLDER, pipeline.name, f"{name}.crops")
+    return crops_beside(Path(FOLDER, pipeline.name, name))
+
+
+def crops_beside(artefact: Path) -> Path:
+    """Where the crops lie for the network whose artefact lies there."""
+    return artefact.with_name(f"{artefact.name}.crops")
+
+
+def built_for_pipeline(name: str) -> bool:
+    """Whether a build's name is that of a pipeline's network: no build of lprc.toml has a plus."""
+    return "+" in name
 
 
 def reads_crops(pipeline: FramePipeline, name: str) -> bool:
@@ -60,7 +70,7 @@ def build_of(pipeline: FramePipeline, name: str) -> Build | None:
         if value is not None:
             arguments += [option, value]
     return Build(
-        f"{pipeline.name}+{name}",  # no build of lprc.toml has a plus
+        f"{pipeline.name}+{name}",  # as `built_for_pipeline` tells
         Path(table.model),
         table.target,
         out,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from lprc.compiler.cache.input_files import calibration_files
-from lprc.compiler.frames.built import crops_folder, place_of, root_of
+from lprc.compiler.frames.built import crops_beside, crops_folder, place_of, root_of
 from lprc.compiler.frames.execute import answered, pieces
 from lprc.compiler.frames.opened import Networks, opened
 from lprc.compiler.frames.read_pipeline import FramePipeline
 from lprc.compiler.frames.sources import picture_frames
-from lprc.core.errors import DataError
+from lprc.compiler.project.state import status_of
+from lprc.core.errors import DataError, OutputError
 from lprc.core.files.atomic import atomic_folder
 from lprc.core.files.digest import sha256
 
@@ -35,8 +38,9 @@ def make_crops(pipeline: FramePipeline, name: str) -> int | None:
         LprcError: The networks in front can't be run.
     """
     folder = root_of(pipeline) / crops_folder(pipeline, name)
-    origin = _origin(pipeline, name)
-    if _is_made_from(folder, origin):
+    made = _record(folder)
+    origin = _origin(pipeline, name, made.get("files", {}))
+    if _contents(made) == _contents(origin):
         return None
     places = {item: place_of(pipeline, item) for item in _ancestors(pipeline, name)}
     networks = opened(pipeline, places)
@@ -82,8 +86,36 @@ def _ancestors(pipeline: FramePipeline, name: str) -> list[str]:
     return names
 
 
-def _origin(pipeline: FramePipeline, name: str) -> dict[str, Any]:
-    """What crops are made from, as JSON data."""
+def remove_crops(root: Path, artefacts: Iterable[Path]) -> list[Path]:
+    """Remove the crops that networks were calibrated on; which folders those were.
+
+    Args:
+        root: The pipeline's folder.
+        artefacts: Of the networks, from there; their crops lie beside them.
+
+    Raises:
+        OutputError: They can't be removed.
+    """
+    folders = [crops_beside(place) for place in artefacts]
+    ours = [folder for folder in folders if _is_ours(root / folder)]
+    for folder in ours:
+        try:
+            shutil.rmtree(root / folder)
+        except OSError as error:
+            raise OutputError(
+                f"can't be removed: {error.strerror or error}", where=str(folder)
+            ) from error
+    return ours
+
+
+def _origin(pipeline: FramePipeline, name: str, before: dict[str, Any]) -> dict[str, Any]:
+    """What crops are made from, as JSON data.
+
+    Args:
+        pipeline: The file.
+        name: The network.
+        before: The images' entries when crops were made; those that did not move are not read.
+    """
     ancestors = _ancestors(pipeline, name)
     images = pipeline.calib(ancestors[0])
     assert images is not None  # `reads_crops` says so
@@ -91,10 +123,26 @@ def _origin(pipeline: FramePipeline, name: str) -> dict[str, Any]:
     edges = [edge for edge in pipeline.file.edges if {edge.source, edge.to} <= wanted]
     return {
         "images": str(images),
-        "files": {path.name: sha256(path) for path in calibration_files(images)},
+        "files": {
+            path.name: _entry(path, before.get(path.name)) for path in calibration_files(images)
+        },
         "models": {item: _digest(place_of(pipeline, item)) for item in ancestors},
         "edges": [edge.model_dump(mode="json", by_alias=True) for edge in edges],
     }
+
+
+def _entry(image: Path, before: Any) -> dict[str, Any]:
+    status = status_of(image)
+    if isinstance(before, dict) and status is not None and before.get("status") == status:
+        return {"status": status, "sha256": before.get("sha256")}
+    return {"status": status, "sha256": sha256(image)}
+
+
+def _contents(origin: dict[str, Any]) -> dict[str, Any]:
+    """The same without what a copy of the images changes."""
+    files = origin.get("files", {}).items()
+    digests = {name: entry["sha256"] if isinstance(entry, dict) else None for name, entry in files}
+    return {**origin, "files": digests}
 
 
 def _digest(place: Path) -> dict[str, str]:
@@ -102,12 +150,13 @@ def _digest(place: Path) -> dict[str, str]:
     return {path.name: sha256(path) for path in files if path.is_file()}
 
 
-def _is_made_from(folder: Path, origin: dict[str, Any]) -> bool:
+def _record(folder: Path) -> dict[str, Any]:
+    """What the crops in a folder were made from; empty where that is not known."""
     try:
         made: Any = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return bool(made == origin)
+        return {}
+    return made if isinstance(made, dict) and isinstance(made.get("files"), dict) else {}
 
 
 def _is_ours(folder: Path) -> bool:

@@ -177,14 +177,14 @@ class States:
         """
         recorded: Known = {}
         for name in inputs:
-            status = _status(self._root / name)
+            status = status_of(self._root / name)
             if status is None or before.get(name, status) != status:
                 recorded[name] = ([], "")
             else:
                 recorded[name] = (status, sha256(self._root / name))
         out = self._root / build.out
         outputs: Known = {
-            path.name: (_status(path) or [], sha256(path)) for path in sorted(out.iterdir())
+            path.name: (status_of(path) or [], sha256(path)) for path in sorted(out.iterdir())
         }
         self.write(
             build.name,
@@ -205,14 +205,14 @@ class States:
         names = [str(build.model)]
         for folder, files in listed(self._root, build).items():
             names += [str(Path(folder) / name) for name in files]
-        return {name: _status(self._root / name) for name in names}
+        return {name: status_of(self._root / name) for name in names}
 
     def _differs(self, path: Path, entry: tuple[Status, str]) -> str | None:
         """How a file is not what it was; one whose status moved is read."""
         status, digest = entry
         key = str(path)
         if key not in self._status:
-            self._status[key] = _status(path)
+            self._status[key] = status_of(path)
         now = self._status[key]
         if now is None:
             return "missing"
@@ -249,7 +249,8 @@ def _beside(place: Path, path: Path) -> str:
     return path.relative_to(place.parent if place.is_file() else place).as_posix()
 
 
-def _status(path: Path) -> Status | None:
+def status_of(path: Path) -> Status | None:
+    """Size, times and inode of a file; None where there is none."""
     try:
         found = path.stat()
     except OSError:

@@ -57,7 +57,9 @@ class OpenVinoStreams(OpenVinoRunner):
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Run it once; outputs by name."""
         # OpenVINO reads them where they lie, and takes none that it could not write to.
-        arrays = {name: np.require(array, requirements="CW") for name, array in inputs.items()}
+        arrays = {
+            name: np.require(array, requirements=["C", "W"]) for name, array in inputs.items()
+        }
         try:
             idle = self._idle_requests(arrays)
             request = idle.get()
