@@ -194,9 +194,9 @@ class Lprc:
             if frame.readings[self._networks.edges[0].to]:
                 self.reading.append(reader)
             yield [
-                (np.array(found.box), reading.text)
-                for found in frame.reading.shown_boxes()
-                for reading in found.readings.values()
+                (np.array(item.box), reading.text)
+                for item in frame.reading.shown_boxes()
+                for reading in item.readings.values()
             ]
 
 

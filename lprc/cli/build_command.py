@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from lprc.cli.build_rows import built_row, planned_row
 from lprc.cli.common import debug_option, json_option, quiet_option
 from lprc.cli.project import check_pipeline_files, open_project, project_options
 from lprc.cli.say import say
@@ -120,16 +121,7 @@ def _report(chosen: Sequence[Build], stale: dict[str, str], as_json: bool, quiet
     from lprc.cli import console
 
     if as_json:
-        rows = [
-            {
-                "name": build.name,
-                "target": build.target,
-                "output": str(build.out),
-                "status": "stale" if build.name in stale else "fresh",
-                "why": stale.get(build.name),
-            }
-            for build in chosen
-        ]
+        rows = [planned_row(build, stale.get(build.name)) for build in chosen]
         console.print_json({"builds": rows})
     elif not quiet:
         for build in chosen:
@@ -156,24 +148,5 @@ def _say(done: Done, *, show: bool) -> None:
 def _print_document(chosen: Sequence[Build], done: dict[str, Done]) -> None:
     from lprc.cli import console
 
-    rows: list[dict[str, Any]] = []
-    for build in chosen:
-        row: dict[str, Any] = {
-            "name": build.name,
-            "target": build.target,
-            "output": str(build.out),
-            "status": "fresh",
-        }
-        finished = done.get(build.name)
-        if finished is not None:
-            row |= {
-                "status": "failed" if finished.exit_code else "built",
-                "why": finished.why,
-                "exit_code": finished.exit_code,
-                "cached": bool(finished.document.get("cached")),
-                "accuracy": finished.accuracy,
-                **({"search": finished.trial} if build.study is not None else {}),
-                "seconds": finished.seconds,
-            }
-        rows.append(row)
+    rows = [built_row(build, done.get(build.name)) for build in chosen]
     console.print_json({"builds": rows})

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lprc.cli import console
+from lprc.cli.build_rows import built_row, planned_row
 from lprc.cli.say import say
 
 if TYPE_CHECKING:
@@ -49,15 +50,7 @@ def _planned(
 
     rows = []
     for name, build, why in stale_networks(pipeline, around):
-        rows.append(
-            {
-                "name": build.name,
-                "target": build.target,
-                "output": str(build.out),
-                "status": "fresh" if why is None else "stale",
-                "why": why,
-            }
-        )
+        rows.append(planned_row(build, why))
         if show:
             say(f"{name}: {'fresh' if why is None else f'stale: {why}'}")
     return rows
@@ -77,19 +70,7 @@ def _build(
         _say(step, show=show)
         if step.build is None:
             continue
-        row: dict[str, Any] = {
-            "name": step.build.name,
-            "target": step.build.target,
-            "output": str(step.build.out),
-            "status": "fresh",
-            "crops": step.crops,
-        }
-        if step.done is not None:
-            failed = bool(step.done.exit_code)
-            row["status"] = "failed" if failed else "built"
-            row |= {"why": step.done.why, "exit_code": step.done.exit_code}
-            row["seconds"] = step.done.seconds
-        rows.append(row)
+        rows.append({**built_row(step.build, step.done), "crops": step.crops})
         if step.done is not None and step.done.exit_code:
             return step.done.exit_code
     return 0

@@ -38,9 +38,9 @@ def make_crops(pipeline: FramePipeline, name: str) -> int | None:
         LprcError: The networks in front can't be run.
     """
     folder = root_of(pipeline) / crops_folder(pipeline, name)
-    made = _record(folder)
-    origin = _origin(pipeline, name, made.get("files", {}))
-    if _contents(made) == _contents(origin):
+    recorded = _record(folder)
+    origin = _origin(pipeline, name, recorded.get("files", {}))
+    if _contents(recorded) == _contents(origin):
         return None
     places = {item: place_of(pipeline, item) for item in _ancestors(pipeline, name)}
     networks = opened(pipeline, places)

@@ -104,8 +104,8 @@ class Network:
 
     def _batch(self, images: Sequence[Image.Image], size: int) -> Batch:
         image_input = self.task.input
-        each = [image_input.array(image) for image in images]
-        arrays = each[0][None] if len(each) == 1 else np.stack(each)
+        samples = [image_input.array(image) for image in images]
+        arrays = samples[0][None] if len(samples) == 1 else np.stack(samples)
         places = tuple(image_input.placement(image.size) for image in images)
         return Batch(fixed_batch(arrays, size), places)
 
