@@ -18,20 +18,17 @@ from lprc.core.passing.pass_base import Pass, PassContext
 from lprc.core.passing.pass_order import State, reasons
 from lprc.core.running.observe import no_samples
 from lprc.passes._fitting.activations import Activations
-from lprc.passes._fitting.bias import add_to_bias, bias_of
+from lprc.passes._fitting.bias import add_to_bias
 from lprc.passes._fitting.shadow import Shadow
-from lprc.passes._fitting.sparse_regression import Regression, chunks, pass_on, solve
 from lprc.passes._fitting.unfold import Unfolded
 from lprc.passes._sparsity import masks
+from lprc.passes._sparsity.allocation import patterns_by_layer
 from lprc.passes._sparsity.distillation import Distillation, distil
 from lprc.passes._sparsity.gradients import NoGradientError
-from lprc.passes._sparsity.layers import LARGEST, Limits, groups_of, sparse_layers
+from lprc.passes._sparsity.layers import LARGEST, Limits, sparse_layers
 from lprc.passes._sparsity.permutation import permute
-from lprc.passes._sparsity.positions import Positions, sampled
-from lprc.passes._sparsity.refit import Fit, Seen
-
-Float = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from lprc.passes._sparsity.positions import sampled
+from lprc.passes._sparsity.solver import Solver
 
 UNSTRUCTURED = "unstructured"
 
@@ -53,6 +50,10 @@ class Sparsify(Pass):
     positions is in memory. ``distill`` moves all weights of these layers and their biases together
     behind that, by the divergence of softmax over axis 1 of the outputs from the dense network's.
 
+    With ``by-layer`` each layer may have one of several patterns: it is made sparse alone in each,
+    and those are taken that move the outputs least and leave no more weights than ``pattern`` in
+    all layers (see Sun et al., "DominoSearch", NeurIPS 2021).
+
     Enters no subgraphs.
     """
 
@@ -72,6 +73,9 @@ class Sparsify(Pass):
     ratio: float = option(0.5, "the fraction of zeros in a layer, where unstructured")
     criterion: Literal["magnitude", "wanda", "sparsegpt"] = option(
         "sparsegpt", "which weights go: small ones, unimportant ones, those that can be made up for"
+    )
+    by_layer: tuple[str, ...] = option(
+        (), "patterns that a layer may have instead, as many zeros altogether: needs data"
     )
     permute: bool = option(False, "permute input channels first so that more magnitude stays")
     repair: Literal["none", "bias", "weights"] = option(
@@ -94,6 +98,10 @@ class Sparsify(Pass):
         """
         if self._pattern is None and not 0 < self.ratio < 1:
             raise ValueError("ratio must lie between 0 and 1")
+        for text in self.by_layer:
+            Pattern.parse(text)
+        if self.by_layer and self._pattern is None:
+            raise ValueError("by-layer needs a pattern, not unstructured")
         if (
             min(self.sweeps, self.min_elements, self.distill) < 0
             or self.rounds < 1
@@ -109,7 +117,12 @@ class Sparsify(Pass):
 
     @property
     def _needs_data(self) -> bool:
-        return self.criterion != "magnitude" or self.repair != "none" or self.distill > 0
+        return (
+            self.criterion != "magnitude"
+            or self.repair != "none"
+            or self.distill > 0
+            or bool(self.by_layer)
+        )
 
     def states(self) -> tuple[State, ...]:
         """Groups only where the pattern has some."""
@@ -131,28 +144,60 @@ class Sparsify(Pass):
             return
         if self._needs_data and not len(context.calibration):
             raise no_samples(self.name)
-        if self.permute and limits.pattern is not None:
-            permute(model, layers, limits.pattern, context)
-            layers = sparse_layers(model, limits, PassContext())
+        layers, patterns = self._arranged(model, limits, layers, context)
         dense = Shadow(model, (), None)
         sparse = Shadow(model, (), None)
         exact = Activations(dense.model, context.calibration, check=False)
         seen = Activations(sparse.model, context.calibration, check=False)
         for done, layer in enumerate(layers):
             context.progress(done, len(layers))
-            if not context.rewrite(layer.node, self._note(layer)):
+            solver = self._solver(patterns.get(layer.node))
+            if not context.rewrite(layer.node, _note(layer, solver)):
                 return
-            weight, change = self._masked(layer), None
+            weight, change = solver.masked(layer), None
             if self._needs_data:
                 outputs_wanted = exact.behind(dense.twin(layer.node))
                 positions = sampled(layer, seen.before(sparse.twin(layer.node)), outputs_wanted)
-                weight, change = self._solved(layer, positions)
+                weight, change = solver.solved(layer, positions)
             for target in (sparse.twin(layer.node), layer.node):
                 _set_constant(target, 1, weight)
                 if change is not None and change.any():
                     add_to_bias(target, change)
         if self.distill:
             self._distil(model, layers, dense, context)
+
+    def _arranged(
+        self, model: ir.Model, limits: Limits, layers: list[Unfolded], context: PassContext
+    ) -> tuple[list[Unfolded], dict[ir.Node, Pattern]]:
+        """The layers behind permutations, and the pattern of each where there is one."""
+        usual = self._pattern
+        if usual is None:
+            return layers, {}
+        patterns = {layer.node: usual for layer in layers}
+        if self.permute:
+            permute(model, layers, patterns, context)
+            layers = sparse_layers(model, limits, PassContext())
+        if self.by_layer:
+            allowed = dict.fromkeys([usual, *(Pattern.parse(text) for text in self.by_layer)])
+            solvers = {pattern: self._solver(pattern).quick() for pattern in allowed}
+            patterns = patterns_by_layer(model, layers, solvers, usual, context)
+            others = [layer for layer in layers if patterns[layer.node] != usual]
+            if self.permute and others:
+                permute(model, others, patterns, context)
+                layers = sparse_layers(model, limits, PassContext())
+        return layers, patterns
+
+    def _solver(self, pattern: Pattern | None) -> Solver:
+        return Solver(
+            pattern=pattern,
+            ratio=self.ratio,
+            criterion=self.criterion,
+            repair=self.repair,
+            relu=self.relu,
+            sweeps=self.sweeps,
+            rounds=self.rounds,
+            damping=self.damping,
+        )
 
     def _distil(
         self, model: ir.Model, layers: list[Unfolded], dense: Shadow, context: PassContext
@@ -179,110 +224,13 @@ class Sparsify(Pass):
                 if value is not None and str(value.name) in distilled:
                     _set_constant(node, index, distilled[str(value.name)])
 
-    def _note(self, layer: Unfolded) -> str:
-        text = self.pattern if self._pattern else f"{self.ratio:.0%} zeros"
-        method: str = self.criterion
-        if method == "sparsegpt" and masks.is_exact(layer.order.shape[1], layer.size):
-            method = "optimal brain compression"
-        return f"{layer.weight.name}: {text} by {method}"
 
-    def _masked(self, layer: Unfolded) -> NDArray[np.float32]:
-        rows = layer.rows(layer.array)
-        kept = self._by_score(layer, np.abs(rows).reshape(-1, layer.size).astype(np.float64))
-        return layer.fold(np.where(kept.reshape(rows.shape), rows, np.float32(0)))
-
-    def _by_score(self, layer: Unfolded, score: Float) -> Mask:
-        if self._pattern is None:
-            return masks.largest_of_all(score, self.ratio)
-        return masks.largest(score, groups_of(layer, self._pattern.group), self._pattern)
-
-    def _solved(self, layer: Unfolded, positions: Positions) -> tuple[NDArray[np.float32], Float]:
-        """The sparse weight, and by how much the bias changes."""
-        seen, wanted = positions.seen, positions.wanted
-        rows = layer.rows(layer.array).astype(np.float64)
-        bias = bias_of(layer.node, rows.shape[0] * rows.shape[1])
-        assert bias is not None
-        alpha = float(editing.attribute(layer.node, "alpha", 1.0))
-        biases = bias.reshape(rows.shape[:2])
-        weights, changes = np.zeros_like(rows), np.zeros_like(biases)
-        for group, row in enumerate(rows):
-            if self.repair != "none":
-                # The bias makes up for an input that never changes: its weight is free to go.
-                row = np.where(np.ptp(seen[group], axis=0) > 0, row, 0.0)
-            fitted = self._fitted(layer, Seen(seen[group] * np.float32(alpha)), wanted[group], row)
-            weights[group], new = fitted
-            changes[group] = new - biases[group] if self.repair != "none" else 0.0
-        return layer.fold(weights.astype(np.float32)), changes.reshape(-1)
-
-    def _fitted(
-        self, layer: Unfolded, seen: Seen, wanted: NDArray[np.float32], rows: Float
-    ) -> tuple[Float, Float]:
-        """The sparse rows of one group and their biases."""
-        exact = masks.is_exact(*rows.shape)
-        relu = exact and self.relu and self.repair == "weights" and _only_relu(layer.node)
-        # Rows have a problem each, and few at a time stay in a cache; but which zeros are cheapest
-        # of all, and what one factorisation serves, is for all of them.
-        few = chunks(rows.shape) if relu and self._pattern else [slice(None)]
-        parts = [
-            self._fit(
-                layer,
-                Fit(seen, wanted[part], rows[part], relu=relu, damping=self.damping),
-                exact=exact,
-            )
-            for part in few
-        ]
-        return np.concatenate([part[0] for part in parts]), np.concatenate([p[1] for p in parts])
-
-    def _fit(self, layer: Unfolded, fit: Fit, *, exact: bool) -> tuple[Float, Float]:
-        """The sparse rows and their biases."""
-        solvable = fit.problem()
-        kept, weight = None, fit.weight
-        if self.criterion == "sparsegpt":
-            if exact:
-                kept = self._exact(layer, solvable.regression)
-        else:
-            norm = np.sqrt(np.diag(fit.seen.moment)[:-1] / fit.seen.moment[-1, -1])
-            factor = norm if self.criterion == "wanda" else np.ones(layer.size)
-            kept = self._by_score(layer, np.abs(fit.weight) * factor)
-        if self.repair != "weights" and kept is not None:
-            weight = np.where(kept, weight, 0.0)
-            return weight, solvable.bias(weight)
-        if not exact or kept is None:
-            weight = self._passed_on(layer, solvable.regression, kept)
-            return weight, solvable.bias(weight)
-        weight = solve(solvable.regression, kept)
-        bias = solvable.bias(weight)
-        for _ in range(self.rounds - 1 if fit.relu else 0):
-            solvable = fit.problem(fit.outputs(weight, bias))
-            weight = solve(solvable.regression, kept)
-            bias = solvable.bias(weight)
-        return weight, bias
-
-    def _exact(self, layer: Unfolded, problem: Regression) -> Mask:
-        if self._pattern is None:
-            return masks.exact_of_all(problem, self.ratio)
-        groups = groups_of(layer, self._pattern.group)
-        return masks.exact(problem, groups, self._pattern, sweeps=self.sweeps)
-
-    def _passed_on(self, layer: Unfolded, problem: Regression, kept: Mask | None) -> Float:
-        if self._pattern is None:
-            columns = np.arange(layer.size, dtype=np.int64)[:, None]
-            if kept is None:
-                score = problem.target**2 / np.diag(np.linalg.inv(problem.moment))
-                kept = masks.largest_of_all(score, self.ratio)
-            return pass_on(problem, columns, 1, kept)
-        groups = groups_of(layer, self._pattern.group)
-        return pass_on(problem, groups, self._pattern.kept, kept)
-
-
-def _only_relu(node: ir.Node) -> bool:
-    output = node.outputs[0]
-    users = [use.node for use in output.uses()]
-    return (
-        bool(users)
-        and not output.is_graph_output()
-        and all(editing.is_op(user, "Relu") for user in users)
-    )
+def _note(layer: Unfolded, solver: Solver) -> str:
+    text = str(solver.pattern) if solver.pattern else f"{solver.ratio:.0%} zeros"
+    method: str = solver.criterion
+    if method == "sparsegpt" and masks.is_exact(layer.order.shape[1], layer.size):
+        method = "optimal brain compression"
+    return f"{layer.weight.name}: {text} by {method}"
 
 
 def _set_constant(node: ir.Node, index: int, array: NDArray[Any]) -> None:

@@ -8,7 +8,7 @@ dense network computes what it did.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -97,11 +97,15 @@ def deviations(
 
 
 def permute(
-    model: ir.Model, layers: Iterable[Unfolded], pattern: Pattern, context: PassContext
+    model: ir.Model,
+    layers: Iterable[Unfolded],
+    patterns: Mapping[ir.Node, Pattern],
+    context: PassContext,
 ) -> None:
     """Permute the channels of each activation that only Convs of `layers` multiply.
 
-    With calibration data a weight counts times the deviation of the channel that it reads.
+    With calibration data a weight counts times the deviation of the channel that it reads. Where
+    several layers read an activation in different patterns, the sparsest decides.
     """
     readers: dict[ir.Value, list[Unfolded]] = {}
     for layer in layers:
@@ -119,6 +123,10 @@ def permute(
         magnitudes = np.concatenate(channels, axis=1)
         if value in spreads:
             magnitudes = magnitudes * spreads[value][:, None]
+        pattern = min(
+            (patterns[user.node] for user in users),
+            key=lambda one: (one.kept / one.group, -one.group),
+        )
         order = best_order(magnitudes, pattern)
         if np.array_equal(order, np.arange(len(order))):
             continue

@@ -356,7 +356,7 @@ def test_permuted_channels_keep_more_and_compute_the_same():
     source, changed = two(), two()
     context = PassContext()
     layers = [unfolded(node) for node in changed.graph if node.op_type == "Conv"]
-    permute(changed, layers, Pattern(2, 4), context)
+    permute(changed, layers, {layer.node: Pattern(2, 4) for layer in layers}, context)
     assert [each.note for each in context.rewrites] == ["input channels permuted"]
     assert [skip.reason for skip in context.skips] == []
     for x in correlated_samples(source, 2):
