@@ -31,6 +31,7 @@ from lprc.passes._pruning.removal_costs import (
     multiply_accumulates,
     weight_bytes,
 )
+from lprc.passes._pruning.time_shares import time_shares
 
 DEFAULT_RATIO = 0.3
 
@@ -68,6 +69,10 @@ class PruneChannels(Pass):
     )
     runtime: Literal["ort"] = option("ort", "where target-latency is measured, on one thread")
     importance: Importance = option("l2", "what a channel is judged by")
+    weigh: Literal["goal", "time"] = option(
+        "goal", "what importance is weighed against: what the goal counts, or a model of the time"
+    )
+    floor: float = option(0.0, "importance below this counts as this: nobody sees the difference")
     scope: Literal["global", "local"] = option(
         "global", "whether layers compete, or each loses the same share"
     )
@@ -87,6 +92,11 @@ class PruneChannels(Pass):
         for name, value in given.items():
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} must be from 0 to 1, not {value:g}")
+        weighed = self.weigh == "time" or self.floor > 0
+        if weighed and (self.scope == "local" or not given.keys() - {"ratio"}):
+            raise ValueError("weigh and floor need scope=global and a target")
+        if self.floor < 0:
+            raise ValueError(f"floor must not be negative, not {self.floor:g}")
         if self.min_channels < 1:
             raise ValueError(f"min-channels must be at least 1, not {self.min_channels}")
 
@@ -136,9 +146,16 @@ class PruneChannels(Pass):
         local = self.scope == "local"
         goal = self._cost(model, groups, context)
         if goal is not None and not local:
+            score = np.maximum(score, self.floor)
             score = score / np.maximum(self._shares(model, groups), 1e-30)
         pieces: list[list[Chunk]] = [
-            chunks(channel_class, score, least=self.min_channels, multiple=self.round_to)
+            chunks(
+                channel_class,
+                score,
+                least=self.min_channels,
+                multiple=self.round_to,
+                whole=self.weigh == "time",
+            )
             for channel_class in classes
         ]
         if goal is None:
@@ -176,6 +193,8 @@ class PruneChannels(Pass):
 
     def _shares(self, model: ir.Model, groups: ChannelGroups) -> NDArray[np.float64]:
         """The costs that each group alone would save: importance is weighed against it."""
+        if self.weigh == "time":
+            return time_shares(model.graph, groups.trace, groups.unit, groups.count)
         if self.target_size is not None:
             return byte_shares(model.graph, groups.trace, groups.unit, groups.count)
         return mac_shares(groups.trace, groups.unit, groups.count)

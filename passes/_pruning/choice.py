@@ -23,14 +23,17 @@ class Chunk:
 
     Attributes:
         units: The groups.
-        score: The mean importance of these, or of those that went before if that is more.
+        score: The mean importance of these (of `whole` multiples: their sum over the multiple), or
+            of those that went before if that is more.
     """
 
     units: Ids
     score: float
 
 
-def chunks(channel_class: ChannelClass, score: Float, *, least: int, multiple: int) -> list[Chunk]:
+def chunks(
+    channel_class: ChannelClass, score: Float, *, least: int, multiple: int, whole: bool = False
+) -> list[Chunk]:
     """The class cut into pieces, in the order in which they go.
 
     Args:
@@ -38,6 +41,8 @@ def chunks(channel_class: ChannelClass, score: Float, *, least: int, multiple: i
         score: float64 [groups].
         least: How many channels must stay.
         multiple: The number of channels that stay must be a multiple of it.
+        whole: Whether a started multiple costs as much as a full one: those few that are beyond
+            the last full multiple then save as much as a whole one when they go.
     """
     step = multiple // math.gcd(multiple, channel_class.width)
     order = channel_class.units[np.argsort(score[channel_class.units], kind="stable")]
@@ -49,7 +54,7 @@ def chunks(channel_class: ChannelClass, score: Float, *, least: int, multiple: i
         if len(order) - start - size < least:
             return chunks_in_order
         part = order[start : start + size]
-        worst = max(worst, float(score[part].mean()))
+        worst = max(worst, float(score[part].sum()) / (step if whole else size))
         chunks_in_order.append(Chunk(part, worst))
         start += size
 
