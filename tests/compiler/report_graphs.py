@@ -9,8 +9,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from lprc.compiler.compile.optimize import optimize
 from lprc.compiler.compile.settings import Execution, Observation
+from lprc.compiler.measure.pass_costs import PassCost
 from lprc.compiler.report.findings import Findings
 from lprc.compiler.report.history import History
+from lprc.core.costs.statistics import model_statistics
+from lprc.core.instruments.pass_statistics import SOURCE
 from lprc.core.onnx_io.model_io import from_proto
 from lprc.core.passing.pipeline import Pipeline
 
@@ -79,3 +82,28 @@ def findings(model: ir.Model, pipeline: str, **others) -> Findings:
     optimized = optimize(model, Pipeline.parse(pipeline), **settings)
     given = {"source": "chain.onnx", "target": "onnx", "manifest": MANIFEST} | others
     return Findings(optimized=optimized, steps=history.steps, **given)
+
+
+def measured_findings(model: ir.Model, pipeline: str) -> Findings:
+    """The same with every column of the table of passes filled, as ``--stats`` does."""
+    unmeasured = findings(model, pipeline)
+    graphs = {step.position: step.model for step in unmeasured.steps}
+    held = graphs[None]
+    costs = [PassCost(SOURCE, "source", changed=False, statistics=model_statistics(held))]
+    for record in unmeasured.optimized.records:
+        held = graphs.get(record.position, held)
+        costs.append(
+            PassCost(
+                record.position,
+                record.text,
+                record.changed,
+                statistics=model_statistics(held),
+                error=1.2e-7,
+                error_to_source=1.1e-6,
+                accuracy=0.9833,
+                median_ms=111.937,
+                peak_bytes=312_000_000,
+            )
+        )
+    unmeasured.optimized.costs[:] = costs
+    return unmeasured

@@ -1,16 +1,12 @@
-"""The page: one HTML file that loads nothing and runs no script but its own.
+"""The page of a compile.
 
 Names come from other people's models. The template escapes them; the script reads them from a JSON
-block in which ``<`` is escaped, and puts them on the page as text; and the page's content security
-policy allows the one script and the one style sheet whose hashes it names.
+block in which ``<`` is escaped, and puts them on the page as text.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +20,13 @@ from lprc.compiler.report.history import Step
 from lprc.compiler.report.layers import LayerTable, layer_table
 from lprc.compiler.report.passes import WIDTH as TIMELINE
 from lprc.compiler.report.passes import pass_table
+from lprc.compiler.report.scaffold import asset, render
 from lprc.compiler.report.task_details import DetailRow, detail_rows
 from lprc.compiler.report.wrong_samples import SamplePicture, wrong_samples
 from lprc.core.files.atomic import atomic_file
 from lprc.core.graph_diff.outline import ModelOutline, outline
 
+_PACKAGE = "lprc.compiler.report"
 SCRIPTS = (
     "document.js", "layers.js", "layout.js", "shapes.js", "view.js", "controls.js", "compare.js",
     "search.js", "table.js", "main.js",
@@ -54,39 +52,20 @@ def report_page(findings: Findings) -> str:
     Raises:
         DataError: A sample's picture can't be read.
     """
-    import jinja2
     from markupsafe import Markup
 
     strings = Strings()
     layers = layer_table(findings, strings)
-    script = "(() => {\n'use strict';\n" + "\n".join(map(_asset, SCRIPTS)) + "})();\n"
-    style = _asset("page.css")
-    template = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    ).from_string(_asset("page.html.j2"))
-    return template.render(
+    scripts = "\n".join(asset(_PACKAGE, name) for name in SCRIPTS)
+    return render(
+        _PACKAGE,
+        "page.html.j2",
+        "page.css",
+        f"(() => {{\n'use strict';\n{scripts}}})();\n",
         **_sections(findings),
         columns=layers.columns,
-        script=Markup(script),  # noqa: S704 - ours
-        style=Markup(style),  # noqa: S704 - ours
-        policy=_policy(script, style),
         data=Markup(_json(_data(findings, layers, strings))),  # noqa: S704 - escaped by _json
     )
-
-
-def _asset(name: str) -> str:
-    return (files("lprc.compiler.report") / "assets" / name).read_text(encoding="utf-8")
-
-
-def _policy(script: str, style: str) -> str:
-    ours = f"script-src '{source_hash(script)}'; style-src '{source_hash(style)}'"
-    return f"default-src 'none'; {ours}; img-src data:; base-uri 'none'; form-action 'none'"
-
-
-def source_hash(text: str) -> str:
-    """What a content security policy calls a script or a style sheet."""
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
 
 
 def _json(document: Any) -> str:

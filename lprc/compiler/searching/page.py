@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from lprc.compiler.measure.paired import PairedRatio
-from lprc.compiler.report.page import source_hash
+from lprc.compiler.report.scaffold import render
 from lprc.compiler.report.units import size_text
 from lprc.compiler.searching.plot import plot_svg
 from lprc.core.files.atomic import atomic_file
@@ -33,21 +32,17 @@ def write_pages(document: Mapping[str, Any], folder: Path) -> None:
 
 def page(document: Mapping[str, Any]) -> str:
     """The page. What comes from models and files is escaped; equal results give equal text."""
-    import jinja2
     from markupsafe import Markup
 
-    style = _asset("front.css")
-    template = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    ).from_string(_asset("front.html.j2"))
     source = document["source"]
     rows, neighbour = [], None
     for row in document["front"]:
         rows.append(_row(row, neighbour))
         neighbour = row
-    return template.render(
-        policy=f"default-src 'none'; style-src '{source_hash(style)}'; base-uri 'none'",
-        style=Markup(style),  # noqa: S704 - ours
+    return render(
+        "lprc.compiler.searching",
+        "front.html.j2",
+        "front.css",
         plot=Markup(plot_svg(document)),  # noqa: S704 - escaped there
         model=Path(document["model"]).name,
         trials=document["trials"],
@@ -110,7 +105,3 @@ def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tup
         for line in difflib.ndiff(left, right)
         if line.startswith(("+ ", "- "))
     ]
-
-
-def _asset(name: str) -> str:
-    return (files("lprc.compiler.searching") / "assets" / name).read_text(encoding="utf-8")

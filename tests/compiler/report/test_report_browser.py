@@ -3,45 +3,25 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 
 import pytest
+from browser import chromium
 from report_graphs import HOSTILE, findings, hostile, residual_chain
 
 from lprc.compiler.report.page import write_report
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-if not (CHROMIUM and DRIVER):
-    pytest.skip("no chromium and chromedriver on the PATH", allow_module_level=True)
-webdriver = pytest.importorskip("selenium.webdriver")
-from selenium.common.exceptions import NoAlertPresentException  # noqa: E402
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
+pytest.importorskip("selenium")
+from selenium.common.exceptions import NoAlertPresentException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 PIPELINE = "infer-shapes,fold-bn,eliminate-identity"
-ARGUMENTS = (
-    "--headless=new",
-    "--no-sandbox",  # which root can't have
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--window-size=1400,1000",
-    "--force-prefers-reduced-motion",
-)
 
 
 @pytest.fixture(scope="module")
 def browser():
-    options = webdriver.ChromeOptions()
-    for argument in ARGUMENTS:
-        options.add_argument(argument)
-    options.binary_location = CHROMIUM
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    options.set_capability("unhandledPromptBehavior", "ignore")
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
+    yield from chromium()
 
 
 MADE = {

@@ -45,8 +45,9 @@ class Comparison {
       title.textContent = `${side ? "After" : "Before"}: ${text(pair.titles[side])}, ${count} nodes`;
     });
     const counts = { added: added.size, removed: removed.size, changed: pair.changed.length };
-    document.getElementById("pair-counts").textContent =
-      Object.entries(counts).map(([name, count]) => `${MARKS[name]} ${count} ${name}`).join("   ");
+    document.getElementById("pair-counts").replaceChildren(
+      ...Object.entries(counts).map(([name, count]) => element("span", {}, `${MARKS[name]} ${count} ${name} `)),
+    );
     this.details.replaceChildren(element("p", {}, "Choose a node to see what it is and which passes touched it."));
   }
 

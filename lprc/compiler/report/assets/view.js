@@ -1,5 +1,5 @@
 /* One graph on screen: what is in view is drawn, at the level of detail that can be read. */
-const READABLE = 0.4; // the scale below which boxes have no text
+const READABLE = 0.33; // the scale below which boxes have no text
 const MARKS = { added: "+", removed: "−", changed: "~" };
 
 class GraphView {
@@ -108,17 +108,18 @@ class GraphView {
     return { width: this.svg.clientWidth, height: this.svg.clientHeight };
   }
 
-  /** The whole graph where it stays readable; else its top. */
+  /** The whole graph where it stays readable; else its top in its whole width, if that is. */
   fit() {
     const { width, height } = this.size();
     const left = Math.min(...this.items.map((item) => item.x - item.width / 2));
     const right = Math.max(...this.items.map((item) => item.x + item.width / 2));
     const tall = this.rows.length * (BOX.height + BOX.gapY);
-    const whole = Math.min(width / (right - left + 40), height / tall);
-    const k = Math.min(1, Math.max(whole, 0.7));
+    const wide = width / (right - left + 40);
+    const whole = Math.min(wide, height / tall);
+    const k = Math.min(1, Math.max(whole, Math.min(wide, 0.7), READABLE));
     const top = whole >= k ? (height - tall * k) / 2 : 16;
     const first = this.rows[0]?.[0]?.x ?? 0;
-    const middle = width / k > right - left ? (left + right) / 2 : first;
+    const middle = k <= wide ? (left + right) / 2 : first;
     this.moveTo({ k, x: width / 2 - middle * k, y: top + (BOX.height / 2) * k });
   }
 
