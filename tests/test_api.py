@@ -239,6 +239,18 @@ def test_a_notebook_shows_no_ones_markup(path, tmp_path):
     assert "<table" in lprc.open(path)._repr_html_()
 
 
+def test_results_are_tables_in_a_notebook(path, bundled, plates, tmp_path):
+    _, report = lprc.optimize(path, "infer-shapes,eliminate-identity")
+    assert "<td style='text-align:left'>eliminate-identity</td>" in report._repr_html_()
+    rows = lprc.bench(path, path, rounds=10, warmup=1, threads=1)
+    assert rows._repr_html_().count("<tr>") == 3
+    shutil.copy(sorted(plates.glob("*.jpg"))[0], tmp_path / "picture.jpg")
+    (tmp_path / "labels.csv").write_text("file,label\npicture.jpg,WRNG\n")
+    reading = lprc.evaluate(bundled, tmp_path)._repr_html_()
+    assert "0 of 1 plates" in reading
+    assert "<td style='text-align:left'>WRNG</td>" in reading
+
+
 @pytest.mark.parametrize("target", ["ov-fp32", "ort-int8"])
 def test_threads(bundled, plates, tmp_path, target):
     """Several at once give the bytes that one alone does, and leave the process as it was."""

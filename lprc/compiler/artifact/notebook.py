@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 from typing import TYPE_CHECKING
+
+from lprc.core.notebook import html_table
 
 if TYPE_CHECKING:
     from lprc.compiler.artifact.artifact import Artifact
 
 
 def artifact_html(artifact: Artifact) -> str:
-    """A table of what it is. Names and texts come from other people's files: all is escaped."""
-    rows = "".join(
-        f"<tr><th style='text-align:left'>{escape(key)}</th>"
-        f"<td style='text-align:left'>{escape(value)}</td></tr>"
-        for key, value in _rows(artifact)
-    )
-    return f"<table><caption>lprc artefact {escape(str(artifact.path))}</caption>{rows}</table>"
+    """A table of what it is."""
+    return html_table(f"lprc artefact {artifact.path}", (), _rows(artifact))
 
 
 def _rows(artifact: Artifact) -> Iterator[tuple[str, str]]:

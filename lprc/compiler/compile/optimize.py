@@ -8,6 +8,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from lprc.compiler.artifact.manifest import skip_counts
 from lprc.compiler.cache.snapshot import UnreadableEntryError
 from lprc.compiler.compile.input_shapes import InputShapes, fixing
 from lprc.compiler.compile.samples import Samples, execution_of
@@ -19,6 +20,7 @@ from lprc.core.instruments.print_changes import PrintChanges
 from lprc.core.instruments.progress import Progress
 from lprc.core.instruments.snapshots import Snapshots, check_folder
 from lprc.core.instruments.verify import Verify
+from lprc.core.notebook import html_table
 from lprc.core.onnx_io.model_io import load, save
 from lprc.core.passing.instrument import Instrument
 from lprc.core.passing.manager import PassManager, PassRecord
@@ -56,6 +58,24 @@ class Optimized:
     sizes: InputSizes = field(default_factory=dict)
     translations: Translations = field(default_factory=lambda: Translations(()))
     agreement: float | None = None
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the passes that changed something or left something alone."""
+        cells = [
+            (
+                record.text,
+                str(record.contract),
+                str(len(record.rewrites)),
+                f"{1e3 * record.seconds:.1f}",
+                "; ".join(f"{n} × {reason}" for reason, n in skip_counts(record).items()),
+            )
+            for record in self.records
+            if record.changed or record.skips
+        ]
+        idle = sum(not record.changed for record in self.records)
+        columns = ("pass", "contract", ">rewrites", ">ms", "left alone")
+        note = f"{idle} of {len(self.records)} passes changed nothing"
+        return html_table("what each pass did", columns, cells, note)
 
 
 def optimize(

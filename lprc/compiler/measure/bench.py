@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lprc.compiler.artifact.artifact import Artifact
 from lprc.compiler.measure.contestants import InputsOf, contestants
 from lprc.compiler.measure.paired import PairedRatio, paired_ratio
+from lprc.core.notebook import html_table
 from lprc.core.running.input_sizes import InputSizes
 from lprc.core.running.numerics import Arrays
 
@@ -71,6 +72,27 @@ class BenchRow:
         }
 
 
+class BenchRows(list[BenchRow]):
+    """The rows of one measurement; the first is what the others' ratios are to."""
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        cells = [
+            (
+                row.name,
+                row.backend,
+                f"{row.median_ms:.3f}",
+                f"{row.p95_ms:.3f}",
+                f"{row.ratio.value:.3f}",
+                f"{row.ratio.low:.3f} to {row.ratio.high:.3f}",
+                f"{row.size_bytes:,}",
+            )
+            for row in self
+        ]
+        columns = ("artefact", "runtime", ">median ms", ">p95 ms", ">ratio", ">95 %", ">bytes")
+        return html_table("latency, measured in turn", columns, cells)
+
+
 def bench(
     artefacts: Sequence[str | Path],
     *,
@@ -121,14 +143,14 @@ def bench(
         _row(str(name), artefact, taken, milliseconds[0])
         for name, artefact, taken in zip(artefacts, ready.opened, milliseconds, strict=True)
     ]
-    return [
+    return BenchRows(
         replace(
             row,
             shapes={name: array.shape for name, array in arrays.items()},
             invented=ready.invented,
         )
         for row, arrays in zip(rows, ready.fed, strict=True)
-    ]
+    )
 
 
 def _times(run: Callable[[], object], count: int) -> list[float]:

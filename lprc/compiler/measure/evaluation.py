@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lprc.compiler.artifact.artifact import Artifact, open_artifact
 from lprc.compiler.measure.wrong_data import remark
 from lprc.core.errors import DataError
+from lprc.core.notebook import html_table
 from lprc.core.running.runner import Runner
 from lprc.core.tasks.interface import Interface
 from lprc.core.tasks.placement import Placement
@@ -107,6 +108,15 @@ class Evaluation:
     def __str__(self) -> str:
         """The score, in one line."""
         return str(self.score)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the score, and what was answered wrong."""
+        cells = [
+            (sample.path.name, sample.label, sample.predicted or "nothing", f"{sample.score:.3f}")
+            for sample in self.wrong
+        ]
+        columns = ("file", "label", "answer", ">score")
+        return html_table(f"{self.artefact}: {self}", columns, cells, self.remark)
 
 
 def evaluate(
