@@ -11,6 +11,8 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from notebook_pages import FOLDER as NOTEBOOKS
+from notebook_pages import notebook_pages, page_path
 from reference import pages
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +38,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are not files below ``docs/``."""
-    for path, text in _reference().items():
+    for path, text in (_reference() | notebook_pages(ROOT)).items():
         files.append(File.generated(config, path, content=text))
     for name in PROJECT_PAGES:
         text = _LINK_INTO_DOCS.sub("](../", (ROOT / name).read_text(encoding="utf-8"))
@@ -53,8 +55,10 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         if not path.startswith("../"):
             return link[0]
         in_repository = path.removeprefix("../")
-        if in_repository in PROJECT_PAGES:
-            target = posixpath.relpath(f"project/{in_repository}", folder or ".")
+        if in_repository in PROJECT_PAGES or in_repository.startswith(f"{NOTEBOOKS}/"):
+            ours = in_repository in PROJECT_PAGES
+            place = f"project/{in_repository}" if ours else page_path(posixpath.basename(path))
+            target = posixpath.relpath(place, folder or ".")
             return f"[{link['text']}]({target}{link['anchor'] or ''})"
         if not (ROOT / in_repository).exists():
             raise FileNotFoundError(f"{page.file.src_uri}: no file {in_repository}")

@@ -28,6 +28,12 @@ SLOW = {
 }
 """Pages that take more than ten seconds of one core."""
 
+CHAPTERS = {
+    "docs/your-own-network.md": ("docs/your-own-accuracy.md", "docs/your-own-device.md"),
+}
+"""Pages that go on in the folder of another one, behind it."""
+LATER = {page for pages in CHAPTERS.values() for page in pages}
+
 SKIPPED = {
     "builds networks with torchvision and runs for hours": 1,
     "compiles C++ for half a minute": 1,
@@ -52,10 +58,15 @@ SKIPPED = {
 
 @pytest.mark.timeout(1800)  # of a machine that does other things too
 @pytest.mark.parametrize(
-    "page", [pytest.param(page, marks=[pytest.mark.slow] * (page in SLOW)) for page in PAGES]
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] * (page in SLOW))
+        for page in PAGES
+        if page not in LATER
+    ],
 )
 def test_the_page_runs(page, tmp_path):
-    blocks = blocks_of(page)
+    blocks = [block for part in (page, *CHAPTERS.get(page, ())) for block in blocks_of(part)]
     if not any(block.language in RUN and not block.skipped for block in blocks):
         return
     furnish(tmp_path)

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import click
 import pytest
 from doc_blocks import ROOT
+from notebook_pages import notebook_pages
 from reference.pages import navigation, pages
 
 from lprc.cli.root import COMMANDS, root
@@ -100,6 +101,16 @@ def test_every_error_has_its_exit_code(reference):
 
 def test_the_navigation_has_every_page_of_the_reference(reference):
     assert set(paths_in(navigation(sorted(reference)))) == set(reference)
+
+
+def test_every_notebook_is_a_page_of_the_site():
+    made = notebook_pages(ROOT)
+    listed = (ROOT / "mkdocs.yml").read_text()
+    assert len(made) == len(list((ROOT / "notebooks").glob("*.ipynb"))) > 3
+    for path, text in made.items():
+        assert f"- {path}\n" in listed
+        assert ".ipynb)" not in text
+        assert "```python\n" in text
 
 
 def paths_in(entry: object) -> list[str]:
