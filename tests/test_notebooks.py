@@ -38,7 +38,7 @@ def test_it_is_committed_without_outputs(path):
         assert cell.get("execution_count") is None
 
 
-@pytest.mark.timeout(900)  # of a machine that does other things too
+@pytest.mark.timeout(1800)  # of a machine that does other things too
 @pytest.mark.parametrize(
     "path",
     [
@@ -50,7 +50,7 @@ def test_it_runs(path, tmp_path, monkeypatch):
     notebook = read(path)
     folder = furnished(tmp_path, monkeypatch)
     client = nbclient.NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
     client.execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
@@ -76,6 +76,7 @@ def furnished(folder: Path, monkeypatch) -> Path:
         "COLUMNS": "200",
         "HOME": str(folder / "home"),
         "JUPYTER_PATH": "",
+        "OMP_NUM_THREADS": "1",
         "LPRC_CACHE_DIR": str(folder / "cache"),
         "LPRC_NO_CACHE": "",
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
