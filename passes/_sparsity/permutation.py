@@ -77,7 +77,7 @@ def _kept(grouped: Float, pattern: Pattern) -> Float:
     """The magnitude that stays in each group, of [groups, members, weights]."""
     if math.comb(pattern.group, pattern.kept) <= FEW_WAYS:
         ways = itertools.combinations(range(pattern.group), pattern.kept)
-        sums = (sum(grouped[:, member] for member in way) for way in ways)
+        sums = (functools.reduce(np.add, (grouped[:, m] for m in way)) for way in ways)
         return np.asarray(functools.reduce(np.maximum, sums).sum(axis=1))
     largest = np.partition(grouped, pattern.group - pattern.kept, axis=1)
     return np.asarray(largest[:, pattern.group - pattern.kept :].sum(axis=(1, 2)))
