@@ -14,7 +14,14 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from lprc.core.graph import editing
-from lprc.core.graph.operators import LINEAR
+from lprc.core.graph.operators import (
+    ARITHMETIC,
+    GLOBAL_POOLS,
+    NORMALIZATIONS,
+    POOLS,
+    REDUCTIONS,
+    SOFTMAX,
+)
 from lprc.passes._pruning.removal_costs import layer_macs
 from lprc.passes._pruning.trace import Layer, Trace
 from lprc.passes._pruning.union import Ids
@@ -27,9 +34,9 @@ TAP = 16
 """Multiply-accumulates in the time of one element under one tap of a pool, or of arithmetic on one
 element: OpenVINO's int8 counters of LPRNet, 60 µs of pools and means beside 2.3 µs a million."""
 
-_FREE = frozenset(["Clip", "Constant", "DepthToSpace", "Dropout", "Identity", "LeakyRelu", "Relu",
-                   "Reshape", "Shape", "Slice", "Squeeze", "Unsqueeze"])  # fmt: skip
-"""Operators that kernels in front take along, or that move nothing."""
+_READING = ARITHMETIC | POOLS | GLOBAL_POOLS | REDUCTIONS | NORMALIZATIONS | SOFTMAX
+"""Operators that take time for each element: kernels in front take activations along, and what
+moves elements alone mostly goes away."""
 
 
 def time_shares(graph: ir.Graph, trace: Trace, unit: Ids, count: int) -> NDArray[np.float64]:
@@ -69,10 +76,10 @@ def _filling(layer: Layer) -> float:
 
 def _elementwise(node: ir.Node) -> float:
     """What a pool, a mean or arithmetic takes, in multiply-accumulates; 0 for the others."""
-    if node.op_type in _FREE or editing.is_op(node, *LINEAR) or not node.outputs:
+    if not editing.is_op(node, *_READING):
         return 0.0
     read = _elements(editing.input_at(node, 0))
-    if editing.is_op(node, "MaxPool", "AveragePool", "LpPool"):
+    if editing.is_op(node, *POOLS):
         kernel = editing.attribute(node, "kernel_shape") or [1]
         return float(TAP * _elements(node.outputs[0]) * math.prod(kernel))
     return float(TAP * read)
