@@ -41,11 +41,25 @@ def _pack(match: Match, *_: Any) -> None:
 
 
 def _leaves_weights_unpacked(match: Match) -> bool:
-    """Whether there is something to pack; not that of groups, which a package stores wrongly."""
     node: Any = match.output_node()
-    image, weight, _bias, _padding, _strides, _dilations, groups = node.args[:7]
-    is_open = has_free_symbols(image.meta["val"].shape)
-    return bool(groups == 1 and weight.op == "get_attr" and is_open)
+    image, weight = node.args[:2]
+    sizes = image.meta["val"].shape
+    is_open = weight.op == "get_attr" and has_free_symbols(sizes)
+    return bool(is_open and _has_channels_last(sizes, node.meta["val"].shape))
+
+
+def _has_channels_last(sizes: Sequence[Any], results: Sequence[Any]) -> bool:
+    """Whether Inductor expects what oneDNN puts out for packed weights: channels last.
+
+    Where sizes are open it expects them first for an image that lies both ways, which is one with a
+    single channel, or a single pixel.
+    """
+    return sizes[1] != 1 and (not _is_one_pixel(sizes) or _is_one_pixel(results))
+
+
+def _is_one_pixel(sizes: Sequence[Any]) -> bool:
+    # Open sizes are never 1: torch asks for two programs there. Comparing them would fix them.
+    return all(isinstance(size, int) and size == 1 for size in sizes[2:])
 
 
 def _usual_sizes(shape: Sequence[int | torch.SymInt]) -> list[int]:

@@ -132,6 +132,29 @@ def test_weights_are_packed_once_although_the_batch_is_open(artefact, tmp_path):
     assert ",reorder," not in done.stdout
 
 
+ONE_CHANNEL = """<ir_version: 9, opset_import: ["" : 18]>
+g (float[N,1,8,8] x) => (float[N,32,8,8] y, float[N,8,1,1] z)
+<float[32,1,3,3] w = {WEIGHTS}, float[32,1,3,3] v = {WEIGHTS}, float[8,32,1,1] u = {FEW}> {
+  [first] c = Conv<kernel_shape=[3,3],pads=[1,1,1,1]>(x, w)
+  [deep] y = Conv<kernel_shape=[3,3],pads=[1,1,1,1],group=32>(c, v)
+  p = GlobalAveragePool(y)
+  [pixel] z = Conv<kernel_shape=[1,1]>(p, u)
+}"""
+
+
+def test_convolutions_of_one_channel_of_groups_and_of_one_pixel_are_right(tmp_path):
+    values = [(index * 37 % 101 - 50) / 50 for index in range(288)]
+    text = ONE_CHANNEL.replace("FEW", ",".join(map(str, values[:256])))
+    model = written(text, tmp_path / "m.onnx", values)
+    compile_model(compile_request(model, "aoti-fp32", tmp_path / "out"))
+    runner = open_artifact(tmp_path / "out").runner()
+    for batch in (1, 3):
+        x = np.random.default_rng(batch).standard_normal((batch, 1, 8, 8)).astype(np.float32)
+        wanted = Session(load(model)).run({"x": x})
+        for name, array in runner.run({"x": x}).items():
+            np.testing.assert_allclose(array, wanted[name], rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.slow  # libtorch's headers
 def test_it_is_run_without_python(artefact, tmp_path):
     for tool in ("cmake", "g++"):

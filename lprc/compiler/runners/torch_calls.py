@@ -27,7 +27,8 @@ class TorchCalls:
 
     Args:
         title: What people call the runtime.
-        function: Takes tensors in the order of the interface's inputs, gives its outputs.
+        function: Takes tensors in the order of the interface's inputs, gives its outputs; records
+            nothing for gradients.
         interface: The names.
     """
 
@@ -57,11 +58,8 @@ class TorchCalls:
         return lambda: self._called(tensors)
 
     def _called(self, tensors: list[torch.Tensor]) -> Sequence[torch.Tensor]:
-        import torch
-
         try:
-            with torch.inference_mode():
-                return self._function(*tensors)
+            return self._function(*tensors)
         except RuntimeError as error:
             raise RunError(f"{self._title} can't run it: {first_line(error)}") from error
 

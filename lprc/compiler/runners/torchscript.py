@@ -45,4 +45,4 @@ class TorchScriptRunner(TorchCalls):
         options = stored(_Options, extra["options.json"], job.path)
         if options.optimize:
             module = torch.jit.optimize_for_inference(module)
-        super().__init__("TorchScript", module, interface)
+        super().__init__("TorchScript", torch.inference_mode()(module.__call__), interface)
