@@ -65,8 +65,8 @@ def _made(cells: Mapping[str, Mapping[str, Any]], about: Mapping[str, str]) -> s
     facts = {**about, "date": " to ".join(dict.fromkeys([*dates[:1], *dates[-1:]]))}
     listed = "; ".join(f"{key}: {value}" for key, value in facts.items())
     return (
-        f"`python benchmarks/published.py` made this page; its {len(cells)} rows took "
-        f"{minutes:.0f} minutes one after the other. {listed}."
+        f"`python benchmarks/published.py` made this page; the {len(cells)} rows that ran took "
+        f"{minutes:.0f} minutes in all. {listed}."
     )
 
 
@@ -89,7 +89,7 @@ def _line(row: Row, cell: Mapping[str, Any] | None) -> str:
             f"{cell['bytes'] / 1e6:.3f}" if "bytes" in cell else "",
             f"{cell['ms']:.2f}",
             peer,
-            f"{cell['to_peer']:.2g}" if "to_peer" in cell else "",
+            f"{cell['to_peer']:.3g}" if "to_peer" in cell else "",
             f"**behind**: {', '.join(worse)}" if worse else "",
         ]
     )

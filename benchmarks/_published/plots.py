@@ -16,6 +16,7 @@ mpl.use("svg")
 mpl.rcParams["svg.hashsalt"] = "lprc"
 
 from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib.ticker import LogLocator, NullFormatter  # noqa: E402
 
 PLOTS = {
     "results-latency.svg": (
@@ -42,7 +43,9 @@ def _draw(cells: Mapping[str, Mapping[str, Any]], key: str, label: str, file: Pa
         axes.scatter(*places, s=26, c=color, marker=marker, label=legend, zorder=3)
         named += [(name, x, y, color) for name, x, y in rows]
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(label)
     axes.set_ylabel("plates read right, %")
     axes.set_ylim(66, 96)

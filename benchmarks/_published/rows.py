@@ -143,7 +143,8 @@ ROWS = (
         "tvm-layout", "TVM: + fuse, common subexpressions, convert layout",
         {2: (90.2, 41.8, None)}, artefact="tvm:layout",
         note="TVM's Relax has no schedules of its own for CPUs: these three rows, and the peer of "
-             "`tvm`, are its plain loops. The reports used Relay, whose schedules TVM has dropped.",
+             "`tvm`, are its plain loops. The reports used Relay, whose schedules TVM has "
+             "dropped. It is the float32 graph of the baseline, and is not judged again.",
     ),
     Row(
         "tvm", "TVM: lprc's layout and schedules, untuned",
