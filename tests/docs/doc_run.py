@@ -51,8 +51,8 @@ def run_page(blocks: list[Block], folder: Path, environment: dict[str, str]) -> 
             continue
         for example in examples_in(block):
             done = _run(example, folder, environment)
-            printed = done.stdout
-            fault = _fault(example, done, block)
+            printed = _PROGRESS.sub("", done.stdout)
+            fault = _fault(example, done.returncode, printed, block)
             if fault:
                 faults.append(f"{block.place}: {example.text}\n{fault}:\n{printed}")
     return faults
@@ -111,14 +111,17 @@ def _run(
     )
 
 
-def _fault(example: Example, done: subprocess.CompletedProcess[str], block: Block) -> str:
-    failed = done.returncode != 0
-    if not failed if example.exit_code is None else done.returncode != example.exit_code:
-        return f"ended with exit code {done.returncode}"
-    if example.shown is None or agree(done.stdout, example.shown, block.numbers_vary):
+def _fault(example: Example, exit_code: int, printed: str, block: Block) -> str:
+    failed = exit_code != 0
+    if not failed if example.exit_code is None else exit_code != example.exit_code:
+        return f"ended with exit code {exit_code}"
+    if example.shown is None or agree(printed, example.shown, block.numbers_vary):
         return ""
     return "printed"
 
+
+_PROGRESS = re.compile(r"^\S.*: \d+ of \d+\n", re.MULTILINE)
+"""What a command says every ten seconds, of a machine that is busy: no page shows it."""
 
 _NUMBER = re.compile(r"(?:(?<=[\s(])[+-])?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
 

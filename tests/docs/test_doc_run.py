@@ -120,3 +120,9 @@ def test_agreement(printed, shown, same):
 def test_numbers_that_vary():
     assert agree("x  12.5 ms   1e-05\n", "x 3 ms 4.1e-3", numbers_vary=True)
     assert not agree("x 12.5 ms\n", "x 3 s", numbers_vary=True)
+
+
+def test_how_far_a_slow_command_is_does_not_count(faults):
+    slow = "echo compiling: 3 of 29 >&2; echo evaluating m.onnx: 7 of 40 >&2; echo '3 of 3 fresh'"
+    assert not faults(fenced("console", f"$ {slow}\n3 of 3 fresh"))
+    assert faults(fenced("console", "$ echo 3 of 3 fresh\ncompiling: 3 of 29\n3 of 3 fresh"))
