@@ -141,7 +141,9 @@ class Cluster:
         self._client.close()
 
     def _workers(self) -> dict[str, Any]:
-        return dict(self._client.scheduler_info(n_workers=-1)["workers"])
+        # Not `scheduler_info`: what it returns the client replaces now and then by one without any.
+        identity = self._client.sync(self._client.scheduler.identity, n_workers=-1)
+        return dict(identity["workers"])
 
     def _wait(self, future: Any, resource: str | None) -> None:
         from distributed import TimeoutError as DaskTimeoutError

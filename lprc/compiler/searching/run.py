@@ -125,12 +125,12 @@ def run_search(request: SearchRequest, *, progress: Report | None = None) -> Fou
     )
     workers: Workers | None = None
     try:
-        limits, known = request.limits, None
+        limits, earlier_result = request.limits, None
         if request.reuse:
-            known = result_of(study, limits, asked["id"])
+            earlier_result = result_of(study, limits, asked["id"])
             limits = limits_left(limits, study)
-        if known is not None:
-            return _picked_again(request, study, known, left_out)
+        if earlier_result is not None:
+            return _picked_again(request, study, earlier_result, left_out)
         workers = _workers(request, evaluator)
         file = request.folder / "sensitivities.json"
         search = Search(

@@ -76,6 +76,11 @@ def test_workers_do_what_this_process_does(workers, question, tmp_path):
     assert ratios[0].value > 0
 
 
+def test_workers_are_counted_though_the_client_forgets_them(workers, monkeypatch):
+    monkeypatch.setattr(distributed.Client, "scheduler_info", lambda *_, **__: {"workers": {}})
+    assert workers._cluster.count == 2
+
+
 def test_what_a_killed_worker_was_at_is_done_by_another(workers, tmp_path):
     pids = list(workers._cluster.everywhere(os.getpid).values())
     pieces = ["", ",quantize-weights{bits=8}", ",quantize-weights{min-elements=600}"]
