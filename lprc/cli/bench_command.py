@@ -145,7 +145,6 @@ def _places(given: dict[str, Any]) -> dict[str, Any]:
         "task": given["task"],
         "input_shapes": parsed_shapes(given["input_shapes"]),
         "dims": parsed_dims(given["dims"]),
-        "threads": given["threads"],
     }
 
 
@@ -155,7 +154,7 @@ def _latencies(
     from lprc.compiler.compile.bench_request import bench_on
 
     own = {name: given[name] for name in ("batch", "rounds", "warmup", "seed")}
-    return bench_on(artefacts, **_places(given), **own, progress=progress)
+    return bench_on(artefacts, **_places(given), **own, threads=given["threads"], progress=progress)
 
 
 def _show_latencies(rows: list[BenchRow], *, as_json: bool, quiet: bool) -> None:
@@ -190,7 +189,7 @@ def _load(
     from lprc.compiler.compile.bench_request import measured_on
     from lprc.compiler.measure.load import LoadSettings, under_load
 
-    inputs, sizes = measured_on(artefacts, **_places(given))
+    inputs = measured_on(**_places(given))
     settings = LoadSettings(
         int(given["streams"] or 1), given["requests"], given["duration"] or 10.0
     )
@@ -199,7 +198,6 @@ def _load(
         settings,
         batch=given["batch"],
         inputs=inputs,
-        sizes=sizes,
         threads=given["threads"],
         seed=given["seed"],
         progress=progress,
@@ -233,7 +231,7 @@ def _show_layers(artefacts: tuple[str, ...], given: dict[str, Any], *, as_json: 
     from lprc.compiler.compile.bench_request import layers_on
 
     own = {name: given[name] for name in ("batch", "rounds", "seed")}
-    layers_by_artefact = layers_on(artefacts, **_places(given), **own)
+    layers_by_artefact = layers_on(artefacts, **_places(given), **own, threads=given["threads"])
     if as_json:
         rows = {
             name: [layer.document() for layer in layers]

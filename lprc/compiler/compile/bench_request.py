@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lprc.compiler.artifact.artifact import Artifact, open_artifact
+import onnx_ir as ir
+
+from lprc.compiler.artifact.artifact import Artifact
 from lprc.compiler.compile.input_shapes import (
     InputShapes,
     checked_shapes,
@@ -15,8 +17,7 @@ from lprc.compiler.compile.input_shapes import (
 )
 from lprc.compiler.compile.samples import Samples, inputs_of
 from lprc.compiler.measure.bench import BenchRow, bench
-from lprc.compiler.measure.bench_inputs import common_interface
-from lprc.compiler.measure.contestants import InputsOf, contestants
+from lprc.compiler.measure.contestants import InputsOf, InterfaceInputs, contestants
 from lprc.compiler.measure.evaluation import interface_of, sample_inputs
 from lprc.core.errors import UsageError
 from lprc.core.running.input_sizes import InputSizes
@@ -62,20 +63,11 @@ def bench_on(
         UsageError: Sizes that do not fit the first artefact, or inputs and sizes together.
         LprcError: As of `bench`.
     """
-    given, sizes = measured_on(
-        artefacts,
-        inputs=inputs,
-        data=data,
-        task=task,
-        input_shapes=input_shapes,
-        dims=dims,
-        threads=threads,
-    )
+    given = measured_on(inputs=inputs, data=data, task=task, input_shapes=input_shapes, dims=dims)
     return bench(
         artefacts,
         batch=batch,
         inputs=given,
-        sizes=sizes,
         threads=threads,
         rounds=rounds,
         warmup=warmup,
@@ -85,35 +77,34 @@ def bench_on(
 
 
 def measured_on(
-    artefacts: Sequence[str | Path],
     *,
     inputs: Samples | None = None,
     data: Path | None = None,
     task: str | None = None,
     input_shapes: InputShapes | None = None,
     dims: Mapping[str, int] | None = None,
-    threads: int | None = None,
-) -> tuple[Arrays | InputsOf | None, InputSizes]:
-    """What to measure artefacts on; arguments and errors as of `bench_on`.
+) -> InputsOf | InterfaceInputs | None:
+    """What to measure artefacts on, which are loaded later; arguments and errors as of `bench_on`.
 
     Returns:
-        Inputs, or what gives each artefact its own; None for random ones of the sizes.
+        What gives each artefact its own inputs, or all the same; None for random ones.
     """
     if inputs is not None and (input_shapes or dims):
         raise UsageError("they have sizes already", where="--inputs", option="--inputs")
     if data is not None and (inputs is not None or input_shapes or dims):
         raise UsageError("its samples are the inputs", where="--data", option="--data")
     if data is not None:
-        return _first_sample(data, task), {}
+        return _first_sample(data, task)
     if inputs is None and not input_shapes and not dims:
-        return None, {}
-    opened = [open_artifact(name) for name in artefacts]
-    runners = [artefact.runner(threads=threads) for artefact in opened]
-    interface, where = common_interface(opened, runners), str(opened[0].path)
-    shapes = checked_shapes(interface, input_shapes, where)
-    sizes = run_sizes(interface, shapes, dims, where)
-    samples = inputs_of(with_sizes(interface, sizes), where, inputs)
-    return (samples[0] if samples else None), sizes
+        return None
+
+    def prepare(interface: ir.Model, where: str) -> tuple[Arrays | None, InputSizes]:
+        shapes = checked_shapes(interface, input_shapes, where)
+        sizes = run_sizes(interface, shapes, dims, where)
+        samples = inputs_of(with_sizes(interface, sizes), where, inputs)
+        return (samples[0] if samples else None), sizes
+
+    return InterfaceInputs(prepare)
 
 
 def _first_sample(data: Path, task: str | None) -> InputsOf:
@@ -151,10 +142,8 @@ def layers_on(
         UsageError: A runtime that does not tell.
         LprcError: As of `bench_on`.
     """
-    inputs, sizes = measured_on(artefacts, threads=threads, **places)
-    ready = contestants(
-        artefacts, batch=batch, inputs=inputs, sizes=sizes, threads=threads, seed=seed
-    )
+    inputs = measured_on(**places)
+    ready = contestants(artefacts, batch=batch, inputs=inputs, threads=threads, seed=seed)
     return {
         str(name): artefact.layers(arrays, rounds, threads=threads)
         for name, artefact, arrays in zip(artefacts, ready.opened, ready.fed, strict=True)

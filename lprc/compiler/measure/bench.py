@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lprc.compiler.artifact.artifact import Artifact
-from lprc.compiler.measure.contestants import InputsOf, contestants
+from lprc.compiler.measure.contestants import InputsOf, InterfaceInputs, contestants
 from lprc.compiler.measure.paired import PairedRatio, paired_ratio
 from lprc.core.notebook import html_table
 from lprc.core.running.input_sizes import InputSizes
@@ -96,7 +96,7 @@ def bench(
     artefacts: Sequence[str | Path],
     *,
     batch: int = 1,
-    inputs: Arrays | InputsOf | None = None,
+    inputs: Arrays | InputsOf | InterfaceInputs | None = None,
     sizes: InputSizes | None = None,
     threads: int | None = None,
     rounds: int = 200,

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnx_ir as ir
+
 from lprc.compiler.artifact.artifact import Artifact, open_artifact
 from lprc.compiler.measure.bench_inputs import (
     checked_run,
@@ -21,6 +23,18 @@ from lprc.core.running.size_search import MadeInputs
 
 InputsOf = Callable[[Artifact, Runner], Arrays]
 """Gives an artefact inputs of its own: a sample of a task, for instance."""
+
+
+@dataclass(frozen=True)
+class InterfaceInputs:
+    """Inputs, or sizes, that follow from what all artefacts take: told once they are loaded.
+
+    Attributes:
+        prepare: From the common interface and its place, for errors, to inputs (None for random
+            ones) and sizes.
+    """
+
+    prepare: Callable[[ir.Model, str], tuple[Arrays | None, InputSizes]]
 
 
 @dataclass(frozen=True)
@@ -44,7 +58,7 @@ def contestants(
     artefacts: Sequence[str | Path],
     *,
     batch: int = 1,
-    inputs: Arrays | InputsOf | None = None,
+    inputs: Arrays | InputsOf | InterfaceInputs | None = None,
     sizes: InputSizes | None = None,
     threads: int | None = None,
     seed: int = 0,
@@ -53,6 +67,8 @@ def contestants(
     opened = [open_artifact(name) for name in artefacts]
     runners = [artefact.runner(threads=threads) for artefact in opened]
     places = [str(artefact.path) for artefact in opened]
+    if isinstance(inputs, InterfaceInputs):
+        inputs, sizes = inputs.prepare(common_interface(opened, runners), places[0])
     invented: Mapping[str, int] = {}
     fed: list[Arrays]
     if callable(inputs):

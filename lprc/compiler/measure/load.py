@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lprc.compiler.measure.contestants import InputsOf, contestants
+from lprc.compiler.measure.contestants import InputsOf, InterfaceInputs, contestants
 from lprc.compiler.measure.paired import PairedRatio, paired_ratio
 from lprc.core.process.together import together
 from lprc.core.running.input_sizes import InputSizes
@@ -75,7 +75,7 @@ def under_load(
     settings: LoadSettings,
     *,
     batch: int = 1,
-    inputs: Arrays | InputsOf | None = None,
+    inputs: Arrays | InputsOf | InterfaceInputs | None = None,
     sizes: InputSizes | None = None,
     threads: int | None = None,
     seed: int = 0,

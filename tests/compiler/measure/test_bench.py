@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 import lprc
-from lprc.compiler.artifact.artifact import open_artifact
+from lprc.compiler.artifact.artifact import Artifact, open_artifact
 from lprc.compiler.compile.bench_request import bench_on
 from lprc.compiler.measure.bench import BLOCK, bench
 from lprc.core.errors import DataError, UsageError
@@ -80,6 +80,20 @@ def test_sizes_are_given_by_name_place_or_shape(model):
     rows = bench_on([path], dims=dims, input_shapes={"ids": (3, None)}, rounds=1, warmup=0)
     assert rows[0].shapes == {"x": (3, 1, 16, 24), "ids": (3, 2)}
     assert rows[0].invented == {"L": 2}
+
+
+def test_each_artefact_is_loaded_once_whatever_says_the_sizes(model, monkeypatch):
+    loaded = []
+    load = Artifact.runner
+
+    def counted(self, **options):
+        loaded.append(self.path)
+        return load(self, **options)
+
+    monkeypatch.setattr(Artifact, "runner", counted)
+    path = model(PYRAMID)
+    bench_on([path, path], dims={"H": 16, "W": 16}, rounds=1, warmup=0)
+    assert len(loaded) == 2
 
 
 def test_an_artefact_with_fixed_sizes_says_at_which_the_source_is_measured(model, tmp_path):

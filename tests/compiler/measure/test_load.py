@@ -104,13 +104,12 @@ def test_a_layer_that_runs_twice_counts_with_both():
 
 
 def test_the_tasks_own_samples(bundled, plates):
-    inputs, sizes = measured_on([bundled], data=plates, task="synthetic")
+    inputs = measured_on(data=plates, task="synthetic")
     from lprc.compiler.artifact.artifact import open_artifact
 
     artefact = open_artifact(bundled)
     (array,) = inputs(artefact, artefact.runner()).values()
     assert array.shape == (1, 3, 24, 94)
     assert array.std() > 0.1
-    assert sizes == {}
     with pytest.raises(UsageError, match="its samples are the inputs"):
-        measured_on([bundled], data=plates, dims={"N": 2})
+        measured_on(data=plates, dims={"N": 2})
