@@ -53,6 +53,10 @@ if TYPE_CHECKING:
     metavar="NAME=640",
     help="A symbolic dimension's size where latency is measured. Repeatable.",
 )
+@click.option("--scheduler", metavar="tcp://…", help="Compile on the workers of a Dask cluster.")
+@click.option(
+    "--measure-on", metavar="RESOURCE", help="Latencies on one of its workers with this resource."
+)
 @task_option
 @threads_option
 @json_option
@@ -70,6 +74,8 @@ def command(
     out: Path | None,
     plot: Path | None,
     dims: tuple[str, ...],
+    scheduler: str | None,
+    measure_on: str | None,
     task: str | None,
     threads: int | None,
     as_json: bool,
@@ -92,8 +98,10 @@ def command(
         check_plot(plot)
     text = _text(piece, passes, values, target)
     emit = _emit(target)
+    if measure_on is not None and scheduler is None:
+        raise UsageError("it names workers of a --scheduler", where="--measure-on")
     measures = Measures(
-        samples=calibration_samples(calib, task, model) or (),
+        samples=() if scheduler else calibration_samples(calib, task, model) or (),
         data=data,
         task=task_choice(task),
         latency=measure,
@@ -104,7 +112,13 @@ def command(
         tempfile.TemporaryDirectory() if out is None else nullcontext(str(out)) as folder,
         reporter("sweeping", quiet=quiet or as_json) as progress,
     ):
-        swept = sweep(model, target, text, Path(folder), measures, emit=emit, progress=progress)
+        if scheduler is None:
+            swept = sweep(model, target, text, Path(folder), measures, emit=emit, progress=progress)
+        else:
+            from lprc.compiler.sweeping.cluster_sweep import SweepJob, sweep_on_cluster
+
+            job = SweepJob(model, target, emit, calib, task, measures)
+            swept = sweep_on_cluster(job, text, Path(folder), scheduler, measure_on)
     if plot is not None:
         draw(swept, f"{model.name} for {target}\n{piece or passes}", plot)
     if as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, overload
@@ -133,33 +133,75 @@ def sweep(
             value's can't be compiled, its row says why.
     """
     fitted, held_out = split(measures.samples)
-    steps = _Steps(progress, len(text.pipelines) + 1, measures)
+    steps = Steps(progress, len(text.pipelines) + 1, measures)
     rows: list[SweepRow] = []
-    for value, pipeline in ({UNCHANGED: text.unchanged} | text.pipelines).items():
-        row = SweepRow(value, str(pipeline))
-        place = folder / folder_name(value)
-        try:
-            request = compile_request(
-                source,
-                target,
-                place,
-                passes=row.pipeline,
-                emit=emit,
-                verify="off",
-                calibration=fitted,
-                progress=steps.inner(),
-            )
-            compile_model(request)
-        except LprcError as error:
-            if value == UNCHANGED:
-                raise
-            row = replace(row, error=str(error).splitlines()[0])
-        else:
-            row = _costs(row, place)
+    for row in plain_rows(text):
+        compiled = compiled_row(
+            row, source, target, folder / folder_name(row.value), fitted, emit, steps.inner()
+        )
         steps.done()
-        rows.append(row)
-    rows = _measured(rows, folder, measures, held_out, steps)
-    return Swept(text.option, rows[0], tuple(rows[1:]))
+        rows.append(compiled)
+    places = [folder / folder_name(row.value) for row in rows if row.error is None]
+    accuracies = [score_of_artefact(place, measures, steps) for place in places]
+    together = compared(places, measures, held_out, steps)
+    return swept_of(text, rows, accuracies, together)
+
+
+def plain_rows(text: SweepText) -> list[SweepRow]:
+    """A row for each pipeline, before anything is done: first that without the swept passes."""
+    pipelines = {UNCHANGED: text.unchanged} | text.pipelines
+    return [SweepRow(value, str(pipeline)) for value, pipeline in pipelines.items()]
+
+
+def compiled_row(
+    row: SweepRow,
+    source: Path,
+    target: str,
+    place: Path,
+    fitted: Sequence[Arrays],
+    emit: Emit,
+    progress: Report | None = None,
+) -> SweepRow:
+    """Compile a row's pipeline to `place`; the row with what it costs, or why it failed.
+
+    Raises:
+        LprcError: The pipeline without the swept passes can't be compiled.
+    """
+    try:
+        request = compile_request(
+            source,
+            target,
+            place,
+            passes=row.pipeline,
+            emit=emit,
+            verify="off",
+            calibration=fitted,
+            progress=progress,
+        )
+        compile_model(request)
+    except LprcError as error:
+        if row.value == UNCHANGED:
+            raise
+        return replace(row, error=str(error).splitlines()[0])
+    return _costs(row, place)
+
+
+def swept_of(
+    text: SweepText,
+    rows: Sequence[SweepRow],
+    accuracies: Sequence[float | None],
+    together: Sequence[Mapping[str, Any]],
+) -> Swept:
+    """A sweep of rows and of what was measured of those that are artefacts, in their order."""
+    measurements = iter(zip(accuracies, together, strict=True))
+    measured: list[SweepRow] = []
+    for row in rows:
+        if row.error is None:
+            accuracy, values = next(measurements)
+            measured.append(replace(row, accuracy=accuracy, **values))
+        else:
+            measured.append(row)
+    return Swept(text.option, measured[0], tuple(measured[1:]))
 
 
 def folder_name(value: str) -> str:
@@ -208,43 +250,43 @@ def _costs(row: SweepRow, place: Path) -> SweepRow:
     )
 
 
-def _measured(
-    rows: list[SweepRow],
-    folder: Path,
+def score_of_artefact(place: Path, measures: Measures, steps: Steps | None = None) -> float | None:
+    """The score of an artefact on the labelled samples; None where there are none."""
+    if measures.data is None:
+        return None
+    progress = None if steps is None else steps.inner()
+    read = evaluate(
+        place, measures.data, task=measures.task, threads=measures.threads, progress=progress
+    )
+    if steps is not None:
+        steps.done()
+    return read.accuracy
+
+
+def compared(
+    places: Sequence[Path],
     measures: Measures,
     held_out: Sequence[Arrays],
-    steps: _Steps,
-) -> list[SweepRow]:
-    """The rows with accuracy, agreement and latency, as far as asked for."""
-    places = [folder / folder_name(row.value) for row in rows if row.error is None]
+    steps: Steps | None = None,
+) -> list[dict[str, Any]]:
+    """Agreement with the first artefact and latency over its own, as far as asked for."""
     measurements: list[dict[str, Any]] = [{} for _ in places]
-    if measures.data is not None:
-        for place, values in zip(places, measurements, strict=True):
-            read = evaluate(
-                place,
-                measures.data,
-                task=measures.task,
-                threads=measures.threads,
-                progress=steps.inner(),
-            )
-            values["accuracy"] = read.accuracy
-            steps.done()
+    progress = None if steps is None else steps.inner()
     if len(held_out):
-        _agree(places, measurements, held_out, measures.threads, steps.inner())
-        steps.done()
+        _agree(places, measurements, held_out, measures.threads, progress)
+        if steps is not None:
+            steps.done()
+            progress = steps.inner()
     if measures.latency:
-        timed = bench(
-            places, sizes=measures.sizes, threads=measures.threads, progress=steps.inner()
-        )
+        timed = bench(places, sizes=measures.sizes, threads=measures.threads, progress=progress)
         for values, latency in zip(measurements, timed, strict=True):
             values["median_ms"] = latency.median_ms
             values["latency_ratio"] = latency.ratio_to_first
-    remaining = iter(measurements)
-    return [replace(row, **next(remaining)) if row.error is None else row for row in rows]
+    return measurements
 
 
 def _agree(
-    places: list[Path],
+    places: Sequence[Path],
     measurements: list[dict[str, Any]],
     samples: Sequence[Arrays],
     threads: int | None,
@@ -267,7 +309,7 @@ def _agree(
         values["snr_db"] = ratio.decibels
 
 
-class _Steps:
+class Steps:
     """Progress over steps that have progress of their own."""
 
     def __init__(self, report: Report | None, count: int, measures: Measures) -> None:
