@@ -20,6 +20,9 @@ GONE_SECONDS = 60.0
 
 _LOOK_SECONDS = 2.0
 
+_SENDS = 4
+"""How often files are sent where a worker is lost meanwhile."""
+
 
 class WorkersLostError(MachineError):
     """Several workers died over one task, or there is none left that could do it."""
@@ -79,7 +82,7 @@ class Cluster:
         """As `submit`, for several rows of arguments; workers are asked for once."""
         present = {*self._workers()}
         if self._payload is None or not present <= self._holders:
-            self._payload = self._client.scatter(self._parcel.payload, broadcast=True)
+            self._payload = self._sent()
             self._holders = present
         resources = None if resource is None else {resource: 1}
         return [
@@ -144,6 +147,22 @@ class Cluster:
         # Not `scheduler_info`: what it returns the client replaces now and then by one without any.
         identity = self._client.sync(self._client.scheduler.identity, n_workers=-1)
         return dict(identity["workers"])
+
+    def _sent(self) -> Any:
+        """The parcel on all workers; sent again where one is lost meanwhile.
+
+        Raises:
+            WorkersLostError: Several times.
+        """
+        for left in reversed(range(_SENDS)):
+            try:
+                return self._client.scatter(self._parcel.payload, broadcast=True)
+            except OSError as error:
+                if not left:
+                    raise WorkersLostError(
+                        f"workers are lost while files go to them: {error}", where=self._scheduler
+                    ) from error
+        raise AssertionError
 
     def _wait(self, future: Any, resource: str | None) -> None:
         from distributed import TimeoutError as DaskTimeoutError

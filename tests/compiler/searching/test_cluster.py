@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from lprc.compiler.cluster.connection import WorkersLostError
 from lprc.compiler.cluster.parcels import unpacked
 from lprc.compiler.searching.candidate import candidate
 from lprc.compiler.searching.outcome import Bars
@@ -79,6 +80,28 @@ def test_workers_do_what_this_process_does(workers, question, tmp_path):
 def test_workers_are_counted_though_the_client_forgets_them(workers, monkeypatch):
     monkeypatch.setattr(distributed.Client, "scheduler_info", lambda *_, **__: {"workers": {}})
     assert workers._cluster.count == 2
+
+
+def test_files_are_sent_again_where_a_worker_is_lost_meanwhile(workers, monkeypatch):
+    scatter = distributed.Client.scatter
+    failures = [OSError("Stream is closed")] * 2
+
+    def lossy(self, *arguments, **options):
+        if failures:
+            raise failures.pop()
+        return scatter(self, *arguments, **options)
+
+    monkeypatch.setattr(distributed.Client, "scatter", lossy)
+    future = workers._cluster.submit(_size)
+    assert workers._cluster.result(future) > 1000
+    failures += [OSError("Stream is closed")] * 9
+    workers._cluster._holders = set()
+    with pytest.raises(WorkersLostError, match="Stream is closed"):
+        workers._cluster.submit(_size)
+
+
+def _size(payload, digest):
+    return len(payload)
 
 
 def test_what_a_killed_worker_was_at_is_done_by_another(workers, tmp_path):
