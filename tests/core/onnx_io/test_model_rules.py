@@ -51,6 +51,14 @@ BROKEN = {
         node("y = Slice (x, s, s)", "float[4] x", "int64[2] s={0,0}"),
         "it slices 2 axes, and its input has 1",
     ),
+    "no standard deviation": (
+        node("y = RandomNormal <shape=[2,2], scale=0.0> ()"),
+        "its scale is 0, and a standard deviation is above 0",
+    ),
+    "no range": (
+        node("y = RandomUniform <shape=[2,2], low=2.0, high=1.0> ()"),
+        "draws from 2 to 1, which is no range",
+    ),
     "squeeze of no axes": (
         node("c = Constant <value_ints: ints = []> () [n] y = Squeeze (x, c)"),
         "its axes are an empty list, which squeezes nothing by ONNX",
@@ -117,6 +125,21 @@ KEPT = {
     + '<domain: "my", opset_import: ["" : 18, "my" : 1]> f (v) => (w) { w = my.h(v) }'
     '<domain: "my", opset_import: ["" : 18]> h (v) => (w) { w = Relu(v) }',
 }
+
+
+@pytest.mark.parametrize(
+    ("heads", "message"),
+    [
+        ("q_num_heads=4, kv_num_heads=0", "kv_num_heads is 0"),
+        ("q_num_heads=4, kv_num_heads=3", "input 1 is 8 wide, which kv_num_heads 3"),
+        ("q_num_heads=3, kv_num_heads=4", "input 0 is 8 wide, which q_num_heads 3"),
+    ],
+)
+def test_heads_that_share_nothing_evenly(heads, message):
+    body = node(f"y = Attention <{heads}> (x, x, x)", "float[1,6,8] x")
+    model = onnx.parser.parse_model(f'<ir_version: 11, opset_import: ["" : 23]> {body}')
+    with pytest.raises(InvalidModelError, match=message):
+        model_io.from_proto(model)
 
 
 @pytest.mark.parametrize("name", KEPT)
