@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 DEMO := build/demo
 MINUTES ?= 30
+SEED ?= 1
 
 .PHONY: help demo test lint fast fuzz docs dist clean
 .DELETE_ON_ERROR:
@@ -20,11 +21,11 @@ demo: $(VENV)/.demo-installed ## compile the bundled plate reader for OpenVINO a
 	$(BIN)/lprc build examples/street/street.toml
 	$(BIN)/lprc run examples/street/street.toml examples/street/scenes/0.jpg -o $(DEMO)
 
-test: lint ## lint, and the whole suite in a random order (--random-order-seed repeats one)
-	$(BIN)/python -m pytest -n 2 --dist worksteal --random-order
+test: lint ## lint, and the whole suite, in the order that SEED shuffles
+	$(BIN)/python -m pytest -n 2 --dist worksteal --random-order-seed=$(SEED)
 
 fast: $(VENV)/.dev-installed ## the tests that take seconds
-	$(BIN)/python -m pytest -n 2 --dist worksteal --random-order -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal --random-order-seed=$(SEED) -m "not slow"
 
 lint: $(VENV)/.dev-installed ## ruff, mypy, the layers of imports
 	$(BIN)/ruff check .
