@@ -62,6 +62,7 @@ def _reads_streets(example, folder):
     from lprc.compiler.frames.frame import Frame
     from lprc.compiler.frames.opened import opened
     from lprc.compiler.frames.read_pipeline import read_pipeline
+    from lprc.compiler.frames.share import Share
     from lprc.core.tasks.image_files import read_image
     from lprc.models.plate_detector.scenes import street_scene
 
@@ -80,9 +81,8 @@ def _reads_streets(example, folder):
         '[[edges]]\nfrom = "detector"\nto = "reader"\nmargin = [0.06, 0.12]\n'
         "min-size = [16, 6]\nmin-score = 0.4\ntop-k = 5\n"
     )
-    networks = opened(
-        read_pipeline(folder / "pipeline.toml"), {"detector": detector, "reader": reader}, 1
-    )
+    pipeline = read_pipeline(folder / "pipeline.toml")
+    networks = opened(pipeline, {"detector": detector, "reader": reader}, Share(1, 1))
     expected = []
     for path in sorted(folder.glob("*.ppm")):
         answered = answer_one(Frame(str(path), 0, read_image(path)), networks)
