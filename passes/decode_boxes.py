@@ -29,6 +29,7 @@ from lprc.passes._images.places import arrangement
 from lprc.passes._images.score_form import Activation, Background, Combine, ScoreForm
 
 _OUTPUTS = NetworkOutputs("decode-boxes")
+_SCORES = ("scores",)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ class DecodeBoxes(Pass):
     changes_interface = True
     form: Form = option("corners", "what the numbers of boxes are")
     boxes: tuple[str, ...] = option(("boxes",), "the outputs with boxes, the finest level first")
-    scores: tuple[str, ...] = option((), "those with scores, where they are not in the same rows")
+    scores: tuple[str, ...] = option(
+        _SCORES, "those with scores, where they are not in the same rows"
+    )
     objectness: tuple[str, ...] = option((), "those with objectness or centre-ness")
     row: tuple[Part, ...] = option(
         ("boxes",), "what stands behind one another in a place of the outputs with boxes"
@@ -95,13 +98,13 @@ class DecodeBoxes(Pass):
             raise ValueError("row holds boxes once, and scores and objectness at most once")
         if not self.boxes:
             raise ValueError("boxes names no output")
-        if ("scores" in self.row) == bool(self.scores):
+        if not self.scores or ("scores" in self.row and self.scores != _SCORES):
             raise ValueError("scores are either in row, or outputs that scores names")
         if "objectness" in self.row and self.objectness:
             raise ValueError("objectness is either in row, or outputs that objectness names")
         if self.activation == "softmax" and ("objectness" in self.row or self.objectness):
             raise ValueError("a softmax over the one number of objectness is always 1")
-        names = [*self.boxes, *self.scores, *self.objectness]
+        names = [name for role in ROLES for name in self._named(role)]
         if len(set(names)) != len(names):
             raise ValueError("an output has two meanings")
 
@@ -205,7 +208,7 @@ class DecodeBoxes(Pass):
         parts = self.row if role == "boxes" else (role,)
         channels = sum(channels_of(part, boxes, scores) for part in parts)
         levels = []
-        for name in getattr(self, role):
+        for name in self._named(role):
             value = _OUTPUTS.chosen(model, name, role)
             rank = editing.rank(value) or 0
             sizes = [_OUTPUTS.known_axis(value, axis, role) for axis in range(1, rank)]
@@ -220,6 +223,12 @@ class DecodeBoxes(Pass):
                 )
             levels.append(Level(value, way))
         return tuple(levels)
+
+    def _named(self, role: Part) -> tuple[str, ...]:
+        """The outputs with a meaning of their own."""
+        in_row = role == "scores" and "scores" in self.row
+        names: tuple[str, ...] = () if in_row else getattr(self, role)
+        return names
 
     def _check_places(self, levels: dict[Part, tuple[Level, ...]], boxes: BoxForm) -> None:
         counts = {

@@ -82,7 +82,7 @@ def test_what_does_not_fit_is_refused(model, options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("", "scores are either in row"),
+        ("scores=s,row=boxes,scores", "scores are either in row"),
         ("row=scores", "row holds boxes once"),
         ("scores=s,objectness=o,row=boxes,objectness", "objectness is either in row"),
         ("scores=s,objectness=o,activation=softmax", "always 1"),

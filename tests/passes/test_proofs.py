@@ -14,6 +14,9 @@ from lprc.core.passing.pass_registry import pass_class, pass_names
 NOT_PROVED = {
     # Resize is a function of whole tensors to a proof, which can't be told from its input.
     "eliminate-identity/pad_pool_concat_resize 4": "the counterexample does not replay",
+    # Both branches' weights are the same numbers, in one rounded by now and in the other not yet:
+    # what is equal up to rounding is one number to a proof.
+    "fold-bn/pyramid_keeps_its_weight_shared 2": "the counterexample does not replay",
 }
 """The rewrites that are not proved, with a part of the reason."""
 
