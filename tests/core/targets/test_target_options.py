@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lprc.core.errors import UsageError
-from lprc.core.passing.pipeline import _quote, parse_options
+from lprc.core.options import with_options
+from lprc.core.passing.pipeline import parse_options
 
 
 @pytest.mark.parametrize(
@@ -63,5 +64,6 @@ VALUES = st.lists(st.text(max_size=8), min_size=1, max_size=3).map(tuple)
 
 @given(st.dictionaries(NAMES, VALUES, max_size=4))
 def test_every_value_can_be_said(options):
-    text = ",".join(f"{key}={','.join(map(_quote, values))}" for key, values in options.items())
+    text = with_options("p", options)
+    text = text[len("p{") : -len("}")] if options else ""
     assert parse_options(text) == options
