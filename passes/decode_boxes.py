@@ -12,6 +12,7 @@ from lprc.core.graph import editing
 from lprc.core.options import option
 from lprc.core.passing.contract import exact
 from lprc.core.passing.pass_base import Pass, PassContext
+from lprc.core.tasks.arrangement import arrangement
 from lprc.passes._images.answers import replace_outputs
 from lprc.passes._images.box_decoding import (
     RESULTS,
@@ -25,7 +26,6 @@ from lprc.passes._images.box_decoding import (
 from lprc.passes._images.box_form import DECODED, WITH_ANCHORS, BoxForm, Form
 from lprc.passes._images.network_output import NetworkOutputs
 from lprc.passes._images.operators import Operators
-from lprc.passes._images.places import arrangement
 from lprc.passes._images.score_form import Activation, Background, Combine, ScoreForm
 
 _OUTPUTS = NetworkOutputs("decode-boxes")

@@ -21,7 +21,7 @@ from lprc.core.errors import UsageError
 
 if TYPE_CHECKING:
     from lprc.cli.progress import Progress
-    from lprc.compiler.measure.bench import BenchRow
+    from lprc.compiler.measure.bench import BenchRows
     from lprc.compiler.measure.load import LoadRow
     from lprc.core.running.layer_times import LayerTime
 
@@ -150,14 +150,15 @@ def _places(given: dict[str, Any]) -> dict[str, Any]:
 
 def _latencies(
     artefacts: tuple[str, ...], given: dict[str, Any], progress: Progress | None
-) -> list[BenchRow]:
+) -> BenchRows:
     from lprc.compiler.compile.bench_request import bench_on
 
     own = {name: given[name] for name in ("batch", "rounds", "warmup", "seed")}
     return bench_on(artefacts, **_places(given), **own, threads=given["threads"], progress=progress)
 
 
-def _show_latencies(rows: list[BenchRow], *, as_json: bool, quiet: bool) -> None:
+def _show_latencies(rows: BenchRows, *, as_json: bool, quiet: bool) -> None:
+    from lprc.compiler.measure.bench import COLUMNS
     from lprc.core.running.input_sizes import HOW_TO_GIVE, size_texts
 
     if rows[0].invented and not quiet:
@@ -166,19 +167,9 @@ def _show_latencies(rows: list[BenchRow], *, as_json: bool, quiet: bool) -> None
     if as_json:
         console.print_json([row.document() for row in rows])
         return
-    cells = [
-        (
-            row.name,
-            row.backend,
-            f"{row.median_ms:.3f}",
-            f"{row.p95_ms:.3f}",
-            "1.000" if row is rows[0] else str(row.ratio),
-            console.size_text(row.size_bytes),
-        )
-        for row in rows
-    ]
-    columns = ["artefact", "runtime", ">median ms", ">p95 ms", ">ratio", ">size"]
-    console.stdout().print(console.table(columns, cells))
+    deployed = [console.size_text(row.size_bytes) for row in rows]
+    cells = [(*texts, size) for texts, size in zip(rows.texts(), deployed, strict=True)]
+    console.stdout().print(console.table([*COLUMNS, ">size"], cells))
     if len(rows) > 1:
         console.stdout().print(RATIO)
 

@@ -11,9 +11,10 @@ import onnx_ir as ir
 from lprc.core.graph import editing
 from lprc.core.passing.translation import Sample, Translation
 from lprc.core.running.numerics import Arrays, Session
+from lprc.core.tasks.arrangement import Arrangement
 from lprc.passes._images.box_form import BoxForm
 from lprc.passes._images.operators import Operators
-from lprc.passes._images.places import Arrangement
+from lprc.passes._images.places import arranged
 from lprc.passes._images.score_form import ScoreForm, section
 
 Part = Literal["boxes", "scores", "objectness"]
@@ -64,7 +65,7 @@ class BoxDecoding:
         tables: dict[Part, ir.Value] = {}
         for role in ROLES:
             levels = [
-                level.arrangement.build(tail, next(given), f"{role}{index}")
+                arranged(level.arrangement, tail, next(given), f"{role}{index}")
                 for index, level in enumerate(self.levels[role])
             ]
             if levels:

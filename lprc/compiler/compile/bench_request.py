@@ -16,7 +16,7 @@ from lprc.compiler.compile.input_shapes import (
     with_sizes,
 )
 from lprc.compiler.compile.samples import Samples, inputs_of
-from lprc.compiler.measure.bench import BenchRow, bench
+from lprc.compiler.measure.bench import BenchRows, bench
 from lprc.compiler.measure.contestants import InputsOf, InterfaceInputs, contestants
 from lprc.compiler.measure.evaluation import interface_of, sample_inputs
 from lprc.core.errors import UsageError
@@ -41,7 +41,7 @@ def bench_on(
     warmup: int = 20,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
-) -> list[BenchRow]:
+) -> BenchRows:
     """As `bench`, with sizes by the names of dimensions and inputs of any kind.
 
     Args:

@@ -72,24 +72,31 @@ class BenchRow:
         }
 
 
+COLUMNS = ("artefact", "runtime", ">median ms", ">p95 ms", ">ratio")
+"""The titles of `texts`; those of numbers begin with ``>``."""
+
+
 class BenchRows(list[BenchRow]):
     """The rows of one measurement; the first is what the others' ratios are to."""
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        cells = [
+    def texts(self) -> list[tuple[str, ...]]:
+        """Each row as people read it, without its size."""
+        return [
             (
                 row.name,
                 row.backend,
                 f"{row.median_ms:.3f}",
                 f"{row.p95_ms:.3f}",
                 "1.000" if row is self[0] else str(row.ratio),
-                f"{row.size_bytes:,}",
             )
             for row in self
         ]
-        columns = ("artefact", "runtime", ">median ms", ">p95 ms", ">ratio", ">bytes")
-        return html_table("latency, measured in turn", columns, cells)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        sizes = [f"{row.size_bytes:,}" for row in self]
+        cells = [(*texts, size) for texts, size in zip(self.texts(), sizes, strict=True)]
+        return html_table("latency, measured in turn", (*COLUMNS, ">bytes"), cells)
 
 
 def bench(
@@ -103,7 +110,7 @@ def bench(
     warmup: int = 20,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
-) -> list[BenchRow]:
+) -> BenchRows:
     """Measure `artefacts` in turn, a block of A, a block of B, A, B …, on the same random inputs.
 
     Args:

@@ -7,6 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from lprc.core.tasks.arrangement import arrangement
+
 Array = NDArray[Any]
 
 _WORDS = {
@@ -53,19 +55,9 @@ def cells_of(array: Array, channels: int, per_cell: int = 1) -> Array | None:
     """An output as [N, cells * per_cell, channels]; None where it has other channels.
 
     Args:
-        array: [N, K, channels], [N, channels, K], [N, K] for one channel, a map
-            [N, per_cell * channels, H, W], or [N, per_cell, H, W, channels].
+        array: Of the shapes that `arrangement` knows.
         channels: Numbers for each box.
         per_cell: Boxes for each cell of a map.
     """
-    shape = array.shape
-    if array.ndim == 4 and shape[1] == channels * per_cell:
-        array = array.reshape(shape[0], per_cell, channels, *shape[2:]).transpose(0, 1, 3, 4, 2)
-    cells: Array | None = None
-    if array.ndim == 5 and (array.shape[1], array.shape[4]) == (per_cell, channels):
-        cells = array.transpose(0, 2, 3, 1, 4).reshape(shape[0], -1, channels)
-    elif array.ndim == 3 and channels in shape[1:]:
-        cells = array if shape[2] == channels else array.transpose(0, 2, 1)
-    elif array.ndim == 2 and channels == 1:
-        cells = array[..., None]
-    return cells
+    way = arrangement(array.shape[1:], channels, per_cell)
+    return None if way is None else way.table(array)
