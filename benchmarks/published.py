@@ -24,6 +24,8 @@ from _published.page import page
 from _published.plots import draw
 from _published.rows import ROWS
 
+from lprc.core.process.cpu_facts import cpu_name
+
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("LPRC_DATA", ROOT.parent / "shared" / "lprnet"))
 PACKAGES = ("torch", "openvino", "onnxruntime", "apache-tvm", "nncf")
@@ -76,15 +78,12 @@ def _write(arguments: argparse.Namespace) -> None:
 
 def _about() -> dict[str, str]:
     """The machine, what is installed, and the commit."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     done = subprocess.run(
         ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True
     )
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
     return {
-        "machine": f"{os.cpu_count()} cores, {(models or [platform.machine()])[0]}",
+        "machine": f"{os.cpu_count()} cores, {cpu_name()}",
         "Python": platform.python_version(),
         "versions": versions,
         "commit": done.stdout.strip() or "none",

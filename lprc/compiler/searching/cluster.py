@@ -86,11 +86,6 @@ class ClusterWorkers:
         return outcome if isinstance(outcome, Outcome) else Outcome("failed", "no outcome")
 
 
-def cluster_workers(scheduler: str, question: Question, measure_on: str | None) -> ClusterWorkers:
-    """The workers behind a scheduler; errors as of `ClusterWorkers`."""
-    return ClusterWorkers(scheduler, question, measure_on)
-
-
 # ---- on a worker
 
 _EVALUATORS: dict[tuple[str, Question], Evaluator] = {}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lprc.compiler.artifact.manifest import is_artefact, read_manifest, write_manifest
-from lprc.compiler.searching.cluster import cluster_workers
+from lprc.compiler.searching.cluster import ClusterWorkers
 from lprc.compiler.searching.evaluate import Evaluator, Question
 from lprc.compiler.searching.page import write_pages
 from lprc.compiler.searching.plan import (
@@ -163,7 +163,7 @@ def _workers(request: SearchRequest, evaluator: Evaluator) -> Workers:
     sample = _sample(evaluator)
     if request.scheduler is None:
         return LocalWorkers(evaluator, request.jobs, sample)
-    return cluster_workers(request.scheduler, evaluator.question, request.measure_on)
+    return ClusterWorkers(request.scheduler, evaluator.question, request.measure_on)
 
 
 def _sample(evaluator: Evaluator) -> Arrays | None:

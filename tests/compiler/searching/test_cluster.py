@@ -21,19 +21,11 @@ from lprc.core.targets.target import target
 distributed = pytest.importorskip("distributed")
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, resources={"BOX": 1}
-    ) as started:
-        yield started
-
-
 @pytest.fixture
 def workers(cluster, question):
-    from lprc.compiler.searching.cluster import cluster_workers
+    from lprc.compiler.searching.cluster import ClusterWorkers
 
-    found = cluster_workers(cluster.scheduler_address, question, "BOX")
+    found = ClusterWorkers(cluster.scheduler_address, question, "BOX")
     yield found
     found.close()
 
@@ -131,7 +123,7 @@ def test_a_scheduler_that_does_not_answer(question, monkeypatch):
 
     monkeypatch.setattr(connection, "CONNECT_SECONDS", 1)
     with pytest.raises(UsageError, match="no scheduler answers"):
-        cluster.cluster_workers("tcp://127.0.0.1:9", question, None)
+        cluster.ClusterWorkers("tcp://127.0.0.1:9", question, None)
 
 
 def test_latencies_of_different_machines_are_not_compared(cluster, question, monkeypatch):
@@ -140,5 +132,5 @@ def test_latencies_of_different_machines_are_not_compared(cluster, question, mon
     kinds = {"a": ["Linux", "one"], "b": ["Linux", "other"]}
     monkeypatch.setattr(distributed.Client, "run", lambda *_: kinds)
     with pytest.raises(UsageError, match="its workers are 2 kinds of machines") as caught:
-        module.cluster_workers(cluster.scheduler_address, question, None)
+        module.ClusterWorkers(cluster.scheduler_address, question, None)
     assert "--measure-on KIND" in str(caught.value.hint)

@@ -26,14 +26,6 @@ g (float[1,4,8,8] x) => (float[1,8] y) {
 }"""
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, resources={"BOX": 1}
-    ) as started:
-        yield started
-
-
 @pytest.fixture
 def network(tmp_path):
     generator = np.random.default_rng(0)
