@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ from lprc.compiler.frames.opened import Networks, opened
 from lprc.compiler.frames.read_pipeline import FramePipeline
 from lprc.compiler.frames.sources import picture_frames
 from lprc.compiler.project.state import status_of
-from lprc.core.errors import DataError, OutputError
+from lprc.core.errors import DataError
 from lprc.core.files.atomic import atomic_folder
 from lprc.core.files.digest import sha256
+from lprc.core.files.removal import remove_folder
 
 RECORD = "crops.json"
 """In a folder of crops: what they were made from."""
@@ -99,12 +99,7 @@ def remove_crops(root: Path, artefacts: Iterable[Path]) -> list[Path]:
     folders = [crops_beside(place) for place in artefacts]
     ours = [folder for folder in folders if _is_ours(root / folder)]
     for folder in ours:
-        try:
-            shutil.rmtree(root / folder)
-        except OSError as error:
-            raise OutputError(
-                f"can't be removed: {error.strerror or error}", where=str(folder)
-            ) from error
+        remove_folder(root, folder)
     return ours
 
 

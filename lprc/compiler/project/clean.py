@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from lprc.compiler.artifact.manifest_file import is_artefact
 from lprc.compiler.project.state import States
-from lprc.core.errors import OutputError
+from lprc.core.files.removal import remove_folder
 
 
 def clean(root: Path, states: States, places: Mapping[str, Path]) -> tuple[list[Path], list[Path]]:
@@ -26,12 +25,7 @@ def clean(root: Path, states: States, places: Mapping[str, Path]) -> tuple[list[
     for name, place in places.items():
         path = root / place
         if path.is_dir() and not path.is_symlink() and is_artefact(path):
-            try:
-                shutil.rmtree(path)
-            except OSError as error:
-                raise OutputError(
-                    f"can't be removed: {error.strerror or error}", where=str(place), path=path
-                ) from error
+            remove_folder(root, place)
             removed.append(place)
         elif path.exists():
             left.append(place)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -12,10 +11,11 @@ from typing import Any
 
 from lprc.compiler.cache.input_files import calibration_files, data_files
 from lprc.compiler.project.plan import FOLDER, STUDY_SUFFIX, Build
-from lprc.core.errors import LprcError, OutputError
+from lprc.core.errors import LprcError
 from lprc.core.files.atomic import atomic_file
 from lprc.core.files.digest import sha256
 from lprc.core.files.regular import read_regular
+from lprc.core.files.removal import remove_folder
 
 SCHEMA = 1
 
@@ -124,12 +124,7 @@ class States:
         )
         present = [place for place in places if (self._root / place).is_dir()]
         for place in present:
-            try:
-                shutil.rmtree(self._root / place)
-            except OSError as error:
-                raise OutputError(
-                    f"can't be removed: {error.strerror or error}", where=str(place)
-                ) from error
+            remove_folder(self._root, place)
         self._leave()
         return present
 
