@@ -78,11 +78,10 @@ def _elementwise(node: ir.Node) -> float:
     """What a pool, a mean or arithmetic takes, in multiply-accumulates; 0 for the others."""
     if not editing.is_op(node, *_READING):
         return 0.0
-    read = _elements(editing.input_at(node, 0))
     if editing.is_op(node, *POOLS):
         kernel = editing.attribute(node, "kernel_shape") or [1]
         return float(TAP * _elements(node.outputs[0]) * math.prod(kernel))
-    return float(TAP * read)
+    return float(TAP * _elements(editing.input_at(node, 0)))
 
 
 def _elements(value: ir.Value | None) -> int:
